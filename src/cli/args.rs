@@ -1,0 +1,122 @@
+//! The command line: the doc comments are the help text.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Saves the work that git does not, as signed snapshots outside the repository, and gives it back exactly
+///
+/// A snapshot holds the working tree, what is staged, untracked files, and everything in the git directory that a clone
+/// leaves behind, with the history it stands on. It is restored only into an absent or empty directory.
+#[derive(Debug, Parser)]
+#[command(
+    name = "git-vault",
+    bin_name = "git vault",
+    version,
+    max_term_width = 100
+)]
+pub struct Arguments {
+    /// Run as if started in this directory
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+
+    /// Use this vault; then list, show, verify and restore need no repository
+    #[arg(long, value_name = "DIR", global = true)]
+    pub vault: Option<PathBuf>,
+
+    /// Answer with one JSON object on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Say nothing but refusals
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make the vault of this repository and its key, without a snapshot
+    ///
+    /// The first snapshot does the same by itself.
+    Init {
+        /// Make a new vault although there is one; the old one stays where it is, untouched
+        #[arg(long)]
+        new: bool,
+    },
+
+    /// Capture the workspace as it is now
+    ///
+    /// Everything stored is read back and checked before the snapshot is sealed. If the newest snapshot holds exactly
+    /// this state, no other is made, unless a message or a label is given.
+    Snapshot {
+        /// A message to remember the snapshot by
+        #[arg(short, long, default_value = "", hide_default_value = true)]
+        message: String,
+
+        /// A label; may be given several times
+        #[arg(short, long = "label", value_name = "LABEL")]
+        labels: Vec<String>,
+    },
+
+    /// List the snapshots
+    List,
+
+    /// Show all that is known of one snapshot
+    Show {
+        /// The beginning of an id, @latest, or @~2
+        #[arg(default_value = "@latest", value_name = "SNAP")]
+        snapshot: String,
+    },
+
+    /// Check that what is stored is what was sealed
+    ///
+    /// Without an option: signatures, the log, sizes, and the BLAKE3 of every pack, which proves that the bytes are those
+    /// that were decoded and checked when the snapshot was made.
+    Verify {
+        /// The beginnings of ids; all snapshots if none is given
+        #[arg(value_name = "SNAP")]
+        snapshots: Vec<String>,
+
+        /// Only signatures, the log, names and sizes
+        #[arg(long, conflicts_with = "deep")]
+        quick: bool,
+
+        /// Also decode every object, recompute every id and every file's BLAKE3, and follow every link
+        #[arg(long)]
+        deep: bool,
+    },
+
+    /// Give a workspace back, exactly, into an absent or empty directory
+    Restore {
+        /// The beginning of an id, @latest, or @~2
+        #[arg(value_name = "SNAP")]
+        snapshot: String,
+
+        /// The directory: it must not exist, or be empty
+        #[arg(value_name = "DIR")]
+        destination: PathBuf,
+    },
+
+    /// Print the runbook, or the checklist for one code; works offline
+    Runbook {
+        /// A code such as GV-2101
+        #[arg(value_name = "CODE")]
+        code: Option<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,111 @@
+//! The only reader of environment, current directory, home and clock; gives one plain struct.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use etcetera::BaseStrategy;
+
+use crate::cli::args::Arguments;
+use crate::host::git::repository::Lookup;
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::model::timestamp::Timestamp;
+use crate::ops::locate::Workplace;
+use crate::vault::inspect::Homes;
+
+/// What the program is told by its surroundings.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// Where the command works.
+    pub workplace: Workplace,
+    /// What relative paths on the command line are relative to.
+    pub directory: PathBuf,
+}
+
+/// Nanoseconds since the epoch, by the wall clock.
+#[must_use]
+pub fn now_ns() -> i128 {
+    let since =
+        |duration: std::time::Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(after) => since(after),
+        Err(before) => -since(before.duration()),
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(i64::try_from(now_ns().div_euclid(1_000_000_000)).unwrap_or(i64::MAX))
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+impl Environment {
+    /// Reads the surroundings.
+    ///
+    /// # Errors
+    /// When there is no home or no current directory.
+    pub fn read(arguments: &Arguments) -> Result<Self> {
+        let surroundings = |what: &str, fact: String| {
+            Refusal::new(RefusalCode::SettingInvalid, what).because(fact)
+        };
+        let current = std::env::current_dir().map_err(|error| {
+            surroundings("the current directory cannot be found", error.to_string())
+        })?;
+        let directory = match &arguments.directory {
+            Some(directory) => current.join(directory),
+            None => current,
+        };
+        let base = etcetera::choose_base_strategy()
+            .map_err(|error| surroundings("the home directory is not known", error.to_string()))?;
+        let config = base.config_dir();
+        let state = base.state_dir().unwrap_or_else(|| base.data_dir());
+        let vault_home = match variable("GIT_VAULT_HOME") {
+            Some(home) if home.is_absolute() => home,
+            Some(home) => {
+                let fact = format!(
+                    "GIT_VAULT_HOME is '{}', which is not an absolute path",
+                    home.display()
+                );
+                return Err(surroundings("a setting makes no sense", fact));
+            }
+            None => base.data_dir().join("git-vault").join("vaults"),
+        };
+        let redirects = [
+            "GIT_CONFIG_GLOBAL",
+            "GIT_CONFIG_SYSTEM",
+            "GIT_CONFIG_NOSYSTEM",
+        ];
+        let lookup = Lookup {
+            start: directory.clone(),
+            configuration_from_environment: redirects
+                .iter()
+                .any(|name| std::env::var_os(name).is_some()),
+            default_excludes_file: Some(config.join("git").join("ignore")),
+        };
+        let workplace = Workplace {
+            lookup,
+            vault: arguments.vault.as_ref().map(|vault| directory.join(vault)),
+            vault_home,
+            homes: Homes {
+                keys: config.join("git-vault").join("keys"),
+                state: state.join("git-vault"),
+            },
+            now: now(),
+        };
+        Ok(Self {
+            workplace,
+            directory,
+        })
+    }
+
+    /// A path from the command line, made absolute.
+    #[must_use]
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        self.directory.join(path)
+    }
+}

@@ -1,0 +1,155 @@
+//! Every report as a JSON object; the schemas are described in `docs/JSON.md`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::model::escape::text_name;
+use crate::model::manifest::Manifest;
+use crate::ops::init::InitReport;
+use crate::ops::list::{ListReport, Proof, SnapshotSummary};
+use crate::ops::restore::RestoreReport;
+use crate::ops::show::ShowReport;
+use crate::ops::snapshot::{Outcome, SnapshotReport};
+use crate::ops::verify::{Recorded, VerifyReport};
+
+fn path(path: &Path) -> Value {
+    Value::String(text_name(crate::host::walk::path_bytes(path)))
+}
+
+fn paths(all: &[std::path::PathBuf]) -> Value {
+    all.iter().map(|one| path(one)).collect()
+}
+
+/// `git vault init`.
+#[must_use]
+pub fn init(report: &InitReport) -> Value {
+    json!({ "schema": "git-vault/init/1", "vault": path(&report.vault), "new_key": path(&report.key) })
+}
+
+/// What every report says of a snapshot.
+fn snapshot_object(number: u64, manifest: &Manifest, proof: Option<&Proof>) -> Value {
+    let new_bytes: u64 = manifest
+        .packs
+        .iter()
+        .map(|pack| pack.bytes + pack.index_bytes)
+        .sum();
+    json!({
+        "id": manifest.snapshot,
+        "number": number,
+        "created": manifest.created,
+        "trigger": manifest.trigger,
+        "message": manifest.message,
+        "labels": manifest.labels,
+        "branch": manifest.source.branch,
+        "head": manifest.source.head,
+        "operations": manifest.source.operations,
+        "completeness": manifest.completeness,
+        "content": manifest.content,
+        "history": manifest.history,
+        "new_bytes": new_bytes,
+        "left_out": manifest.left_out,
+        "notes": manifest.notes,
+        "proof": proof.map(|proof| json!({ "level": proof.level, "time": proof.time })),
+    })
+}
+
+/// `git vault snapshot`.
+#[must_use]
+pub fn snapshot(report: &SnapshotReport) -> Value {
+    json!({
+        "schema": "git-vault/snapshot/1",
+        "outcome": match report.outcome {
+            Outcome::Sealed => "sealed",
+            Outcome::Unchanged => "unchanged",
+        },
+        "vault": path(&report.vault),
+        "new_key": report.new_key.as_deref().map(path),
+        "moved_from": report.moved_from,
+        "warnings": report.warnings,
+        "incomplete": paths(&report.incomplete),
+        "snapshot": snapshot_object(report.number, &report.manifest, None),
+    })
+}
+
+fn summary(summary: &SnapshotSummary) -> Value {
+    snapshot_object(
+        summary.logged.number,
+        &summary.manifest,
+        summary.proof.as_ref(),
+    )
+}
+
+/// `git vault list`.
+#[must_use]
+pub fn list(report: &ListReport) -> Value {
+    json!({
+        "schema": "git-vault/list/1",
+        "vault": path(&report.vault),
+        "snapshots": report.snapshots.iter().map(summary).collect::<Vec<_>>(),
+        "incomplete": paths(&report.incomplete),
+    })
+}
+
+/// `git vault show`.
+#[must_use]
+pub fn show(report: &ShowReport) -> Value {
+    json!({
+        "schema": "git-vault/show/1",
+        "vault": path(&report.vault),
+        "snapshot": summary(&report.snapshot),
+        "manifest": report.snapshot.manifest,
+    })
+}
+
+/// `git vault verify`.
+#[must_use]
+pub fn verify(report: &VerifyReport) -> Value {
+    let ids: Vec<&str> = report
+        .snapshots
+        .iter()
+        .map(|snapshot| snapshot.record.id.as_str())
+        .collect();
+    let (entry, reason) = match &report.recorded {
+        Recorded::Entry(number) => (Some(*number), None),
+        Recorded::No(reason) => (None, Some(reason)),
+    };
+    json!({
+        "schema": "git-vault/verify/1",
+        "verdict": "verified",
+        "level": report.level,
+        "vault": path(&report.vault),
+        "snapshots": ids,
+        "snapshots_in_vault": report.snapshots_in_vault,
+        "log_entries": report.log_entries,
+        "packs": report.packs,
+        "bytes": report.bytes,
+        "objects": report.objects,
+        "files": report.files,
+        "recorded_as": entry,
+        "not_recorded": reason,
+        "incomplete": paths(&report.incomplete),
+    })
+}
+
+/// `git vault restore`.
+#[must_use]
+pub fn restore(report: &RestoreReport) -> Value {
+    json!({
+        "schema": "git-vault/restore/1",
+        "destination": path(&report.destination),
+        "vault": path(&report.vault),
+        "snapshot": snapshot_object(report.snapshot.number, &report.manifest, None),
+        "files": report.files,
+        "bytes": report.bytes,
+        "objects": report.objects,
+        "can_execute": report.can_execute,
+        "not_recreated": report.not_recreated,
+    })
+}
+
+/// `git vault runbook`.
+#[must_use]
+pub fn runbook(text: &str) -> Value {
+    json!({ "schema": "git-vault/runbook/1", "text": text })
+}

@@ -1,0 +1,474 @@
+//! Every report as text for people.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::model::escape::for_terminal;
+use crate::model::log_entry::VerifyLevel;
+use crate::model::manifest::{LeftOut, Manifest, TreeCounts};
+use crate::model::timestamp::Timestamp;
+use crate::ops::init::InitReport;
+use crate::ops::list::{ListReport, Proof, SnapshotSummary};
+use crate::ops::restore::RestoreReport;
+use crate::ops::show::ShowReport;
+use crate::ops::snapshot::{Outcome, SnapshotReport};
+use crate::ops::verify::{Recorded, VerifyReport};
+
+/// Lines of a field's name and its value.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, field: &str, value: impl AsRef<str>) {
+        let value = for_terminal(value.as_ref()).replace('\n', " ");
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(self.0, "{field:<10} {value}");
+    }
+}
+
+/// A number of bytes in the unit that suits it.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut whole = bytes;
+    let mut tenths = 0;
+    let mut unit = "B";
+    for next in UNITS {
+        if whole < 1000 {
+            break;
+        }
+        tenths = whole % 1000 / 100;
+        whole /= 1000;
+        unit = next;
+    }
+    if whole < 100 {
+        format!("{whole}.{tenths} {unit}")
+    } else {
+        format!("{whole} {unit}")
+    }
+}
+
+/// A number with the word it counts.
+fn count(number: u64, word: &str) -> String {
+    match (number, word.strip_suffix('y')) {
+        (1, _) => format!("1 {word}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {word}s"),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// `git vault init`.
+#[must_use]
+pub fn init(report: &InitReport) -> String {
+    let mut lines = Lines::default();
+    lines.add("VAULT", format!("made at {}", shown(&report.vault)));
+    new_key(&mut lines, &report.key);
+    lines.0
+}
+
+fn new_key(lines: &mut Lines, key: &Path) {
+    lines.add("KEY", format!("made at {}", shown(key)));
+    lines.add(
+        "",
+        "this is its only copy, and without it no snapshot can be trusted again:",
+    );
+    lines.add(
+        "",
+        "copy the file to a place that survives this machine, and keep it as a secret",
+    );
+}
+
+/// `git vault snapshot`.
+#[must_use]
+pub fn snapshot(report: &SnapshotReport) -> String {
+    let mut lines = Lines::default();
+    let manifest = &report.manifest;
+    let id = &manifest.snapshot;
+    match report.outcome {
+        Outcome::Unchanged => {
+            lines.add(
+                "UNCHANGED",
+                format!(
+                    "{id} holds exactly this state (sealed {})",
+                    manifest.created
+                ),
+            );
+        }
+        Outcome::Sealed => {
+            lines.add(
+                "SEALED",
+                format!("{id}  snapshot {}, {}", report.number, manifest.created),
+            );
+            lines.add("HOLDS", holds(manifest));
+            lines.add("NEW", new(manifest));
+        }
+    }
+    state(&mut lines, manifest);
+    if let Some(line) = left_out(&manifest.left_out) {
+        lines.add(
+            "LEFT OUT",
+            format!("{line}; git vault show {id} says by which rules"),
+        );
+    }
+    for note in &manifest.notes {
+        lines.add("NOTE", note);
+    }
+    lines.add("VAULT", shown(&report.vault));
+    if let Some(from) = &report.moved_from {
+        lines.add(
+            "MOVED",
+            format!("the repository was at {from} before; its vault has moved with it"),
+        );
+    }
+    if let Some(key) = &report.new_key {
+        new_key(&mut lines, key);
+    }
+    for warning in &report.warnings {
+        lines.add("WARNING", format!("the snapshot is sealed, but: {warning}"));
+    }
+    incomplete(&mut lines, report.incomplete.len());
+    lines.0
+}
+
+fn holds(manifest: &Manifest) -> String {
+    let place =
+        |counts: &TreeCounts| format!("{}, {}", count(counts.files, "file"), bytes(counts.bytes));
+    let worktree = manifest.content.worktree.as_ref();
+    let tree = worktree.map_or("bare repository".to_owned(), |counts| {
+        format!("working tree of {}", place(counts))
+    });
+    format!(
+        "{tree}; git directory of {}",
+        place(&manifest.content.gitdir)
+    )
+}
+
+fn new(manifest: &Manifest) -> String {
+    let new_bytes = manifest
+        .packs
+        .iter()
+        .map(|pack| pack.bytes + pack.index_bytes)
+        .sum();
+    let history = count(manifest.history.objects_added, "object");
+    format!(
+        "{} in {}, read back from disk; {history} of history",
+        bytes(new_bytes),
+        count(manifest.packs.len() as u64, "pack")
+    )
+}
+
+fn state(lines: &mut Lines, manifest: &Manifest) {
+    let source = &manifest.source;
+    let branch = source
+        .branch
+        .as_deref()
+        .map(|branch| branch.strip_prefix("refs/heads/").unwrap_or(branch));
+    let head = source
+        .head
+        .as_deref()
+        .map(|head| head.get(..12).unwrap_or(head));
+    let place = match (branch, head) {
+        (Some(branch), Some(head)) => format!("on {branch} at {head}"),
+        (Some(branch), None) => format!("on {branch}, which has no commit yet"),
+        (None, Some(head)) => format!("detached at {head}"),
+        (None, None) => "HEAD is broken".to_owned(),
+    };
+    let operations = source.operations.join(", ");
+    lines.add(
+        "STATE",
+        if operations.is_empty() {
+            place
+        } else {
+            format!("{place}; in progress: {operations}")
+        },
+    );
+}
+
+/// How much the rules left out; what is always left out of a git directory is not worth a line.
+fn left_out(all: &[LeftOut]) -> Option<String> {
+    let of_user: Vec<&LeftOut> = all.iter().filter(|one| one.place == "worktree").collect();
+    let files: u64 = of_user.iter().map(|one| one.files).sum();
+    let directories: u64 = of_user.iter().map(|one| one.directories).sum();
+    let total_bytes = of_user.iter().map(|one| one.bytes).sum();
+    let mut parts = Vec::new();
+    if files > 0 {
+        parts.push(format!("{} ({})", count(files, "file"), bytes(total_bytes)));
+    }
+    if directories > 0 {
+        parts.push(format!("{} unseen", count(directories, "directory")));
+    }
+    (!parts.is_empty()).then(|| {
+        format!(
+            "{}, by {}",
+            parts.join(" and "),
+            count(of_user.len() as u64, "rule")
+        )
+    })
+}
+
+fn incomplete(lines: &mut Lines, number: usize) {
+    if number > 0 {
+        let what = count(number as u64, "interrupted snapshot");
+        lines.add(
+            "INCOMPLETE",
+            format!("{what} in the vault: not snapshots, kept as evidence"),
+        );
+    }
+}
+
+fn proof(proof: Option<&Proof>) -> String {
+    match proof {
+        None => "SEALED".to_owned(),
+        Some(proof) => format!("VERIFIED {} {}", proof.level.word(), proof.time),
+    }
+}
+
+/// `git vault list`.
+#[must_use]
+pub fn list(report: &ListReport, now: Timestamp) -> String {
+    let mut text = String::new();
+    if report.snapshots.is_empty() {
+        text.push_str("no snapshots yet\n");
+    }
+    for summary in &report.snapshots {
+        let manifest = &summary.manifest;
+        let branch = manifest.source.branch.as_deref().unwrap_or("detached");
+        let branch = branch.strip_prefix("refs/heads/").unwrap_or(branch);
+        let operations = manifest.source.operations.join(",");
+        let operation = if operations.is_empty() {
+            String::new()
+        } else {
+            format!(" ({operations})")
+        };
+        let mut words = manifest
+            .labels
+            .iter()
+            .map(|label| format!("[{label}]"))
+            .collect::<Vec<_>>();
+        words.extend((!manifest.message.is_empty()).then(|| manifest.message.clone()));
+        let line = format!(
+            "{:>5}  {}  {}  {:>4} ago  {:<8}  {branch}{operation}  {}  {}",
+            summary.logged.number,
+            manifest.snapshot,
+            manifest.created,
+            age(manifest.created, now),
+            manifest.trigger,
+            proof(summary.proof.as_ref()),
+            words.join(" "),
+        );
+        text.push_str(for_terminal(&line).replace('\n', " ").trim_end());
+        text.push('\n');
+    }
+    let mut lines = Lines(text);
+    incomplete(&mut lines, report.incomplete.len());
+    lines.0
+}
+
+/// How long ago, in the largest fitting unit.
+fn age(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.seconds().saturating_sub(then.seconds());
+    match seconds {
+        ..0 => "0 s".to_owned(),
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} m", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86400),
+    }
+}
+
+/// `git vault show`.
+#[must_use]
+pub fn show(report: &ShowReport) -> String {
+    let SnapshotSummary {
+        logged,
+        manifest,
+        proof: proven,
+    } = &report.snapshot;
+    let mut lines = Lines::default();
+    lines.add(
+        "SNAPSHOT",
+        format!("{}  snapshot {}", manifest.snapshot, logged.number),
+    );
+    lines.add("PROVEN", proof(proven.as_ref()));
+    lines.add(
+        "MADE",
+        format!(
+            "{} by {}, trigger {}",
+            manifest.created, manifest.tool, manifest.trigger
+        ),
+    );
+    if !manifest.message.is_empty() {
+        lines.add("MESSAGE", &manifest.message);
+    }
+    if !manifest.labels.is_empty() {
+        lines.add("LABELS", manifest.labels.join(", "));
+    }
+    lines.add(
+        "SOURCE",
+        manifest
+            .source
+            .worktree
+            .as_ref()
+            .unwrap_or(&manifest.source.git_dir),
+    );
+    state(&mut lines, manifest);
+    lines.add("HOLDS", holds(manifest));
+    lines.add("NEW", new(manifest));
+    lines.add(
+        "COMMIT",
+        format!("{} in the vault's repository", manifest.content.commit),
+    );
+    for one in &manifest.left_out {
+        lines.add("LEFT OUT", left_out_line(one));
+    }
+    for pattern in &manifest.include {
+        lines.add("INCLUDE", pattern);
+    }
+    for pattern in &manifest.exclude {
+        lines.add("EXCLUDE", pattern);
+    }
+    for lock in &manifest.source.locks {
+        lines.add("LOCK", format!("a running git held {lock}"));
+    }
+    for note in &manifest.notes {
+        lines.add("NOTE", note);
+    }
+    lines.add("VAULT", shown(&report.vault));
+    lines.0
+}
+
+fn left_out_line(one: &LeftOut) -> String {
+    let mut parts = Vec::new();
+    if one.files > 0 {
+        parts.push(format!(
+            "{} ({})",
+            count(one.files, "file"),
+            bytes(one.bytes)
+        ));
+    }
+    if one.directories > 0 {
+        parts.push(format!("{} unseen", count(one.directories, "directory")));
+    }
+    let why = match one.reason.as_str() {
+        "objects" => "the objects are in the history packs".to_owned(),
+        "lock" => "lock files of a running git".to_owned(),
+        reason => format!("{reason} by {}", one.rule),
+    };
+    format!("{}: {}: {why}", one.place, parts.join(" and "))
+}
+
+/// `git vault verify`.
+#[must_use]
+pub fn verify(report: &VerifyReport) -> String {
+    let mut lines = Lines::default();
+    let of = report.snapshots_in_vault;
+    lines.add(
+        "VERIFIED",
+        format!(
+            "{}: {} of {}",
+            report.level.word(),
+            report.snapshots.len(),
+            count(of, "snapshot")
+        ),
+    );
+    let packs = count(report.packs, "pack");
+    lines.add(
+        "CHECKED",
+        match report.level {
+            VerifyLevel::Quick => format!(
+                "{}, {packs} by name and size",
+                count(report.log_entries, "log entry")
+            ),
+            VerifyLevel::Full => format!(
+                "{}, {packs} of {} by BLAKE3",
+                count(report.log_entries, "log entry"),
+                bytes(report.bytes)
+            ),
+            VerifyLevel::Deep => format!(
+                "{}, {packs} of {}, {} decoded, {} hashed",
+                count(report.log_entries, "log entry"),
+                bytes(report.bytes),
+                count(report.objects, "object"),
+                count(report.files, "file"),
+            ),
+        },
+    );
+    match &report.recorded {
+        Recorded::Entry(number) => lines.add("RECORDED", format!("as log entry {number}")),
+        Recorded::No(reason) => lines.add("RECORDED", format!("no: {reason}")),
+    }
+    incomplete(&mut lines, report.incomplete.len());
+    lines.0
+}
+
+/// `git vault restore`.
+#[must_use]
+pub fn restore(report: &RestoreReport) -> String {
+    let mut lines = Lines::default();
+    lines.add(
+        "RESTORED",
+        format!(
+            "{} to {}",
+            report.manifest.snapshot,
+            shown(&report.destination)
+        ),
+    );
+    lines.add(
+        "WROTE",
+        format!(
+            "{} ({}), each hashed again; {} of history",
+            count(report.files, "file"),
+            bytes(report.bytes),
+            count(report.objects, "object"),
+        ),
+    );
+    state(&mut lines, &report.manifest);
+    for one in &report.not_recreated {
+        lines.add("MISSING", format!("not recreated: {one}"));
+    }
+    for one in &report.can_execute {
+        lines.add("EXECUTES", one);
+    }
+    for one in report
+        .manifest
+        .left_out
+        .iter()
+        .filter(|one| one.place == "worktree")
+    {
+        lines.add("LEFT OUT", left_out_line(one));
+    }
+    lines.add(
+        "NEXT",
+        format!(
+            "git -C {} status      (lets git learn the new files' times)",
+            shown(&report.destination)
+        ),
+    );
+    lines.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_given_in_the_unit_that_suits_them() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (99_949, "99.9 kB"),
+            (123_456_789, "123 MB"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
+        }
+    }
+}

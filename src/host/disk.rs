@@ -1,0 +1,346 @@
+//! Durable writes, bounded reads, and errors that name what was tried and where.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::model::refusal::Refusal;
+use crate::model::refusal_code::RefusalCode;
+
+/// What was tried, on which path, and what the system answered.
+#[derive(Debug)]
+pub struct Error {
+    /// What was tried, such as `read`.
+    pub action: &'static str,
+    /// The path.
+    pub path: PathBuf,
+    /// The answer.
+    pub source: std::io::Error,
+}
+
+/// The result of an attempt on a path.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Makes an error.
+    #[must_use]
+    pub fn new(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// Whether the path is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == std::io::ErrorKind::NotFound
+    }
+
+    /// Whether the path is there although it should not be.
+    #[must_use]
+    pub fn is_already_there(&self) -> bool {
+        self.source.kind() == std::io::ErrorKind::AlreadyExists
+    }
+
+    /// Turns the error into a refusal.
+    #[must_use]
+    pub fn refuse(&self, code: RefusalCode) -> Refusal {
+        Refusal::new(
+            code,
+            format!("cannot {} '{}'", self.action, self.path.display()),
+        )
+        .because(self.source.to_string())
+    }
+
+    /// Turns an error met while reading the vault into a refusal.
+    #[must_use]
+    pub fn refuse_vault_read(&self) -> Refusal {
+        self.refuse(if self.is_not_found() {
+            RefusalCode::VaultFileMissing
+        } else {
+            RefusalCode::VaultUnreadable
+        })
+    }
+
+    /// Turns an error met while writing to the vault into a refusal.
+    #[must_use]
+    pub fn refuse_vault_write(&self) -> Refusal {
+        let no_room = self.source.kind() == std::io::ErrorKind::StorageFull
+            || self.source.kind() == std::io::ErrorKind::QuotaExceeded;
+        self.refuse(if no_room {
+            RefusalCode::VaultSpace
+        } else {
+            RefusalCode::VaultWriteFailed
+        })
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "cannot {} '{}': {}",
+            self.action,
+            self.path.display(),
+            self.source
+        )
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Adds action and path to an I/O result.
+pub trait Context<T> {
+    /// Names what was tried and where.
+    ///
+    /// # Errors
+    /// The same error, with its context.
+    fn context(self, action: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T> Context<T> for std::io::Result<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| Error::new(action, path, source))
+    }
+}
+
+impl<T> Context<T> for rustix::io::Result<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| Error::new(action, path, source.into()))
+    }
+}
+
+/// Permissions of every file in a vault.
+pub const FILE_MODE: u32 = 0o600;
+/// Permissions of every directory in a vault.
+pub const DIRECTORY_MODE: u32 = 0o700;
+
+/// Reads a whole regular file of at most `limit_bytes`, without following a link at the end of the path and without
+/// waiting on a FIFO.
+///
+/// # Errors
+/// When it cannot be read, is not a regular file, or is larger.
+pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    let mut bytes = Vec::new();
+    file.take(limit_bytes.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .context("read", path)?;
+    if bytes.len() as u64 > limit_bytes {
+        let message = format!("larger than {limit_bytes} bytes");
+        return Err(Error::new("read", path, std::io::Error::other(message)));
+    }
+    Ok(bytes)
+}
+
+/// Opens a regular file for reading, without following a link at the end of the path and without waiting on a FIFO.
+///
+/// # Errors
+/// When it cannot be opened or is not a regular file.
+pub fn open_regular(path: &Path) -> Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .context("open", path)?;
+    if file
+        .metadata()
+        .context("look at", path)?
+        .file_type()
+        .is_file()
+    {
+        Ok(file)
+    } else {
+        Err(Error::new(
+            "read",
+            path,
+            std::io::Error::other("not a regular file"),
+        ))
+    }
+}
+
+/// Creates a file that must not be there yet, for reading and writing.
+///
+/// # Errors
+/// When it is there already or cannot be created.
+pub fn create_new(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path)
+        .context("create", path)
+}
+
+/// Writes a new file and makes its bytes durable; the directory is the caller's to make durable.
+///
+/// # Errors
+/// When it is there already or cannot be written. An error of fsync is final: the file must not be used.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = create_new(path)?;
+    file.write_all(bytes).context("write", path)?;
+    file.sync_all().context("make durable", path)
+}
+
+/// Replaces a file that is only a cache or a hint: written beside it, made durable, renamed over it.
+///
+/// # Errors
+/// When any step fails; the old file is then still in place.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .tempfile_in(directory)
+        .context("create in", directory)?;
+    file.write_all(bytes).context("write", path)?;
+    file.as_file().sync_all().context("make durable", path)?;
+    file.persist(path)
+        .map_err(|error| Error::new("replace", path, error.error))?;
+    Ok(())
+}
+
+/// Replaces a cache file as a whole, without making it durable: whoever reads it must be able to tell a torn one.
+///
+/// # Errors
+/// When any step fails; the old file is then still in place.
+pub fn replace_cache(path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .tempfile_in(directory)
+        .context("create in", directory)?;
+    file.write_all(bytes).context("write", path)?;
+    file.persist(path)
+        .map_err(|error| Error::new("replace", path, error.error))?;
+    Ok(())
+}
+
+/// Makes the names in a directory durable.
+///
+/// # Errors
+/// When the system cannot; the names must then not be relied on.
+pub fn sync_directory(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .context("make durable", path)
+}
+
+/// Creates one directory, readable by its owner only.
+///
+/// # Errors
+/// When it is there already or cannot be created.
+pub fn create_directory(path: &Path) -> Result<()> {
+    std::fs::DirBuilder::new()
+        .mode(DIRECTORY_MODE)
+        .create(path)
+        .context("create directory", path)
+}
+
+/// Creates a directory and those above it that are missing, readable by the owner only, and makes them durable.
+///
+/// # Errors
+/// When one cannot be created.
+pub fn create_directories(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    create_directories(parent)?;
+    match create_directory(path) {
+        Err(error) if !error.is_already_there() => return Err(error),
+        Err(_) | Ok(()) => {}
+    }
+    sync_directory(parent)
+}
+
+/// Gives a file a second name, which must be free.
+///
+/// # Errors
+/// When the name is taken ([`Error::is_already_there`]) or the file system cannot.
+pub fn link_new(old: &Path, new: &Path) -> Result<()> {
+    std::fs::hard_link(old, new).context("create", new)
+}
+
+/// Renames onto a name that must be free, where the system can promise that.
+///
+/// # Errors
+/// When the name is taken or the rename fails.
+pub fn rename_new(old: &Path, new: &Path) -> Result<()> {
+    use rustix::fs::{CWD, RenameFlags};
+    rustix::fs::renameat_with(CWD, old, CWD, new, RenameFlags::NOREPLACE).context("rename to", new)
+}
+
+/// The names in a directory, sorted.
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn list(path: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).context("list", path)? {
+        names.push(entry.context("list", path)?.file_name());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Bytes that this user may still write on the file system of `path`.
+///
+/// # Errors
+/// When the system does not say.
+pub fn free_bytes(path: &Path) -> Result<u64> {
+    let space = rustix::fs::statvfs(path).context("ask the free space of", path)?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+/// Asks the system to drop a file from its cache, so that the next read comes from the device. Best effort: the file
+/// must have been made durable before.
+pub fn drop_from_cache(file: &File) {
+    #[cfg(target_os = "linux")]
+    {
+        // Advice only: a file that stays cached is still checked, just not from the device.
+        let _advice = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _file = file;
+    }
+}
+
+/// Size and BLAKE3 of a regular file, read from start to end.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_file(
+    path: &Path,
+    mut progress: impl FnMut(u64),
+) -> Result<(u64, crate::model::ids::Digest)> {
+    let mut file = open_regular(path)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 18];
+    let mut total_bytes = 0;
+    loop {
+        let count = file.read(&mut buffer).context("read", path)?;
+        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
+        hasher.update(bytes);
+        total_bytes += bytes.len() as u64;
+        progress(bytes.len() as u64);
+    }
+    Ok((total_bytes, crate::model::ids::Digest::finish(&hasher)))
+}
+
+/// Whether two paths are the same file or directory right now.
+#[must_use]
+pub fn is_same(left: &Path, right: &Path) -> bool {
+    match (std::fs::metadata(left), std::fs::metadata(right)) {
+        (Ok(left), Ok(right)) => left.dev() == right.dev() && left.ino() == right.ino(),
+        _ => false,
+    }
+}

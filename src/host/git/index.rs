@@ -1,0 +1,91 @@
+//! The index of a repository: which paths are tracked, and which objects it names.
+
+use std::path::{Path, PathBuf};
+
+use gix::index::entry::{Flags, Mode};
+
+use super::object::{ObjectFormat, ObjectId};
+
+/// What this program needs from an index.
+pub struct Index {
+    state: gix::index::State,
+}
+
+/// The index cannot be understood.
+#[derive(Debug)]
+pub struct IndexError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+impl Index {
+    /// Reads the index at `path`; a missing one is empty.
+    ///
+    /// # Errors
+    /// When it is there and cannot be understood.
+    pub fn open(path: &Path, format: ObjectFormat) -> Result<Self, IndexError> {
+        let opened = gix::index::File::at_or_default(
+            path,
+            format.gix(),
+            false,
+            gix::index::decode::Options::default(),
+        );
+        let file = opened.map_err(|error| IndexError {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self { state: file.into() })
+    }
+
+    /// Whether the index has an entry for the path.
+    #[must_use]
+    pub fn is_tracked(&self, path: &[u8]) -> bool {
+        self.first_not_before(path)
+            .is_some_and(|found| found == path)
+    }
+
+    /// Whether the index has entries below the directory.
+    #[must_use]
+    pub fn tracks_below(&self, directory: &[u8]) -> bool {
+        let mut prefix = directory.to_vec();
+        prefix.push(b'/');
+        self.first_not_before(&prefix)
+            .is_some_and(|found| found.starts_with(&prefix))
+    }
+
+    /// The first path in the order of the index (bytes) that does not come before `path`.
+    fn first_not_before(&self, path: &[u8]) -> Option<&[u8]> {
+        let entries = self.state.entries();
+        let place = entries.partition_point(|entry| entry.path(&self.state) < path);
+        entries
+            .get(place)
+            .map(|entry| -> &[u8] { entry.path(&self.state) })
+    }
+
+    /// The objects that entries and cached trees name. What only resolve-undo records name is not among them: git does
+    /// without it.
+    #[must_use]
+    pub fn ids(&self) -> Vec<ObjectId> {
+        let mut ids = Vec::new();
+        for entry in self.state.entries() {
+            if entry.mode != Mode::COMMIT && !entry.flags.contains(Flags::INTENT_TO_ADD) {
+                ids.push(entry.id.into());
+            }
+        }
+        if let Some(tree) = self.state.tree() {
+            collect_cached_trees(tree, &mut ids);
+        }
+        ids
+    }
+}
+
+fn collect_cached_trees(tree: &gix::index::extension::Tree, ids: &mut Vec<ObjectId>) {
+    if tree.num_entries.is_some() {
+        ids.push(tree.id.into());
+    }
+    for child in &tree.children {
+        collect_cached_trees(child, ids);
+    }
+}

@@ -1,0 +1,18 @@
+//! Git repositories, read and written without a git executable. The only folder that names gix; no gix type leaves it.
+
+pub mod error;
+pub mod id_table;
+pub mod ignore;
+pub mod index;
+pub mod loose;
+pub mod object;
+pub mod pack_check;
+pub mod pack_copy;
+pub mod pack_index;
+pub mod pack_reader;
+pub mod pack_writer;
+pub mod packs;
+pub mod repository;
+pub mod stores;
+pub mod tips;
+pub mod tree;

@@ -1,0 +1,384 @@
+//! Finds and opens a source repository without running anything it configures, and says what it is.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use gix::sec::Permission;
+
+use super::object::ObjectFormat;
+use crate::host::disk;
+
+/// Where a repository is looked for and which configuration counts.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    /// Where to start looking, upwards.
+    pub start: PathBuf,
+    /// Whether the environment names other configuration files (`GIT_CONFIG_GLOBAL` and its like).
+    pub configuration_from_environment: bool,
+    /// The ignore file git uses when `core.excludesFile` is not set.
+    pub default_excludes_file: Option<PathBuf>,
+}
+
+/// A source repository.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Canonical path of the git directory.
+    pub git_dir: PathBuf,
+    /// Canonical path of the common git directory; differs from `git_dir` in a linked worktree only.
+    pub common_dir: PathBuf,
+    /// Canonical path of the working tree; `None` for a bare repository.
+    pub worktree: Option<PathBuf>,
+    /// The format of its ids.
+    pub format: ObjectFormat,
+    /// Its settings for this program and those it shares with git.
+    pub settings: Settings,
+}
+
+/// Settings read from git's configuration files.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `vault.home`.
+    pub vault_home: Option<PathBuf>,
+    /// `vault.include`: patterns of ignored files to capture.
+    pub include: Vec<String>,
+    /// `vault.exclude`: patterns of untracked files to leave out.
+    pub exclude: Vec<String>,
+    /// `core.excludesFile`, or git's default for it.
+    pub excludes_file: Option<PathBuf>,
+    /// `core.ignoreCase`.
+    pub ignore_case: bool,
+}
+
+/// Why a repository cannot be used.
+#[derive(Debug)]
+pub enum OpenError {
+    /// There is none.
+    NotFound,
+    /// It belongs to another user.
+    OtherOwner(String),
+    /// It has a format or extension that is not on the list of known ones.
+    FormatUnknown(String),
+    /// It uses something that this version cannot capture whole: a word for it, and where it was seen.
+    NotSupported(&'static str, String),
+    /// A setting makes no sense.
+    Setting(String),
+    /// The file system said no.
+    Disk(disk::Error),
+}
+
+impl From<disk::Error> for OpenError {
+    fn from(error: disk::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// Finds the repository that holds `lookup.start`.
+///
+/// # Errors
+/// Any [`OpenError`] but [`OpenError::NotSupported`], which [`check_supported`] gives.
+pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
+    let options = open_options(false);
+    let trust_map = gix::sec::trust::Mapping {
+        full: options.clone(),
+        reduced: options,
+    };
+    let found = gix::ThreadSafeRepository::discover_opts(
+        &lookup.start,
+        gix::discover::upwards::Options::default(),
+        trust_map,
+    );
+    let repository = found.map_err(|error| classify(&error))?.to_thread_local();
+    let canonical = |path: &Path| {
+        std::fs::canonicalize(path)
+            .map_err(|source| disk::Error::new("find", path, source))
+            .map_err(OpenError::Disk)
+    };
+    let git_dir = canonical(repository.git_dir())?;
+    let worktree = repository.workdir().map(canonical).transpose()?;
+    let format = ObjectFormat::from_gix(repository.object_hash())
+        .ok_or_else(|| OpenError::FormatUnknown(repository.object_hash().to_string()))?;
+    let common_dir = canonical(repository.common_dir())?;
+    check_format(&repository)?;
+    let configured = if lookup.configuration_from_environment {
+        let again = open_options(true).open_path_as_is(true).open(&git_dir);
+        again.map_err(|error| classify(&error))?.to_thread_local()
+    } else {
+        repository
+    };
+    let settings = read_settings(&configured, lookup, worktree.as_deref())?;
+    Ok(Repository {
+        git_dir,
+        common_dir,
+        worktree,
+        format,
+        settings,
+    })
+}
+
+/// Options under which the environment of a hook cannot redirect anything.
+fn open_options(configuration_from_environment: bool) -> gix::open::Options {
+    let mut permissions = gix::open::Permissions::all();
+    let git_prefix = if configuration_from_environment {
+        Permission::Allow
+    } else {
+        Permission::Deny
+    };
+    permissions.env.git_prefix = git_prefix;
+    permissions.env.objects = Permission::Deny;
+    permissions.config.env = false;
+    gix::open::Options::default()
+        .permissions(permissions)
+        .bail_if_untrusted(true)
+        .strict_config(true)
+}
+
+fn classify(error: &gix::Error) -> OpenError {
+    let text = error.to_string();
+    let chain = format!("{error:?}");
+    if chain.contains("Could not find a git repository") || chain.contains("not a git repository") {
+        OpenError::NotFound
+    } else if chain.contains("owned by") {
+        OpenError::OtherOwner(text)
+    } else {
+        OpenError::FormatUnknown(text)
+    }
+}
+
+/// Extensions whose meaning is known (git-config(1), `extensions.*`); with them the values that are.
+const KNOWN_EXTENSIONS: [(&str, Option<&str>); 7] = [
+    ("noop", None),
+    ("noop-v1", None),
+    ("preciousobjects", None),
+    ("worktreeconfig", None),
+    ("relativeworktrees", None),
+    ("objectformat", None),
+    ("refstorage", Some("files")),
+];
+
+/// Extensions that are known, and that this version cannot capture whole.
+const NOT_SUPPORTED_EXTENSIONS: [(&str, &str); 3] = [
+    ("partialclone", "partial clone"),
+    ("compatobjectformat", "two object formats at once"),
+    ("refstorage", "reftable"),
+];
+
+/// Refuses format versions and extensions that are not known: gix opens some of them as if they were not there.
+fn check_format(repository: &gix::Repository) -> Result<(), OpenError> {
+    let config = repository.config_snapshot();
+    let version = config.integer("core.repositoryFormatVersion").unwrap_or(0);
+    if !(0..=1).contains(&version) {
+        return Err(OpenError::FormatUnknown(format!(
+            "core.repositoryFormatVersion is {version}"
+        )));
+    }
+    for section in config
+        .plumbing()
+        .sections_by_name("extensions")
+        .into_iter()
+        .flatten()
+    {
+        for (name, value) in section.body().into_iter() {
+            let name = name.to_string().to_ascii_lowercase();
+            let value = value.to_string().to_ascii_lowercase();
+            let known = KNOWN_EXTENSIONS
+                .iter()
+                .any(|(known, only)| *known == name && only.is_none_or(|only| only == value));
+            if known {
+                continue;
+            }
+            let reason = NOT_SUPPORTED_EXTENSIONS
+                .iter()
+                .find(|(known, word)| *known == name && (*known != "refstorage" || *word == value));
+            return Err(match reason {
+                Some((_, word)) => {
+                    OpenError::NotSupported(word, format!("extensions.{name} is '{value}'"))
+                }
+                None => OpenError::FormatUnknown(format!("extensions.{name} is '{value}'")),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn read_settings(
+    repository: &gix::Repository,
+    lookup: &Lookup,
+    worktree: Option<&Path>,
+) -> Result<Settings, OpenError> {
+    let config = repository.config_snapshot();
+    // A file inside the working tree may be tracked, and a tracked file must not steer the vault.
+    let outside = |meta: &gix::config::file::Metadata| {
+        let real = meta
+            .path
+            .as_deref()
+            .and_then(|path| std::fs::canonicalize(path).ok());
+        let git_dir = std::fs::canonicalize(repository.common_dir()).ok();
+        match (real, worktree) {
+            (Some(path), Some(worktree)) => {
+                !path.starts_with(worktree)
+                    || git_dir.is_some_and(|git_dir| path.starts_with(git_dir))
+            }
+            _ => true,
+        }
+    };
+    let strings = |key: &str| -> Result<Vec<String>, OpenError> {
+        let values = config
+            .plumbing()
+            .strings_filter(key, outside)
+            .unwrap_or_default();
+        let text = values
+            .into_iter()
+            .map(|value| String::from_utf8(value.into()));
+        text.collect::<Result<_, _>>()
+            .map_err(|_not_utf8| OpenError::Setting(format!("{key} is not UTF-8")))
+    };
+    let vault_home = match strings("vault.home")?.pop() {
+        Some(text) => Some(absolute_home(&text, repository)?),
+        None => None,
+    };
+    let excludes_file = config
+        .trusted_path("core.excludesFile")
+        .map_err(|error| OpenError::Setting(format!("core.excludesFile: {error}")))?
+        .map(|path| worktree.map_or(path.clone(), |worktree| worktree.join(path)));
+    if let Some(path) = config.string("core.worktree") {
+        return Err(OpenError::NotSupported(
+            "core.worktree",
+            format!("core.worktree is '{path}'"),
+        ));
+    }
+    Ok(Settings {
+        vault_home,
+        include: strings("vault.include")?,
+        exclude: strings("vault.exclude")?,
+        excludes_file: excludes_file.or_else(|| lookup.default_excludes_file.clone()),
+        ignore_case: config.boolean("core.ignoreCase").unwrap_or(false),
+    })
+}
+
+/// `vault.home` with `~/` replaced; it must be absolute.
+fn absolute_home(text: &str, repository: &gix::Repository) -> Result<PathBuf, OpenError> {
+    let path = repository
+        .config_snapshot()
+        .trusted_path("vault.home")
+        .map_err(|error| OpenError::Setting(format!("vault.home: {error}")))?
+        .unwrap_or_else(|| PathBuf::from(text));
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(OpenError::Setting(format!(
+            "vault.home is '{text}', which is not an absolute path"
+        )))
+    }
+}
+
+/// Refuses, by name, what this version cannot capture whole.
+///
+/// # Errors
+/// [`OpenError::NotSupported`], or [`OpenError::Disk`] when something cannot be looked at.
+pub fn check_supported(repository: &Repository) -> Result<(), OpenError> {
+    let not_supported = |word, path: PathBuf| {
+        Err(OpenError::NotSupported(
+            word,
+            format!("'{}' exists", path.display()),
+        ))
+    };
+    if repository.git_dir != repository.common_dir {
+        return not_supported("linked worktree", repository.git_dir.clone());
+    }
+    for (name, word) in [("worktrees", "linked worktrees"), ("modules", "submodules")] {
+        let path = repository.common_dir.join(name);
+        if has_entries(&path)? {
+            return not_supported(word, path);
+        }
+    }
+    let shallow = repository.common_dir.join("shallow");
+    match std::fs::symlink_metadata(&shallow) {
+        Ok(metadata) if metadata.len() > 0 => return not_supported("shallow clone", shallow),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(disk::Error::new("look at", &shallow, error).into()),
+    }
+    Ok(())
+}
+
+fn has_entries(path: &Path) -> Result<bool, OpenError> {
+    match disk::list(path) {
+        Ok(names) => Ok(!names.is_empty()),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Settings of a restored repository that can make git run something, as `key = value` lines.
+#[must_use]
+pub fn executable_settings(config: &[u8]) -> Vec<String> {
+    let Ok(file) = gix::config::File::try_from(&*String::from_utf8_lossy(config)) else {
+        return vec!["the configuration cannot be read".to_owned()];
+    };
+    let mut found = Vec::new();
+    for section in file.sections() {
+        let header = section.header();
+        let name = header.name().to_string().to_ascii_lowercase();
+        let subsection = header
+            .subsection_name()
+            .map(|name| format!(".{name}"))
+            .unwrap_or_default();
+        for (key, value) in section.body().into_iter() {
+            let key = key.to_string().to_ascii_lowercase();
+            let value = value.to_string();
+            if can_execute(&name, &key, &value) {
+                found.push(format!("{name}{subsection}.{key} = {value}"));
+            }
+        }
+    }
+    found
+}
+
+/// Whether a setting can make git run a program or read more settings (git-config(1)).
+fn can_execute(section: &str, key: &str, value: &str) -> bool {
+    match section {
+        "alias" => value.starts_with('!'),
+        "core" => {
+            let programs = [
+                "fsmonitor",
+                "sshcommand",
+                "hookspath",
+                "pager",
+                "editor",
+                "askpass",
+                "gitproxy",
+                "alternaterefscommand",
+            ];
+            programs.contains(&key) && !matches!(value, "true" | "false" | "")
+        }
+        "filter" => matches!(key, "clean" | "smudge" | "process"),
+        "diff" => matches!(key, "external" | "textconv" | "command"),
+        "difftool" | "mergetool" | "browser" | "man" | "guitool" => matches!(key, "cmd" | "path"),
+        "merge" => key == "driver",
+        "credential" => key == "helper",
+        "gpg" => matches!(key, "program" | "defaultkeycommand"),
+        "hook" => key == "command",
+        "include" | "includeif" => key == "path",
+        "pager" | "interactive" | "sequence" => !matches!(value, "true" | "false" | ""),
+        "remote" => {
+            matches!(key, "uploadpack" | "receivepack" | "vcs")
+                || (key == "url" && value.starts_with("ext::"))
+        }
+        "submodule" => key == "update" && value.starts_with('!'),
+        "uploadpack" => key == "packobjectshook",
+        "gc" => key == "recentobjectshook",
+        "trailer" => matches!(key, "command" | "cmd"),
+        "sendemail" => key.ends_with("cmd"),
+        _ => false,
+    }
+}
+
+/// The path of a file below a repository, from bytes.
+#[must_use]
+pub fn join_bytes(directory: &Path, relative: &[u8]) -> PathBuf {
+    if relative.is_empty() {
+        directory.to_owned()
+    } else {
+        directory.join(std::ffi::OsStr::from_bytes(relative))
+    }
+}

@@ -1,0 +1,183 @@
+//! The object stores of a source repository: its objects directory and all alternates, listed by id.
+
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::error::{Error, Result};
+use super::loose;
+use super::object::{ObjectFormat, ObjectId};
+use super::pack_reader::{Object, Pack};
+use crate::host::disk;
+use crate::host::metadata;
+
+/// Largest `info/alternates` file read.
+const ALTERNATES_LIMIT_BYTES: u64 = 1 << 20;
+
+/// The stores, opened: what they held when they were listed.
+pub struct Stores {
+    /// Objects directories, the repository's own first.
+    pub directories: Vec<PathBuf>,
+    /// Ids of loose objects, each with the number of its directory.
+    pub loose: Vec<(ObjectId, usize)>,
+    /// Packs, opened, with what identifies their files.
+    pub packs: Vec<SourcePack>,
+    format: ObjectFormat,
+}
+
+/// A pack of the source.
+pub struct SourcePack {
+    /// What identifies the file: a pack of this fingerprint that is already mirrored need not be opened again.
+    pub stamp: PackStamp,
+    /// The pack; `None` when the caller said that it is mirrored already.
+    pub pack: Option<Pack>,
+}
+
+/// Identity of a pack file: names of packs are checksums of content or of ids, so the whole is what counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackStamp {
+    /// Path of the pack file.
+    pub path: Vec<u8>,
+    /// Its size.
+    pub bytes: u64,
+    /// Its inode.
+    pub inode: u64,
+    /// Its modification time in ns.
+    pub mtime_ns: i128,
+    /// Its change time in ns.
+    pub ctime_ns: i128,
+}
+
+impl Stores {
+    /// Lists all stores reachable from `objects`: loose objects first, then packs, then the packs once more, because an
+    /// object that is packed in between would be in neither list.
+    ///
+    /// # Errors
+    /// When a store cannot be listed, an alternate is not there, or the packs keep changing.
+    pub fn open(
+        objects: &Path,
+        format: ObjectFormat,
+        is_mirrored: &dyn Fn(&PackStamp) -> bool,
+    ) -> Result<Self> {
+        let directories = with_alternates(objects)?;
+        let mut stores = Self {
+            directories,
+            loose: Vec::new(),
+            packs: Vec::new(),
+            format,
+        };
+        for (number, directory) in stores.directories.iter().enumerate() {
+            stores.loose.extend(
+                loose::list(directory, format)?
+                    .into_iter()
+                    .map(|id| (id, number)),
+            );
+        }
+        let before = stores.pack_paths()?;
+        for path in &before {
+            let stamp = stamp(path)?;
+            let pack = if is_mirrored(&stamp) {
+                None
+            } else {
+                Some(Pack::open(path, format)?)
+            };
+            stores.packs.push(SourcePack { stamp, pack });
+        }
+        let after = stores.pack_paths()?;
+        if after.is_subset(&before) {
+            Ok(stores)
+        } else {
+            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+            Err(disk::Error::new("list the packs of", objects, gone).into())
+        }
+    }
+
+    /// Paths of all packs that have an index.
+    fn pack_paths(&self) -> Result<BTreeSet<PathBuf>> {
+        let mut paths = BTreeSet::new();
+        for directory in &self.directories {
+            let directory = directory.join("pack");
+            let names = match disk::list(&directory) {
+                Err(error) if error.is_not_found() => continue,
+                names => names?,
+            };
+            for name in names {
+                let path = directory.join(&name);
+                if path.extension().is_some_and(|extension| extension == "idx") {
+                    paths.insert(path.with_extension("pack"));
+                }
+            }
+        }
+        Ok(paths)
+    }
+
+    /// Whether the object is in any store that was opened.
+    #[must_use]
+    pub fn contains(&self, id: &ObjectId) -> bool {
+        self.loose.iter().any(|(loose, _)| loose == id)
+            || self.packs.iter().any(|pack| {
+                pack.pack
+                    .as_ref()
+                    .is_some_and(|pack| pack.index.find(id).is_some())
+            })
+    }
+
+    /// Reads an object from any store that was opened.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn read(&self, id: &ObjectId) -> Result<Object> {
+        if let Some((_, number)) = self.loose.iter().find(|(loose, _)| loose == id)
+            && let Some(directory) = self.directories.get(*number)
+        {
+            return loose::open(directory, id)?.read(self.format, id);
+        }
+        let packs = self.packs.iter().filter_map(|pack| pack.pack.as_ref());
+        let pack = packs
+            .into_iter()
+            .find(|pack| pack.index.find(id).is_some())
+            .ok_or(Error::Missing(*id))?;
+        pack.read(id)
+    }
+}
+
+fn stamp(path: &Path) -> Result<PackStamp> {
+    let look = metadata::look_at(path)?;
+    Ok(PackStamp {
+        path: path.as_os_str().as_bytes().to_vec(),
+        bytes: look.bytes,
+        inode: look.inode,
+        mtime_ns: look.mtime_ns,
+        ctime_ns: look.ctime_ns,
+    })
+}
+
+/// The objects directory and all its alternates (gitrepository-layout(5)), each once.
+fn with_alternates(objects: &Path) -> Result<Vec<PathBuf>> {
+    let mut directories = vec![objects.to_owned()];
+    let mut next = 0;
+    while let Some(directory) = directories.get(next).cloned() {
+        next += 1;
+        let file = directory.join("info/alternates");
+        let bytes = match disk::read_bounded(&file, ALTERNATES_LIMIT_BYTES) {
+            Err(error) if error.is_not_found() => continue,
+            bytes => bytes?,
+        };
+        for line in bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+        {
+            if line.starts_with(b"\"") {
+                return Err(Error::damaged(&file, "quoted paths are not supported"));
+            }
+            let alternate = directory.join(std::ffi::OsStr::from_bytes(line));
+            let alternate = std::fs::canonicalize(&alternate).map_err(|source| {
+                disk::Error::new("find the alternate object store", &alternate, source)
+            })?;
+            if !directories.contains(&alternate) {
+                directories.push(alternate);
+            }
+        }
+    }
+    Ok(directories)
+}

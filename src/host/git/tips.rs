@@ -1,0 +1,265 @@
+//! The ids that a captured git directory names: which must be present, and which git itself does without.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::object::ObjectId;
+
+/// What a git directory says about its history, read from the captured bytes of its files.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Tips {
+    /// Named by HEADs, refs and operations in progress.
+    pub needed: BTreeSet<ObjectId>,
+    /// Named by reflogs, `ORIG_HEAD`, `FETCH_HEAD` only.
+    pub tolerated: BTreeSet<ObjectId>,
+    /// The branch HEAD names; `None` when detached.
+    pub branch: Option<Vec<u8>>,
+    /// What HEAD stands at; `None` when unborn.
+    pub head: Option<ObjectId>,
+    /// Operations in progress.
+    pub operations: Vec<String>,
+    /// Refs that hold neither an id nor the name of a ref.
+    pub broken: Vec<Vec<u8>>,
+}
+
+/// Files at the top of a git directory that hold one id, or one a line, without which an operation cannot go on.
+const OPERATION_FILES: [&[u8]; 8] = [
+    b"MERGE_HEAD",
+    b"MERGE_AUTOSTASH",
+    b"CHERRY_PICK_HEAD",
+    b"REVERT_HEAD",
+    b"REBASE_HEAD",
+    b"AUTO_MERGE",
+    b"BISECT_HEAD",
+    b"BISECT_EXPECTED_REV",
+];
+
+/// Files inside the directories of an operation that hold one id.
+const OPERATION_DIRECTORY_FILES: [&[u8]; 9] = [
+    b"rebase-merge/autostash",
+    b"rebase-merge/orig-head",
+    b"rebase-merge/onto",
+    b"rebase-merge/stopped-sha",
+    b"rebase-apply/autostash",
+    b"rebase-apply/orig-head",
+    b"rebase-apply/onto",
+    b"rebase-apply/original-commit",
+    b"sequencer/head",
+];
+
+/// Lists of commits still to be worked on.
+const TODO_FILES: [&[u8]; 2] = [b"rebase-merge/git-rebase-todo", b"sequencer/todo"];
+
+/// What shows that an operation is in progress.
+const OPERATIONS: [(&str, &str); 7] = [
+    ("rebase-merge/", "rebase"),
+    ("rebase-apply/applying", "am"),
+    ("rebase-apply/rebasing", "rebase"),
+    ("MERGE_HEAD", "merge"),
+    ("CHERRY_PICK_HEAD", "cherry-pick"),
+    ("REVERT_HEAD", "revert"),
+    ("BISECT_LOG", "bisect"),
+];
+
+/// Whether the bytes of a file are needed by [`read`].
+#[must_use]
+pub fn is_relevant(path: &[u8]) -> bool {
+    !path.contains(&b'/') && is_top_level_name(path)
+        || path.starts_with(b"refs/")
+        || path.starts_with(b"logs/")
+        || OPERATION_DIRECTORY_FILES.contains(&path)
+        || TODO_FILES.contains(&path)
+}
+
+fn is_top_level_name(name: &[u8]) -> bool {
+    OPERATION_FILES.contains(&name)
+        || [&b"HEAD"[..], b"packed-refs", b"ORIG_HEAD", b"FETCH_HEAD"].contains(&name)
+}
+
+/// Reads the tips off the relevant files, by path relative to the git directory; `paths` are the paths of all files.
+#[must_use]
+pub fn read<'a>(
+    files: &BTreeMap<Vec<u8>, Vec<u8>>,
+    paths: impl Iterator<Item = &'a [u8]> + Clone,
+) -> Tips {
+    let mut tips = Tips::default();
+    let refs = read_refs(files, &mut tips);
+    read_head(files, &refs, &mut tips);
+    tips.needed.extend(refs.values().copied());
+    let single = OPERATION_FILES.iter().chain(&OPERATION_DIRECTORY_FILES);
+    for content in single.filter_map(|path| files.get(*path)) {
+        tips.needed
+            .extend(content.split(|byte| *byte == b'\n').filter_map(first_id));
+    }
+    for content in TODO_FILES.iter().filter_map(|path| files.get(*path)) {
+        for line in content
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.starts_with(b"#"))
+        {
+            tips.needed.extend(
+                line.split(|byte| *byte == b' ')
+                    .nth(1)
+                    .and_then(ObjectId::from_hex),
+            );
+        }
+    }
+    for content in ["ORIG_HEAD", "FETCH_HEAD"]
+        .iter()
+        .filter_map(|path| files.get(path.as_bytes()))
+    {
+        tips.tolerated
+            .extend(content.split(|byte| *byte == b'\n').filter_map(first_id));
+    }
+    for (_, content) in files.iter().filter(|(path, _)| path.starts_with(b"logs/")) {
+        for line in content.split(|byte| *byte == b'\n') {
+            tips.tolerated.extend(
+                line.split(|byte| *byte == b' ')
+                    .take(2)
+                    .filter_map(ObjectId::from_hex),
+            );
+        }
+    }
+    tips.tolerated.retain(|id| !id.is_null());
+    tips.needed.retain(|id| !id.is_null());
+    for (mark, word) in OPERATIONS {
+        let seen = paths.clone().any(|path| {
+            path == mark.as_bytes() || (mark.ends_with('/') && path.starts_with(mark.as_bytes()))
+        });
+        if seen && !tips.operations.iter().any(|known| known == word) {
+            tips.operations.push(word.to_owned());
+        }
+    }
+    tips
+}
+
+/// The id at the beginning of a line, up to white space.
+fn first_id(line: &[u8]) -> Option<ObjectId> {
+    ObjectId::from_hex(line.split(u8::is_ascii_whitespace).next()?)
+}
+
+/// All refs with their ids: packed ones, and loose ones over them. Broken ones are noted.
+fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> BTreeMap<Vec<u8>, ObjectId> {
+    let mut refs = BTreeMap::new();
+    for line in files
+        .get(&b"packed-refs"[..])
+        .into_iter()
+        .flat_map(|content| content.split(|byte| *byte == b'\n'))
+    {
+        if let Some(peeled) = line.strip_prefix(b"^") {
+            tips.needed.extend(ObjectId::from_hex(peeled));
+        } else if !line.starts_with(b"#") && !line.is_empty() {
+            let mut fields = line.splitn(2, |byte| *byte == b' ');
+            match (fields.next().and_then(ObjectId::from_hex), fields.next()) {
+                (Some(id), Some(name)) => drop(refs.insert(name.to_vec(), id)),
+                _ => tips.broken.push(line.to_vec()),
+            }
+        }
+    }
+    for (path, content) in files.iter().filter(|(path, _)| path.starts_with(b"refs/")) {
+        match first_id(content) {
+            Some(id) => drop(refs.insert(path.clone(), id)),
+            None if symbolic_target(content).is_some() => drop(refs.remove(path)),
+            None => {
+                refs.remove(path);
+                tips.broken.push(path.clone());
+            }
+        }
+    }
+    refs
+}
+
+/// The ref a symbolic ref names.
+fn symbolic_target(content: &[u8]) -> Option<&[u8]> {
+    content.strip_prefix(b"ref:").map(<[u8]>::trim_ascii)
+}
+
+/// HEAD, through as many symbolic refs as git follows.
+fn read_head(
+    files: &BTreeMap<Vec<u8>, Vec<u8>>,
+    refs: &BTreeMap<Vec<u8>, ObjectId>,
+    tips: &mut Tips,
+) {
+    let Some(content) = files.get(&b"HEAD"[..]) else {
+        tips.broken.push(b"HEAD".to_vec());
+        return;
+    };
+    if let Some(id) = first_id(content) {
+        tips.head = Some(id);
+        tips.needed.insert(id);
+        return;
+    }
+    let Some(target) = symbolic_target(content) else {
+        tips.broken.push(b"HEAD".to_vec());
+        return;
+    };
+    tips.branch = Some(target.to_vec());
+    let mut target = target.to_vec();
+    for _ in 0..5 {
+        if let Some(id) = refs.get(&target) {
+            tips.head = Some(*id);
+            return;
+        }
+        match files
+            .get(&target)
+            .and_then(|content| symbolic_target(content))
+        {
+            Some(next) => target = next.to_vec(),
+            None => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+    fn tips(files: &[(&str, String)]) -> Tips {
+        let files: BTreeMap<_, _> = files
+            .iter()
+            .map(|(path, content)| (path.as_bytes().to_vec(), content.as_bytes().to_vec()))
+            .collect();
+        read(&files, files.keys().map(Vec::as_slice))
+    }
+
+    fn id(hex: &str) -> ObjectId {
+        ObjectId::from_hex(hex.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_loose_ref_stands_over_a_packed_one() {
+        let tips = tips(&[
+            ("HEAD", "ref: refs/heads/main\n".into()),
+            (
+                "packed-refs",
+                format!("# pack-refs with: peeled\n{A} refs/heads/main\n"),
+            ),
+            ("refs/heads/main", format!("{B}\n")),
+        ]);
+        assert_eq!(tips.head, Some(id(B)));
+        assert_eq!(
+            tips.needed,
+            BTreeSet::from([id(B)]),
+            "the stale packed id is not needed"
+        );
+    }
+
+    #[test]
+    fn reflogs_are_tolerated_and_operations_needed() {
+        let tips = tips(&[
+            ("HEAD", format!("{A}\n")),
+            (
+                "logs/HEAD",
+                format!("{} {B} a <b> 0 +0000\tm\n", "0".repeat(40)),
+            ),
+            ("rebase-merge/autostash", format!("{B}\n")),
+            ("refs/heads/broken", String::new()),
+        ]);
+        assert_eq!(tips.needed, BTreeSet::from([id(A), id(B)]));
+        assert_eq!(tips.tolerated, BTreeSet::from([id(B)]));
+        assert_eq!(tips.operations, ["rebase"]);
+        assert_eq!(tips.broken, [b"refs/heads/broken".to_vec()]);
+        assert_eq!((tips.branch, tips.head), (None, Some(id(A))));
+    }
+}

@@ -1,0 +1,9 @@
+//! Everything that touches the machine: files, metadata, keys, git repositories.
+
+pub mod chunker;
+pub mod disk;
+pub mod git;
+pub mod keys;
+pub mod metadata;
+pub mod random;
+pub mod walk;

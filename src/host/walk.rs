@@ -1,0 +1,454 @@
+//! Walks a directory tree in parallel, looking at everything once and reading what must be read, without ever following
+//! a link: every step is relative to an open directory.
+
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+
+use rustix::fs::{Dir, Mode, OFlags, openat};
+
+use crate::host::disk::{self, Context};
+use crate::host::git::repository::join_bytes;
+use crate::host::metadata::{self, Fingerprint, Kind};
+use crate::model::listing::{LeftOutKind, Reason, SpecialKind, Xattrs};
+use crate::model::refusal::Refusal;
+
+/// How often a file that changes while it is read is read again.
+const ATTEMPTS: usize = 5;
+
+/// Why a walk stopped.
+#[derive(Debug)]
+pub enum Error {
+    /// Something cannot be looked at or read.
+    Unreadable(disk::Error),
+    /// Something changed while it was looked at.
+    Changing(PathBuf),
+    /// Something is not what this version can capture: a word for it, and where.
+    NotSupported(&'static str, PathBuf),
+    /// What was read could not be stored.
+    Refused(Refusal),
+}
+
+impl From<disk::Error> for Error {
+    fn from(error: disk::Error) -> Self {
+        // What vanishes between listing and looking was moved by somebody.
+        if error.is_not_found() {
+            Self::Changing(error.path)
+        } else {
+            Self::Unreadable(error)
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(source: std::io::Error) -> Self {
+        Self::Unreadable(disk::Error::new("read", Path::new("the file"), source))
+    }
+}
+
+/// The result of a step of a walk.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What shall become of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// Captured.
+    Keep,
+    /// Not even mentioned.
+    Skip,
+    /// Left out, and said so.
+    LeaveOut(Reason, String),
+}
+
+/// Decides what is captured, and takes the content of what is.
+pub trait Scan: Sync {
+    /// What holds in a directory: rules, for instance.
+    type Context: Clone + Send + Sync;
+    /// What is known of a file's content once it is stored.
+    type Content: Send;
+
+    /// Enters a directory.
+    ///
+    /// # Errors
+    /// When it must not be entered.
+    fn enter(
+        &self,
+        directory: &Opened<'_>,
+        above: &Self::Context,
+        names: &[Vec<u8>],
+    ) -> Result<Self::Context>;
+
+    /// Decides on an entry; may look into the directory.
+    ///
+    /// # Errors
+    /// When no decision is possible.
+    fn judge(&self, context: &Self::Context, path: &[u8], kind: Kind) -> Result<Judgement>;
+
+    /// Takes the content of a regular file.
+    ///
+    /// # Errors
+    /// When it cannot be read or stored.
+    fn file(
+        &self,
+        directory: &Opened<'_>,
+        name: &[u8],
+        fingerprint: &Fingerprint,
+    ) -> Result<(Self::Content, Xattrs)>;
+
+    /// Takes the target of a symbolic link.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn link(&self, target: &[u8]) -> Result<Self::Content>;
+}
+
+/// An open directory of the walk.
+pub struct Opened<'a> {
+    /// The directory.
+    pub file: &'a File,
+    /// Its path relative to the root of the walk; empty for the root.
+    pub path: &'a [u8],
+    /// Its path for messages.
+    pub shown: &'a Path,
+}
+
+impl Opened<'_> {
+    /// The path of an entry, relative to the root of the walk.
+    #[must_use]
+    pub fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        join(self.path, name)
+    }
+
+    /// The path of an entry for messages.
+    #[must_use]
+    pub fn shown(&self, name: &[u8]) -> PathBuf {
+        join_bytes(self.shown, name)
+    }
+
+    /// Opens a regular file without following links or waiting, and checks that it is the one that was looked at.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is another by now.
+    pub fn open(&self, name: &[u8], expected: &Fingerprint) -> Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let shown = self.shown(name);
+        let file = match openat(self.file, name, flags, Mode::empty()) {
+            Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO) => {
+                return Err(Error::Changing(shown));
+            }
+            opened => File::from(opened.context("open", &shown)?),
+        };
+        if metadata::look_at_open(&file, &shown)? == *expected {
+            Ok(file)
+        } else {
+            Err(Error::Changing(shown))
+        }
+    }
+}
+
+/// Joins a relative path and a name.
+#[must_use]
+pub fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    if directory.is_empty() {
+        name.to_vec()
+    } else {
+        [directory, b"/", name].concat()
+    }
+}
+
+/// What was found under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<C> {
+    /// A regular file.
+    File {
+        /// Its fingerprint.
+        fingerprint: Fingerprint,
+        /// Its extended attributes.
+        xattrs: Xattrs,
+        /// What is known of its content.
+        content: C,
+    },
+    /// A symbolic link.
+    Link {
+        /// Its fingerprint.
+        fingerprint: Fingerprint,
+        /// What is known of its target.
+        content: C,
+    },
+    /// A directory, which is among the walked directories.
+    Directory,
+    /// A special file.
+    Special(SpecialKind, Fingerprint),
+    /// Something that was left out.
+    LeftOut {
+        /// Why.
+        reason: Reason,
+        /// By which rule.
+        rule: String,
+        /// What it is.
+        kind: LeftOutKind,
+        /// Its size, for a file.
+        bytes: u64,
+    },
+}
+
+/// A directory that was walked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walked<C> {
+    /// Its path relative to the root; empty for the root.
+    pub path: Vec<u8>,
+    /// Its fingerprint, taken after it was listed.
+    pub fingerprint: Fingerprint,
+    /// Its extended attributes.
+    pub xattrs: Xattrs,
+    /// Its entries by name, sorted.
+    pub entries: Vec<(Vec<u8>, Found<C>)>,
+}
+
+struct Job<X> {
+    above: Option<Arc<File>>,
+    name: Vec<u8>,
+    path: Vec<u8>,
+    context: X,
+}
+
+struct Queue<X> {
+    jobs: Vec<Job<X>>,
+    running: usize,
+    failed: bool,
+}
+
+/// Walks everything below `root`; gives the directories sorted by path.
+///
+/// # Errors
+/// The first thing that went wrong.
+pub fn walk<S: Scan>(
+    root: &Path,
+    scan: &S,
+    context: S::Context,
+) -> Result<Vec<Walked<S::Content>>> {
+    let first = Job {
+        above: None,
+        name: Vec::new(),
+        path: Vec::new(),
+        context,
+    };
+    let queue = Mutex::new(Queue {
+        jobs: vec![first],
+        running: 0,
+        failed: false,
+    });
+    let changed = Condvar::new();
+    let done = Mutex::new(Vec::new());
+    let failure = Mutex::new(None);
+    let work = || {
+        while let Some(job) = take(&queue, &changed) {
+            let outcome = walk_directory(root, scan, &job);
+            let Ok(mut queue) = queue.lock() else { return };
+            queue.running -= 1;
+            match outcome {
+                Ok((walked, jobs)) => {
+                    queue.jobs.extend(jobs);
+                    if let Ok(mut done) = done.lock() {
+                        done.push(walked);
+                    }
+                }
+                Err(error) => {
+                    queue.failed = true;
+                    if let Ok(mut failure) = failure.lock() {
+                        failure.get_or_insert(error);
+                    }
+                }
+            }
+            changed.notify_all();
+        }
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            scope.spawn(work);
+        }
+        work();
+    });
+    if let Ok(Some(error)) = failure.into_inner() {
+        return Err(error);
+    }
+    let mut walked = done
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    walked.sort_by(|left: &Walked<_>, right| left.path.cmp(&right.path));
+    Ok(walked)
+}
+
+/// Takes a job, waiting while there may still be one; the newest first, so that few directories stay open.
+fn take<X>(queue: &Mutex<Queue<X>>, changed: &Condvar) -> Option<Job<X>> {
+    let mut guard = queue.lock().ok()?;
+    loop {
+        if guard.failed {
+            return None;
+        }
+        if let Some(job) = guard.jobs.pop() {
+            guard.running += 1;
+            return Some(job);
+        }
+        if guard.running == 0 {
+            changed.notify_all();
+            return None;
+        }
+        guard = changed.wait(guard).ok()?;
+    }
+}
+
+type Walks<S> = (Walked<<S as Scan>::Content>, Vec<Job<<S as Scan>::Context>>);
+
+fn walk_directory<S: Scan>(root: &Path, scan: &S, job: &Job<S::Context>) -> Result<Walks<S>> {
+    let shown = join_bytes(root, &job.path);
+    let directory = Arc::new(open_directory(root, job, &shown)?);
+    let opened = Opened {
+        file: &directory,
+        path: &job.path,
+        shown: &shown,
+    };
+    let names = list(&directory, &shown)?;
+    let context = scan.enter(&opened, &job.context, &names)?;
+    let mut entries = Vec::with_capacity(names.len());
+    let mut jobs = Vec::new();
+    for name in names {
+        let path = opened.path_of(&name);
+        if let Some(found) = visit(scan, &context, &opened, &name, &path)? {
+            if matches!(found, Found::Directory) {
+                let above = Some(Arc::clone(&directory));
+                jobs.push(Job {
+                    above,
+                    name: name.clone(),
+                    path,
+                    context: context.clone(),
+                });
+            }
+            entries.push((name, found));
+        }
+    }
+    let fingerprint = metadata::look_at_open(&directory, &shown)?;
+    let xattrs = metadata::read_xattrs(&directory, &shown)?;
+    Ok((
+        Walked {
+            path: job.path.clone(),
+            fingerprint,
+            xattrs,
+            entries,
+        },
+        jobs,
+    ))
+}
+
+fn open_directory<X>(root: &Path, job: &Job<X>, shown: &Path) -> Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = match &job.above {
+        None => rustix::fs::open(root, flags, Mode::empty()),
+        Some(above) => openat(above, job.name.as_slice(), flags, Mode::empty()),
+    };
+    match opened {
+        Ok(directory) => Ok(File::from(directory)),
+        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
+            Err(Error::Changing(shown.to_owned()))
+        }
+        Err(error) => Err(disk::Error::new("open", shown, error.into()).into()),
+    }
+}
+
+/// The names in an open directory, sorted.
+fn list(directory: &File, shown: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory).context("list", shown)? {
+        let entry = entry.context("list", shown)?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(name.to_vec());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Looks at one entry, again when it changes meanwhile.
+fn visit<S: Scan>(
+    scan: &S,
+    context: &S::Context,
+    opened: &Opened<'_>,
+    name: &[u8],
+    path: &[u8],
+) -> Result<Option<Found<S::Content>>> {
+    let mut attempt = 1;
+    loop {
+        match visit_once(scan, context, opened, name, path) {
+            Err(Error::Changing(_)) if attempt < ATTEMPTS => attempt += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+fn visit_once<S: Scan>(
+    scan: &S,
+    context: &S::Context,
+    opened: &Opened<'_>,
+    name: &[u8],
+    path: &[u8],
+) -> Result<Option<Found<S::Content>>> {
+    let shown = opened.shown(name);
+    let fingerprint = metadata::look_in(opened.file, name, &shown)?;
+    let kind = fingerprint.kind();
+    match scan.judge(context, path, kind)? {
+        Judgement::Keep => {}
+        Judgement::Skip => return Ok(None),
+        Judgement::LeaveOut(reason, rule) => {
+            let is_directory = kind == Kind::Directory;
+            return Ok(Some(Found::LeftOut {
+                reason,
+                rule,
+                kind: if is_directory {
+                    LeftOutKind::Directory
+                } else {
+                    LeftOutKind::File
+                },
+                bytes: if is_directory { 0 } else { fingerprint.bytes },
+            }));
+        }
+    }
+    Ok(Some(match kind {
+        Kind::Directory => Found::Directory,
+        Kind::Special(kind) => Found::Special(kind, fingerprint),
+        Kind::File => {
+            let (content, xattrs) = scan.file(opened, name, &fingerprint)?;
+            Found::File {
+                fingerprint,
+                xattrs,
+                content,
+            }
+        }
+        Kind::Link => {
+            let target = read_link(opened, name, &shown)?;
+            if metadata::look_in(opened.file, name, &shown)? != fingerprint {
+                return Err(Error::Changing(shown));
+            }
+            Found::Link {
+                fingerprint,
+                content: scan.link(&target)?,
+            }
+        }
+    }))
+}
+
+fn read_link(opened: &Opened<'_>, name: &[u8], shown: &Path) -> Result<Vec<u8>> {
+    match rustix::fs::readlinkat(opened.file, name, Vec::new()) {
+        Ok(target) => Ok(target.into_bytes()),
+        Err(rustix::io::Errno::INVAL) => Err(Error::Changing(shown.to_owned())),
+        Err(error) => Err(disk::Error::new("read the link", shown, error.into()).into()),
+    }
+}
+
+/// The bytes of a path.
+#[must_use]
+pub fn path_bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}

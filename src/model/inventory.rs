@@ -1,0 +1,112 @@
+//! The packs of a vault, as the log states them: names, sizes, digests.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::Digest;
+
+/// What a pack holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PackRole {
+    /// Objects of the source repository's own stores; handed over whole by a restore.
+    History,
+    /// Objects that snapshots made: trees, listings, file contents that the history lacks.
+    Capture,
+}
+
+/// One pack and its index, as they must be found in `objects/pack`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackRecord {
+    /// The file name without its ending: `pack-` and the pack's own checksum in hexadecimal digits.
+    pub name: String,
+    /// What the pack holds.
+    pub role: PackRole,
+    /// How many objects.
+    pub objects: u64,
+    /// Size of the `.pack` file.
+    pub bytes: u64,
+    /// BLAKE3 of the `.pack` file.
+    pub blake3: Digest,
+    /// Size of the `.idx` file.
+    pub index_bytes: u64,
+    /// BLAKE3 of the `.idx` file.
+    pub index_blake3: Digest,
+}
+
+impl PackRecord {
+    /// Whether the name has the one form a pack name may have, so that it is safe as a file name.
+    #[must_use]
+    pub fn has_valid_name(&self) -> bool {
+        self.name.strip_prefix("pack-").is_some_and(|checksum| {
+            matches!(checksum.len(), 40 | 64)
+                && checksum
+                    .bytes()
+                    .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        })
+    }
+}
+
+/// All packs of a vault at one point of its log, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    packs: BTreeMap<String, PackRecord>,
+}
+
+impl Inventory {
+    /// Adds a pack; gives it back if one of that name is there already.
+    ///
+    /// # Errors
+    /// The record itself, when the name is taken.
+    pub fn add(&mut self, pack: PackRecord) -> Result<(), Box<PackRecord>> {
+        if self.packs.contains_key(&pack.name) {
+            return Err(Box::new(pack));
+        }
+        self.packs.insert(pack.name.clone(), pack);
+        Ok(())
+    }
+
+    /// The packs in the order of their names.
+    pub fn packs(&self) -> impl Iterator<Item = &PackRecord> {
+        self.packs.values()
+    }
+
+    /// The pack of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&PackRecord> {
+        self.packs.get(name)
+    }
+
+    /// How many packs there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.packs.len() as u64
+    }
+
+    /// BLAKE3 over one line for each pack, in the order of names: what a manifest pins (`docs/FORMAT.md`, "Inventory").
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut text = String::new();
+        for pack in self.packs.values() {
+            let role = match pack.role {
+                PackRole::History => "history",
+                PackRole::Capture => "capture",
+            };
+            // Writing to a String cannot fail.
+            let _infallible = writeln!(
+                text,
+                "{} {role} {} {} {} {} {}",
+                pack.name,
+                pack.objects,
+                pack.bytes,
+                pack.blake3,
+                pack.index_bytes,
+                pack.index_blake3
+            );
+        }
+        Digest::of(text.as_bytes())
+    }
+}

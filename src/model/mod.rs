@@ -1,0 +1,13 @@
+//! Plain types and rules: no input or output, no clock, no gix.
+
+pub mod escape;
+pub mod event;
+pub mod ids;
+pub mod inventory;
+pub mod listing;
+pub mod log_entry;
+pub mod manifest;
+pub mod refusal;
+pub mod refusal_code;
+pub mod signed;
+pub mod timestamp;

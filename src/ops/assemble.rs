@@ -1,0 +1,592 @@
+//! Puts a snapshot together: metadata, history, contents, trees, commit; everything read back before it may be sealed.
+
+use std::collections::BTreeSet;
+
+use crate::host::git::object::{
+    MODE_FILE, MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link,
+};
+use crate::host::git::repository::Repository;
+use crate::host::git::stores::{PackStamp, Stores};
+use crate::host::git::tips::Tips;
+use crate::host::git::tree::{NewCommit, NewEntry, commit_content, tree_content};
+use crate::host::walk::path_bytes;
+use crate::model::escape::text_name;
+use crate::model::event::Monitor;
+use crate::model::ids::Digest;
+use crate::model::manifest::{
+    Completeness, Content, FORMAT, History, LeftOut, Manifest, SourceState, StandsOn,
+};
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::model::timestamp::Timestamp;
+use crate::ops::capture::{CaptureContext, CaptureError, Captured, Metadata, capture, changing};
+use crate::ops::history::{self, MirrorError};
+use crate::ops::locate::of_another;
+use crate::ops::scan::Clock;
+use crate::ops::snapshot::SnapshotRequest;
+use crate::vault::builder::{BuiltPlace, build};
+use crate::vault::cache::ScanCache;
+use crate::vault::content::ContentWriter;
+use crate::vault::inspect::{TOOL, Vault};
+use crate::vault::reader::{SnapshotReader, Trusted, trust};
+use crate::vault::staging::{IncompletePack, Staging, Verified, VerifiedPack};
+use crate::vault::store::Store;
+
+/// How often a git directory that moves while it is read is read again.
+const ATTEMPTS: usize = 8;
+
+/// How many root commits are noted, to recognise a repository that moved.
+const ROOT_COMMITS: usize = 64;
+
+/// What a snapshot is made of, by whom, and where.
+pub struct Task<'a> {
+    /// The source.
+    pub repository: &'a Repository,
+    /// The vault.
+    pub vault: &'a Vault,
+    /// Where new packs are written.
+    pub staging: &'a Staging,
+    /// What was asked for.
+    pub request: &'a SnapshotRequest,
+    /// The wall clock.
+    pub clock: Clock<'a>,
+    /// Is told how far it is.
+    pub monitor: &'a dyn Monitor,
+}
+
+/// What assembling gives.
+pub enum Finished {
+    /// The newest snapshot holds exactly this state.
+    Unchanged(Box<Trusted>, ScanCache),
+    /// Everything is written and proven; only the seal is missing.
+    Verified(Box<Proven>),
+}
+
+/// A snapshot that may be sealed.
+pub struct Proven {
+    /// Its packs.
+    pub verified: Verified,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// What may be relied on next time.
+    pub cache: ScanCache,
+    /// Commits without parents that came with it.
+    pub root_commits: Vec<String>,
+}
+
+/// What is known of the history, growing with each attempt.
+struct Progress {
+    store: Store,
+    known: ScanCache,
+    newest: Option<Trusted>,
+    holes: BTreeSet<ObjectId>,
+    holes_before: BTreeSet<ObjectId>,
+    root_commits: BTreeSet<ObjectId>,
+    packs: Vec<VerifiedPack>,
+}
+
+/// Assembles a snapshot of the workspace.
+///
+/// # Errors
+/// When there is any doubt that it would be complete.
+pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
+    let store = Store::open(
+        &task.vault.layout,
+        &task.vault.log.inventory,
+        task.vault.format,
+    )?;
+    let newest = task
+        .vault
+        .log
+        .snapshots
+        .last()
+        .map(|logged| trust(task.vault, logged))
+        .transpose()?;
+    let holes: BTreeSet<ObjectId> = match &newest {
+        Some(newest) => SnapshotReader::new(&store, newest)
+            .holes()?
+            .into_iter()
+            .collect(),
+        None => BTreeSet::new(),
+    };
+    let mut progress = Progress {
+        store,
+        known: ScanCache::load(task.vault),
+        newest,
+        holes_before: holes.clone(),
+        holes,
+        root_commits: BTreeSet::new(),
+        packs: Vec::new(),
+    };
+    let mut last_moved = task.repository.git_dir.clone();
+    for _ in 0..ATTEMPTS {
+        match attempt(task, &mut progress) {
+            Ok(attempt) => return finish(task, progress, attempt, now),
+            Err(CaptureError::Moved(path)) => last_moved = path,
+            Err(CaptureError::Refused(refusal)) => return Err(refusal),
+        }
+    }
+    Err(changing(&last_moved))
+}
+
+/// What one attempt captured.
+struct Attempt {
+    metadata: Metadata,
+    weak_missing: u64,
+    mirrored: Vec<PackStamp>,
+    captured: Captured,
+    gitdir: BuiltPlace,
+    worktree: Option<BuiltPlace>,
+    tree: ObjectId,
+    capture: Option<VerifiedPack>,
+    commit: ObjectId,
+    is_unchanged: bool,
+}
+
+fn attempt(task: &Task<'_>, progress: &mut Progress) -> std::result::Result<Attempt, CaptureError> {
+    let metadata = Metadata::read(task.repository)?;
+    let mirrored = mirror(task, progress)?;
+    let weak_missing = check_history(task, progress, &metadata)?;
+    let format = task.vault.format;
+    let writer = ContentWriter::new(&progress.store, task.staging, format);
+    let context = CaptureContext {
+        repository: task.repository,
+        writer: &writer,
+        cache: &progress.known,
+        clock: task.clock,
+        monitor: task.monitor,
+    };
+    let captured = match capture(&context, &metadata) {
+        Err(CaptureError::Moved(path)) => {
+            // What was stored so far is dropped: the next attempt begins a pack of its own.
+            writer.discard()?;
+            return Err(CaptureError::Moved(path));
+        }
+        captured => captured?,
+    };
+    let gitdir = build(&writer, "gitdir", &captured.gitdir)?;
+    let worktree = captured
+        .worktree
+        .as_ref()
+        .map(|walked| build(&writer, "worktree", walked))
+        .transpose()?;
+    let tree = root_tree(&writer, &gitdir, worktree.as_ref(), &progress.holes)?;
+    let parents = parents(&writer, progress, &metadata.tips, format)?;
+    let is_unchanged = is_unchanged(task, progress, &tree, &parents);
+    let (capture_pack, commit) = if is_unchanged {
+        writer.discard()?;
+        (None, tree)
+    } else {
+        let message = format!("snapshot {}\n\n{}", task.staging.id(), task.request.message);
+        let seconds = i64::try_from((task.clock)().div_euclid(1_000_000_000)).unwrap_or_default();
+        let content = commit_content(&NewCommit {
+            tree,
+            parents: &parents,
+            seconds,
+            message: message.trim_end(),
+        });
+        let commit = writer.object(ObjectKind::Commit, &content)?;
+        (IncompletePack::capture(writer.finish()?, format), commit)
+    };
+    let capture = match capture_pack {
+        Some(pack) => Some(pack.verify(&mut progress.store, task.monitor)?.0),
+        None => None,
+    };
+    Ok(Attempt {
+        metadata,
+        weak_missing,
+        mirrored,
+        captured,
+        gitdir,
+        worktree,
+        tree,
+        capture,
+        commit,
+        is_unchanged,
+    })
+}
+
+/// Brings everything that the source's stores hold into the vault's history, and proves it.
+fn mirror(
+    task: &Task<'_>,
+    progress: &mut Progress,
+) -> std::result::Result<Vec<PackStamp>, CaptureError> {
+    let format = task.vault.format;
+    let objects = task.repository.common_dir.join("objects");
+    let moved = |error: MirrorError| match error {
+        MirrorError::Moved(_) => CaptureError::Moved(objects.clone()),
+        MirrorError::Refused(refusal) => CaptureError::Refused(refusal),
+    };
+    let stores = history::open_stores(&objects, format, &progress.known.mirrored).map_err(moved)?;
+    check_same_repository(task, &stores)?;
+    let layout = &task.vault.layout;
+    let mirrored = history::mirror(
+        &stores,
+        &progress.store.history,
+        format,
+        task.staging,
+        layout,
+        task.monitor,
+    );
+    let mirrored = mirrored.map_err(moved)?;
+    if let Some(pack) = mirrored.pack {
+        let (pack, read_back) =
+            IncompletePack::history(pack, format).verify(&mut progress.store, task.monitor)?;
+        progress.packs.push(pack);
+        progress.holes.extend(read_back.holes.into_keys());
+        progress.root_commits.extend(read_back.root_commits);
+    }
+    let history = &progress.store.history;
+    progress.holes.retain(|hole| !history.contains(hole));
+    Ok(mirrored.stamps)
+}
+
+/// A repository made anew at the old path is another one: its work must not be mixed into this vault.
+fn check_same_repository(task: &Task<'_>, stores: &Stores) -> Result<()> {
+    let Some(attachment) = &task.vault.log.attachment else {
+        return Ok(());
+    };
+    let mut roots = attachment
+        .root_commits
+        .iter()
+        .filter_map(|hex| ObjectId::from_hex(hex.as_bytes()))
+        .peekable();
+    let knows_a_pack = stores.packs.iter().any(|pack| pack.pack.is_none());
+    if roots.peek().is_none() || knows_a_pack || roots.any(|root| stores.contains(&root)) {
+        return Ok(());
+    }
+    Err(of_another(task.vault, task.repository)
+        .because("none of the first commits that the vault knows is in this repository: it was made anew")
+        .next("git vault init --new", "gives this repository a vault of its own; the old one stays as it is"))
+}
+
+/// Proves that all that the captured state needs is in the vault's history; gives how many ids that git itself does without
+/// are not.
+fn check_history(
+    task: &Task<'_>,
+    progress: &Progress,
+    metadata: &Metadata,
+) -> std::result::Result<u64, CaptureError> {
+    let history = &progress.store.history;
+    let needed = metadata.needed();
+    if let Some(missing) = history::missing(history, &needed).first() {
+        // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
+        let again = Metadata::read(task.repository)?;
+        if again.needed() != needed {
+            return Err(CaptureError::Moved(task.repository.git_dir.clone()));
+        }
+        return Err(missing_object(missing, metadata).into());
+    }
+    if !progress.holes.is_empty()
+        && let Some((hole, named_by)) = history::reach_hole(history, &needed, &progress.holes)?
+    {
+        return Err(Refusal::new(
+            RefusalCode::SourceObjectMissing,
+            format!("object {hole} is not in the repository"),
+        )
+        .because(format!(
+            "object {named_by}, which the repository needs, names it"
+        ))
+        .next(
+            "git fsck --full",
+            "names every missing object of the repository",
+        )
+        .into());
+    }
+    Ok(history::missing(history, &metadata.tips.tolerated).len() as u64)
+}
+
+fn missing_object(id: &ObjectId, metadata: &Metadata) -> Refusal {
+    let named_by = if metadata.index_ids.contains(id) {
+        "the index names it"
+    } else {
+        "a ref or operation names it"
+    };
+    Refusal::new(
+        RefusalCode::SourceObjectMissing,
+        format!("object {id} is not in the repository"),
+    )
+    .because(named_by)
+    .next(
+        "git fsck --full",
+        "names every missing object of the repository",
+    )
+}
+
+fn root_tree(
+    writer: &ContentWriter<'_>,
+    gitdir: &BuiltPlace,
+    worktree: Option<&BuiltPlace>,
+    holes: &BTreeSet<ObjectId>,
+) -> Result<ObjectId> {
+    let tree = |name: &str, id| NewEntry {
+        mode: MODE_TREE,
+        name: name.as_bytes().to_vec(),
+        id,
+    };
+    let mut attributes = vec![tree("gitdir", gitdir.attributes)];
+    let mut root = vec![tree("gitdir", gitdir.contents)];
+    if let Some(worktree) = worktree {
+        attributes.push(tree("worktree", worktree.attributes));
+        root.push(tree("worktree", worktree.contents));
+    }
+    root.push(tree(
+        "attributes",
+        writer.object(ObjectKind::Tree, &tree_content(attributes))?,
+    ));
+    if !holes.is_empty() {
+        let text: String = holes.iter().map(|hole| format!("{hole}\n")).collect();
+        let blob = writer.bytes(text.as_bytes())?;
+        root.push(NewEntry {
+            mode: MODE_FILE,
+            name: b"holes".to_vec(),
+            id: blob.id,
+        });
+    }
+    writer.object(ObjectKind::Tree, &tree_content(root))
+}
+
+/// HEAD's commit, then one commit over all other tips that are commits: plain git reaches the history through them.
+fn parents(
+    writer: &ContentWriter<'_>,
+    progress: &Progress,
+    tips: &Tips,
+    format: ObjectFormat,
+) -> std::result::Result<Vec<ObjectId>, CaptureError> {
+    if let Some(parents) = same_parents(progress, tips, format)? {
+        return Ok(parents);
+    }
+    let mut commits = Vec::new();
+    for tip in &tips.needed {
+        let object = progress
+            .store
+            .history
+            .read_any(tip)
+            .map_err(|error| crate::vault::content::refuse_git_read(&error))?;
+        if object.kind == ObjectKind::Commit {
+            commits.push(*tip);
+        }
+    }
+    let head = tips.head.filter(|head| commits.contains(head));
+    let others: Vec<ObjectId> = commits
+        .into_iter()
+        .filter(|tip| Some(*tip) != head)
+        .collect();
+    let mut parents: Vec<ObjectId> = head.into_iter().collect();
+    if !others.is_empty() {
+        let tree = writer.object(ObjectKind::Tree, b"")?;
+        let content = commit_content(&NewCommit {
+            tree,
+            parents: &others,
+            seconds: 0,
+            message: "tips",
+        });
+        parents.push(writer.object(ObjectKind::Commit, &content)?);
+    }
+    Ok(parents)
+}
+
+/// The parents of the newest snapshot, when it stood on the same tips.
+fn same_parents(
+    progress: &Progress,
+    tips: &Tips,
+    format: ObjectFormat,
+) -> Result<Option<Vec<ObjectId>>> {
+    let Some(newest) = progress.newest.as_ref().map(Trusted::manifest) else {
+        return Ok(None);
+    };
+    let head = tips.head.map(|head| head.to_string());
+    if newest.history.tips_blake3 != tips_digest(tips) || newest.source.head != head {
+        return Ok(None);
+    }
+    let Some(commit) = ObjectId::from_hex(newest.content.commit.as_bytes()) else {
+        return Ok(None);
+    };
+    let content = progress.store.read(&commit, ObjectKind::Commit)?;
+    let mut links = Vec::new();
+    let parsed = each_link(format, ObjectKind::Commit, &content, |id| links.push(id));
+    Ok(parsed.map(|()| links.into_iter().skip(1).collect()))
+}
+
+fn tips_digest(tips: &Tips) -> Digest {
+    let text: String = tips.needed.iter().map(|id| format!("{id}\n")).collect();
+    Digest::of(text.as_bytes())
+}
+
+/// Whether the newest snapshot holds this very state, and nobody asked for a snapshot of their own.
+fn is_unchanged(
+    task: &Task<'_>,
+    progress: &Progress,
+    tree: &ObjectId,
+    parents: &[ObjectId],
+) -> bool {
+    let Some(newest) = progress.newest.as_ref().map(Trusted::manifest) else {
+        return false;
+    };
+    let asks_for_nothing = task.request.message.is_empty() && task.request.labels.is_empty();
+    let same_settings = newest.include == task.repository.settings.include
+        && newest.exclude == task.repository.settings.exclude
+        && newest.source.git_dir == text_name(path_bytes(&task.repository.git_dir));
+    let same_holes = progress.holes == progress.holes_before;
+    let same_parents = same_parents_as(progress, newest, parents);
+    asks_for_nothing
+        && same_settings
+        && same_holes
+        && same_parents
+        && progress.packs.is_empty()
+        && newest.content.tree == tree.to_string()
+}
+
+fn same_parents_as(progress: &Progress, newest: &Manifest, parents: &[ObjectId]) -> bool {
+    let commit = ObjectId::from_hex(newest.content.commit.as_bytes());
+    let content = commit.and_then(|commit| progress.store.read(&commit, ObjectKind::Commit).ok());
+    let Some((content, format)) = content.zip(progress.store.format()) else {
+        return false;
+    };
+    let mut links = Vec::new();
+    let parsed = each_link(format, ObjectKind::Commit, &content, |id| links.push(id));
+    parsed.is_some() && links.get(1..) == Some(parents)
+}
+
+fn finish(
+    task: &Task<'_>,
+    mut progress: Progress,
+    mut attempt: Attempt,
+    now: Timestamp,
+) -> Result<Finished> {
+    attempt.captured.cache.mirrored = std::mem::take(&mut attempt.mirrored);
+    if attempt.is_unchanged
+        && let Some(newest) = progress.newest
+    {
+        return Ok(Finished::Unchanged(
+            Box::new(newest),
+            attempt.captured.cache,
+        ));
+    }
+    progress.packs.extend(attempt.capture.take());
+    let manifest = manifest(task, &progress, &attempt, now);
+    let root_commits = progress
+        .root_commits
+        .iter()
+        .take(ROOT_COMMITS)
+        .map(ToString::to_string)
+        .collect();
+    let verified = Verified::new(task.staging, progress.packs)?;
+    let cache = attempt.captured.cache;
+    Ok(Finished::Verified(Box::new(Proven {
+        verified,
+        manifest,
+        cache,
+        root_commits,
+    })))
+}
+
+fn manifest(task: &Task<'_>, progress: &Progress, attempt: &Attempt, now: Timestamp) -> Manifest {
+    let (repository, vault) = (task.repository, task.vault);
+    let packs: Vec<_> = progress
+        .packs
+        .iter()
+        .map(|pack| pack.record().clone())
+        .collect();
+    let is_history = |pack: &&crate::model::inventory::PackRecord| {
+        pack.role == crate::model::inventory::PackRole::History
+    };
+    let places = [Some(&attempt.gitdir), attempt.worktree.as_ref()];
+    let left_out: Vec<LeftOut> = places
+        .into_iter()
+        .flatten()
+        .flat_map(|place| place.left_out.clone())
+        .collect();
+    Manifest {
+        format: FORMAT,
+        minimum_reader: FORMAT,
+        tool: TOOL.to_owned(),
+        vault: vault.binding.vault,
+        repository: vault.binding.repository,
+        snapshot: task.staging.id().clone(),
+        created: now,
+        trigger: task.request.trigger.clone(),
+        message: task.request.message.clone(),
+        labels: task.request.labels.clone(),
+        completeness: Completeness::SelfContained,
+        include: repository.settings.include.clone(),
+        exclude: repository.settings.exclude.clone(),
+        notes: notes(progress, attempt),
+        stands_on: StandsOn {
+            entry: vault.log.head,
+            entry_blake3: vault.log.head_blake3.unwrap_or(Digest::from_bytes([0; 32])),
+            packs: vault.log.inventory.count(),
+            inventory: vault.log.inventory.digest(),
+        },
+        source: source_state(repository, &attempt.metadata),
+        content: Content {
+            commit: attempt.commit.to_string(),
+            tree: attempt.tree.to_string(),
+            gitdir: attempt.gitdir.counts.clone(),
+            worktree: attempt.worktree.as_ref().map(|place| place.counts.clone()),
+        },
+        history: History {
+            objects_added: packs
+                .iter()
+                .filter(is_history)
+                .map(|pack| pack.objects)
+                .sum(),
+            tips: attempt.metadata.tips.needed.len() as u64,
+            tips_blake3: tips_digest(&attempt.metadata.tips),
+            holes: progress.holes.len() as u64,
+            weak_missing: attempt.weak_missing,
+        },
+        left_out,
+        packs,
+    }
+}
+
+fn source_state(repository: &Repository, metadata: &Metadata) -> SourceState {
+    let tips = &metadata.tips;
+    SourceState {
+        git_dir: text_name(path_bytes(&repository.git_dir)),
+        worktree: repository
+            .worktree
+            .as_ref()
+            .map(|path| text_name(path_bytes(path))),
+        object_format: repository.format.word().to_owned(),
+        branch: tips.branch.as_ref().map(|branch| text_name(branch)),
+        head: tips.head.map(|head| head.to_string()),
+        operations: tips.operations.clone(),
+        locks: metadata
+            .locks()
+            .iter()
+            .map(|path| text_name(path))
+            .collect(),
+    }
+}
+
+/// What a person should know of this snapshot.
+fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
+    let mut notes = Vec::new();
+    for name in &attempt.metadata.tips.broken {
+        notes.push(format!("broken ref kept as evidence: {}", text_name(name)));
+    }
+    if !progress.holes.is_empty() {
+        notes.push(format!(
+            "{} objects that only unreferenced objects name were not in the source",
+            progress.holes.len()
+        ));
+    }
+    if attempt.weak_missing > 0 {
+        notes.push(format!(
+            "{} ids that only reflogs name were not in the source",
+            attempt.weak_missing
+        ));
+    }
+    let special = attempt
+        .worktree
+        .as_ref()
+        .map_or(0, |place| place.counts.special);
+    if special > 0 {
+        notes.push(format!(
+            "{special} special files (FIFOs, sockets, devices) are recorded, not recreated"
+        ));
+    }
+    notes
+}

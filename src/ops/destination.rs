@@ -1,0 +1,358 @@
+//! Where a restore goes: absent or an empty directory, in no place that must not be written, on a file system that can hold
+//! the snapshot exactly. Everything is found out before the first write of content.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, openat};
+
+use crate::host::disk::{self, Context};
+use crate::host::metadata;
+use crate::host::random::random_bytes;
+use crate::model::escape::text_name;
+use crate::model::ids::to_hex;
+use crate::model::listing::Attributes;
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+
+/// A destination that was found to be absent or empty. Only [`claim`] makes one; it holds the parent's real path.
+#[derive(Debug)]
+pub struct EmptyDestination {
+    parent: PathBuf,
+    path: PathBuf,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Absent,
+    EmptyDirectory,
+}
+
+fn unusable(path: &Path, fact: impl Into<String>) -> Refusal {
+    Refusal::new(
+        RefusalCode::DestinationUnusable,
+        format!("'{}' cannot be restored to", path.display()),
+    )
+    .because(fact)
+    .keeping("the destination, the snapshot and its vault are untouched")
+}
+
+/// Checks that `path` (absolute) is absent or an empty directory, that it is not the `current` one, and
+/// that it is in none of the `forbidden` places.
+///
+/// # Errors
+/// [`RefusalCode::DestinationNotEmpty`], [`RefusalCode::DestinationForbidden`], [`RefusalCode::DestinationUnusable`].
+pub fn claim(
+    path: &Path,
+    current: &Path,
+    forbidden: &[(String, PathBuf)],
+) -> Result<EmptyDestination> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(unusable(path, "it names no directory that could be made"));
+    };
+    let parent = std::fs::canonicalize(parent).map_err(|error| {
+        unusable(
+            path,
+            format!("its parent '{}' cannot be used: {error}", parent.display()),
+        )
+    })?;
+    let path = parent.join(name);
+    if disk::is_same(&path, current) {
+        return Err(unusable(
+            &path,
+            "it is the current directory, which a restore would replace",
+        ));
+    }
+    let state = look(&path, &parent)?;
+    for (what, place) in forbidden {
+        if path.starts_with(place) || place.starts_with(&path) {
+            return Err(Refusal::new(
+                RefusalCode::DestinationForbidden,
+                format!("'{}' must not be written", path.display()),
+            )
+            .because(format!("{what} is '{}'", place.display()))
+            .keeping("the destination, the snapshot and its vault are untouched"));
+        }
+    }
+    Ok(EmptyDestination {
+        parent,
+        path,
+        state,
+    })
+}
+
+fn look(path: &Path, parent: &Path) -> Result<State> {
+    let found = match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::Absent),
+        found => found.map_err(|error| unusable(path, error.to_string()))?,
+    };
+    if found.file_type().is_symlink() {
+        return Err(unusable(path, "it is a symbolic link"));
+    }
+    if !found.is_dir() {
+        return Err(not_empty(path, "it is a file".to_owned()));
+    }
+    let names = disk::list(path).map_err(|error| unusable(path, error.to_string()))?;
+    if let Some(first) = names.first() {
+        let first = text_name(std::os::unix::ffi::OsStrExt::as_bytes(first.as_os_str()));
+        let entries = if names.len() == 1 { "entry" } else { "entries" };
+        return Err(not_empty(
+            path,
+            format!("{} {entries}, the first is '{first}'", names.len()),
+        ));
+    }
+    let same_device = std::fs::metadata(parent).is_ok_and(|parent| parent.dev() == found.dev());
+    if same_device {
+        Ok(State::EmptyDirectory)
+    } else {
+        Err(unusable(path, "another file system is mounted there"))
+    }
+}
+
+fn not_empty(path: &Path, fact: String) -> Refusal {
+    let other = format!("{}-restored", path.display());
+    Refusal::new(
+        RefusalCode::DestinationNotEmpty,
+        format!("'{}' is not empty", path.display()),
+    )
+    .because(fact)
+    .keeping("the destination, the snapshot and its vault are untouched")
+    .next(
+        format!("git vault restore SNAP '{other}'"),
+        "any new or empty directory",
+    )
+}
+
+/// What a snapshot asks of the file system that shall hold it.
+#[derive(Debug, Default, Clone)]
+pub struct Needs {
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Number of files, directories and links.
+    pub entries: u64,
+    /// Whether there are symbolic links.
+    pub links: u64,
+    /// Files and directories with extended attributes.
+    pub xattrs: u64,
+    /// Names that are not UTF-8.
+    pub other_names: u64,
+    /// Names that hold more than ASCII.
+    pub wide_names: u64,
+    /// Entries whose time has a fraction of a second.
+    pub fractions: u64,
+    /// Two paths that differ in case only.
+    pub case_twins: Option<(String, String)>,
+}
+
+impl Needs {
+    /// Takes the names of one directory into account.
+    pub fn add_names<'a>(&mut self, directory: &[u8], names: impl Iterator<Item = &'a Vec<u8>>) {
+        let mut folded: BTreeMap<String, &Vec<u8>> = BTreeMap::new();
+        for name in names {
+            self.entries += 1;
+            match std::str::from_utf8(name) {
+                Err(_) => self.other_names += 1,
+                Ok(text) if !text.is_ascii() => self.wide_names += 1,
+                Ok(_) => {}
+            }
+            let lower = String::from_utf8_lossy(name).to_lowercase();
+            if let Some(twin) = folded.insert(lower, name) {
+                let path = |name: &[u8]| text_name(&crate::host::walk::join(directory, name));
+                self.case_twins.get_or_insert((path(twin), path(name)));
+            }
+        }
+    }
+
+    /// Takes attributes into account.
+    pub fn add_attributes(&mut self, attributes: &Attributes) {
+        self.xattrs += u64::from(!attributes.xattrs.is_empty());
+        self.fractions += u64::from(attributes.mtime_ns.rem_euclid(1_000_000_000) != 0);
+    }
+}
+
+/// A directory beside the destination in which a workspace is built, before one rename puts it in place.
+pub struct RestoreStaging {
+    destination: EmptyDestination,
+    path: PathBuf,
+    root: File,
+}
+
+impl EmptyDestination {
+    /// The path that will be restored to.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the staging directory beside the destination, and tries there what the snapshot needs.
+    ///
+    /// # Errors
+    /// When there is not enough room, or the file system cannot hold the snapshot exactly; nothing is left behind then.
+    pub fn stage(self, needs: &Needs, needed_bytes: u64) -> Result<RestoreStaging> {
+        let free = disk::free_bytes(&self.parent)
+            .map_err(|error| unusable(&self.path, error.to_string()))?;
+        // Every entry takes at least a block.
+        let wanted = needed_bytes
+            .saturating_add(needs.entries.saturating_mul(4096))
+            .saturating_add(1 << 20);
+        if free < wanted {
+            return Err(Refusal::new(
+                RefusalCode::DestinationSpace,
+                format!("not enough room at '{}'", self.parent.display()),
+            )
+            .because(format!("{wanted} bytes are needed, {free} are free"))
+            .keeping("the destination, the snapshot and its vault are untouched"));
+        }
+        let random: [u8; 6] = random_bytes().unwrap_or_default();
+        let path = self
+            .parent
+            .join(format!(".git-vault-restore-{}", to_hex(&random)));
+        let make = || {
+            disk::create_directory(&path)?;
+            File::open(&path).context("open", &path)
+        };
+        let root = make().map_err(|error| unusable(&self.path, error.to_string()))?;
+        let lacking = probe(&root, &path, needs);
+        let lacking = match lacking {
+            Ok(lacking) if lacking.is_empty() => {
+                return Ok(RestoreStaging {
+                    destination: self,
+                    path,
+                    root,
+                });
+            }
+            Ok(lacking) => lacking,
+            Err(error) => vec![error.to_string()],
+        };
+        // Only empty probe files were in it.
+        drop(std::fs::remove_dir_all(&path));
+        let what = format!(
+            "the file system at '{}' cannot hold the snapshot as it is",
+            self.parent.display()
+        );
+        let refusal = Refusal::new(RefusalCode::DestinationCannotRepresent, what)
+            .keeping("the destination, the snapshot and its vault are untouched");
+        Err(lacking.into_iter().fold(refusal, Refusal::because))
+    }
+}
+
+impl RestoreStaging {
+    /// The staging directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The staging directory, open.
+    #[must_use]
+    pub fn root(&self) -> &File {
+        &self.root
+    }
+
+    /// Makes everything durable and puts it in place with one rename.
+    ///
+    /// # Errors
+    /// When the destination is not what it was any more, or the system says no; the staging directory then stays.
+    pub fn finish(self) -> disk::Result<PathBuf> {
+        sync(&self.root, &self.path)?;
+        let target = &self.destination.path;
+        match self.destination.state {
+            State::Absent => disk::rename_new(&self.path, target)?,
+            // rename(2) replaces a directory only while it is empty.
+            State::EmptyDirectory => {
+                std::fs::rename(&self.path, target).context("rename to", target)?
+            }
+        }
+        disk::sync_directory(&self.destination.parent)?;
+        Ok(self.destination.path)
+    }
+}
+
+/// Makes the whole file system of the staging directory durable.
+fn sync(root: &File, path: &Path) -> disk::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        rustix::fs::syncfs(root).context("make durable", path)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        rustix::fs::sync();
+        root.sync_all().context("make durable", path)
+    }
+}
+
+/// Tries, in an empty directory, what the snapshot needs; gives what is lacking, and leaves the directory empty.
+fn probe(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
+    let mut lacking = Vec::new();
+    let file = create(root, b"probe-a", path)?;
+    let attributes = Attributes {
+        mode: 0o100_641,
+        mtime_ns: 1_000_000_000_123_456_789,
+        ..Attributes::default()
+    };
+    if let Err(error) = metadata::apply(&file, &attributes, &path.join("probe-a")) {
+        let now = metadata::look_at_open(&file, path)?;
+        if now.mode != attributes.mode {
+            lacking.push(format!("modes are not kept: {error}"));
+        } else if needs.fractions > 0 {
+            lacking.push(format!(
+                "times are kept less exactly than {} entries need",
+                needs.fractions
+            ));
+        }
+    }
+    if let Some((one, other)) = &needs.case_twins
+        && create(root, b"PROBE-A", path).is_err()
+    {
+        lacking.push(format!("case is not told apart: '{one}' and '{other}'"));
+    }
+    if needs.wide_names > 0 {
+        let (composed, decomposed) = ("probe-\u{e9}".as_bytes(), "probe-e\u{301}".as_bytes());
+        create(root, composed, path)?;
+        if create(root, decomposed, path).is_err() || !has_name(path, composed)? {
+            lacking.push(format!(
+                "Unicode names are changed: {} names could be",
+                needs.wide_names
+            ));
+        }
+    }
+    if needs.other_names > 0 && create(root, b"probe-\xff", path).is_err() {
+        lacking.push(format!("{} names are not UTF-8", needs.other_names));
+    }
+    if needs.links > 0
+        && rustix::fs::symlinkat(b"target".as_slice(), root, b"probe-link".as_slice()).is_err()
+    {
+        lacking.push(format!("{} symbolic links cannot be made", needs.links));
+    }
+    let flags = rustix::fs::XattrFlags::empty();
+    if needs.xattrs > 0 && rustix::fs::fsetxattr(&file, "user.probe", b"x", flags).is_err() {
+        lacking.push(format!("{} files have extended attributes", needs.xattrs));
+    }
+    for name in disk::list(path)? {
+        rustix::fs::unlinkat(root, &*name, AtFlags::empty()).context("remove", path)?;
+    }
+    Ok(lacking)
+}
+
+fn has_name(path: &Path, name: &[u8]) -> disk::Result<bool> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Ok(disk::list(path)?
+        .iter()
+        .any(|found| found.as_bytes() == name))
+}
+
+/// Creates a file that must not be there, for its owner only.
+///
+/// # Errors
+/// When the name is taken or the system says no; `path` is for the message.
+pub fn create(directory: &File, name: &[u8], path: &Path) -> disk::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(directory, name, flags, Mode::RUSR | Mode::WUSR);
+    Ok(File::from(file.context(
+        "create",
+        &crate::host::git::repository::join_bytes(path, name),
+    )?))
+}

@@ -1,0 +1,226 @@
+//! Mirrors the source's objects into the vault by id, and proves that what the captured state needs is there.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::host::git::error::Error;
+use crate::host::git::loose;
+use crate::host::git::object::{ObjectFormat, ObjectId, each_link};
+use crate::host::git::pack_copy::copy_entries;
+use crate::host::git::pack_reader::Pack;
+use crate::host::git::pack_writer::{FinishedPack, PackWriter};
+use crate::host::git::packs::Packs;
+use crate::host::git::stores::{PackStamp, Stores};
+use crate::model::event::{Event, Monitor, Phase};
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::ops::locate::refuse_source_objects;
+use crate::vault::content::{refuse_git_read, refuse_git_write};
+use crate::vault::layout::Layout;
+use crate::vault::probe;
+use crate::vault::staging::Staging;
+
+/// Loose objects larger than this are copied in pieces.
+const STREAM_ABOVE_BYTES: u64 = 16 << 20;
+
+/// What mirroring gives.
+pub struct Mirrored {
+    /// The pack of new objects, if there were any.
+    pub pack: Option<FinishedPack>,
+    /// Packs of the source all of whose objects are in the vault now.
+    pub stamps: Vec<PackStamp>,
+}
+
+/// How mirroring can fail.
+pub enum MirrorError {
+    /// Files of the object store came and went meanwhile: worth another try.
+    Moved(Error),
+    /// No use in trying again.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for MirrorError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Reading the source: what is not there any more was moved.
+fn source(error: Error) -> MirrorError {
+    if error.is_not_found() {
+        MirrorError::Moved(error)
+    } else {
+        MirrorError::Refused(refuse_source_objects(&error))
+    }
+}
+
+/// Opens the source's object stores.
+///
+/// # Errors
+/// [`MirrorError`].
+pub fn open_stores(
+    objects: &std::path::Path,
+    format: ObjectFormat,
+    known: &[PackStamp],
+) -> std::result::Result<Stores, MirrorError> {
+    let known: BTreeSet<&PackStamp> = known.iter().collect();
+    Stores::open(objects, format, &|stamp| known.contains(stamp)).map_err(source)
+}
+
+/// Copies every object that the source holds and the vault's history does not into one new pack.
+///
+/// # Errors
+/// [`MirrorError`]; the unfinished pack stays in staging.
+pub fn mirror(
+    stores: &Stores,
+    history: &Packs,
+    format: ObjectFormat,
+    staging: &Staging,
+    layout: &Layout,
+    monitor: &dyn Monitor,
+) -> std::result::Result<Mirrored, MirrorError> {
+    let stamps = stores.packs.iter().map(|pack| pack.stamp.clone()).collect();
+    let new_loose: Vec<&(ObjectId, usize)> = stores
+        .loose
+        .iter()
+        .filter(|(id, _)| !history.contains(id))
+        .collect();
+    let mut selections: Vec<(&Pack, Vec<bool>)> = Vec::new();
+    for pack in stores.packs.iter().filter_map(|pack| pack.pack.as_ref()) {
+        let wanted: Vec<bool> = pack.index.ids().map(|id| !history.contains(&id)).collect();
+        if wanted.contains(&true) {
+            selections.push((pack, wanted));
+        }
+    }
+    if selections.is_empty() && new_loose.is_empty() {
+        return Ok(Mirrored { pack: None, stamps });
+    }
+    // The largest first: most deltas find their base in the same pack.
+    selections.sort_by_key(|(pack, _)| std::cmp::Reverse(pack.bytes()));
+    let total = selections
+        .iter()
+        .map(|(_, wanted)| wanted.iter().filter(|wanted| **wanted).count())
+        .sum::<usize>();
+    let needed_bytes = selections.iter().map(|(pack, _)| pack.bytes()).sum();
+    probe::check_space(layout.root(), needed_bytes)?;
+    monitor.event(Event::Started {
+        phase: Phase::History,
+        total: Some((total + new_loose.len()) as u64),
+    });
+    let directory = staging.directory()?;
+    let label = format!("history-{}", next_number(&directory));
+    let mut writer =
+        PackWriter::create(&directory, &label, format).map_err(|error| refuse_git_write(&error))?;
+    let progress = |units| {
+        monitor.event(Event::Advanced {
+            phase: Phase::History,
+            units,
+        })
+    };
+    for (pack, wanted) in &selections {
+        let is_wanted = |number: u32| wanted.get(number as usize).copied().unwrap_or(false);
+        copy_entries(pack, &is_wanted, &mut writer, &progress)
+            .map_err(|error| copy_error(error, layout))?;
+    }
+    for (id, directory) in new_loose {
+        copy_loose(stores, id, *directory, format, &mut writer)
+            .map_err(|error| copy_error(error, layout))?;
+        progress(1);
+    }
+    let pack = writer.finish().map_err(|error| refuse_git_write(&error))?;
+    monitor.event(Event::Finished {
+        phase: Phase::History,
+    });
+    Ok(Mirrored {
+        pack: Some(pack),
+        stamps,
+    })
+}
+
+/// A number for the file name of a pack that is being written, when a second attempt needs another.
+fn next_number(directory: &std::path::Path) -> usize {
+    crate::host::disk::list(directory).map_or(0, |names| names.len())
+}
+
+/// An error while copying is the vault's when its path is there, else the source's.
+fn copy_error(error: Error, layout: &Layout) -> MirrorError {
+    match &error {
+        Error::Disk(disk) if disk.path.starts_with(layout.root()) => {
+            MirrorError::Refused(disk.refuse_vault_write())
+        }
+        Error::Disk(_) | Error::Damaged { .. } | Error::Missing(_) | Error::Limit(_) => {
+            source(error)
+        }
+    }
+}
+
+fn copy_loose(
+    stores: &Stores,
+    id: &ObjectId,
+    directory: usize,
+    format: ObjectFormat,
+    writer: &mut PackWriter,
+) -> std::result::Result<(), Error> {
+    if writer.contains(id) {
+        return Ok(());
+    }
+    let directory = stores
+        .directories
+        .get(directory)
+        .ok_or(Error::Missing(*id))?;
+    let mut object = loose::open(directory, id)?;
+    if object.bytes <= STREAM_ABOVE_BYTES {
+        let object = object.read(format, id)?;
+        return writer.add(*id, object.kind, &object.content);
+    }
+    let (kind, bytes, path) = (object.kind, object.bytes, object.path().to_owned());
+    writer.add_stream(*id, kind, bytes, object.reader(), &path)
+}
+
+/// Which of the ids the vault's history lacks.
+#[must_use]
+pub fn missing(history: &Packs, ids: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
+    ids.iter()
+        .filter(|id| !history.contains(id))
+        .copied()
+        .collect()
+}
+
+/// Walks from the tips through the history and gives the first hole that is met, with the object that names it.
+///
+/// # Errors
+/// When an object cannot be read.
+pub fn reach_hole(
+    history: &Packs,
+    tips: &BTreeSet<ObjectId>,
+    holes: &BTreeSet<ObjectId>,
+) -> Result<Option<(ObjectId, ObjectId)>> {
+    let mut seen: HashSet<ObjectId> = tips.iter().copied().collect();
+    let mut stack: Vec<ObjectId> = tips.iter().copied().collect();
+    while let Some(id) = stack.pop() {
+        let object = history
+            .read_any(&id)
+            .map_err(|error| refuse_git_read(&error))?;
+        let format = history
+            .all()
+            .first()
+            .map_or(ObjectFormat::Sha1, Pack::format);
+        let mut found = None;
+        let parsed = each_link(format, object.kind, &object.content, |link| {
+            if holes.contains(&link) {
+                found.get_or_insert((link, id));
+            } else if seen.insert(link) {
+                stack.push(link);
+            }
+        });
+        if parsed.is_none() {
+            return Err(Refusal::new(
+                RefusalCode::SourceObjectDamaged,
+                format!("object {id} is malformed"),
+            ));
+        }
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,88 @@
+//! `git vault list`: the snapshots that exist, and how far each is proven.
+
+use std::path::PathBuf;
+
+use crate::model::log_entry::VerifyLevel;
+use crate::model::manifest::Manifest;
+use crate::model::refusal::Result;
+use crate::model::timestamp::Timestamp;
+use crate::ops::locate::Workplace;
+use crate::vault::inspect::Vault;
+use crate::vault::log::LoggedSnapshot;
+use crate::vault::reader::trust;
+
+/// How far a snapshot is proven beyond its seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// The level of the verification.
+    pub level: VerifyLevel,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// A snapshot as `list` and `show` tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotSummary {
+    /// What the log says.
+    pub logged: LoggedSnapshot,
+    /// What it says of itself, authenticated.
+    pub manifest: Manifest,
+    /// The newest verification of the deepest level that covered it.
+    pub proof: Option<Proof>,
+}
+
+/// All snapshots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListReport {
+    /// The vault.
+    pub vault: PathBuf,
+    /// Oldest first.
+    pub snapshots: Vec<SnapshotSummary>,
+    /// Directories that are not snapshots.
+    pub incomplete: Vec<PathBuf>,
+}
+
+/// Lists the snapshots; every manifest is authenticated.
+///
+/// # Errors
+/// When the vault or a manifest cannot be trusted.
+pub fn list(workplace: &Workplace) -> Result<ListReport> {
+    let vault = workplace.existing_vault()?;
+    let summaries = vault
+        .log
+        .snapshots
+        .iter()
+        .map(|logged| summarize(&vault, logged));
+    let snapshots = summaries.collect::<Result<_>>()?;
+    Ok(ListReport {
+        vault: vault.layout.root().to_owned(),
+        snapshots,
+        incomplete: vault.leftovers.incomplete,
+    })
+}
+
+/// Summarizes one snapshot.
+///
+/// # Errors
+/// When its manifest cannot be trusted.
+pub fn summarize(vault: &Vault, logged: &LoggedSnapshot) -> Result<SnapshotSummary> {
+    let trusted = trust(vault, logged)?;
+    Ok(SnapshotSummary {
+        logged: logged.clone(),
+        manifest: trusted.manifest().clone(),
+        proof: proof(vault, logged),
+    })
+}
+
+fn proof(vault: &Vault, logged: &LoggedSnapshot) -> Option<Proof> {
+    let covering = vault
+        .log
+        .verifications
+        .iter()
+        .filter(|verify| verify.record.up_to >= logged.entry);
+    let best = covering.max_by_key(|verify| (verify.record.level, verify.time))?;
+    Some(Proof {
+        level: best.record.level,
+        time: best.time,
+    })
+}

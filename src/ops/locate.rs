@@ -1,0 +1,217 @@
+//! Finds the repository and the vault that a command is about.
+
+use std::path::{Path, PathBuf};
+
+use crate::host::git::error::Error as GitError;
+use crate::host::git::object::ObjectId;
+use crate::host::git::repository::{self, Lookup, OpenError, Repository};
+use crate::host::git::stores::Stores;
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::model::timestamp::Timestamp;
+use crate::vault::inspect::{self, Homes, Vault};
+use crate::vault::registry::{self, FoundVault};
+
+/// What every command knows: where it was given, and where things are kept on this machine.
+#[derive(Debug, Clone)]
+pub struct Workplace {
+    /// Where a repository is looked for.
+    pub lookup: Lookup,
+    /// The vault named on the command line.
+    pub vault: Option<PathBuf>,
+    /// The vault home, unless the repository's settings name another.
+    pub vault_home: PathBuf,
+    /// Where keys and last-seen states are kept.
+    pub homes: Homes,
+    /// The time of the command.
+    pub now: Timestamp,
+}
+
+impl Workplace {
+    /// The repository here.
+    ///
+    /// # Errors
+    /// When there is none or it cannot be opened.
+    pub fn repository(&self) -> Result<Repository> {
+        repository::discover(&self.lookup).map_err(|error| refuse_open(&error, &self.lookup.start))
+    }
+
+    /// The vault home in force for a repository.
+    #[must_use]
+    pub fn home_of(&self, repository: &Repository) -> PathBuf {
+        repository
+            .settings
+            .vault_home
+            .clone()
+            .unwrap_or_else(|| self.vault_home.clone())
+    }
+
+    /// The vault named, or that of the repository here; needs no repository when a vault is named.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be opened.
+    pub fn existing_vault(&self) -> Result<Vault> {
+        if let Some(root) = &self.vault {
+            return Vault::open(root, &self.homes);
+        }
+        let repository = self.repository()?;
+        match self.find_vault(&repository)? {
+            Some(found) => Ok(found.vault),
+            None => Err(no_vault_yet(&repository)),
+        }
+    }
+
+    /// The vault of a repository: the one named, which must be its own, or the one found.
+    ///
+    /// # Errors
+    /// When the one named is another's, or the one found cannot be opened.
+    pub fn find_vault(&self, repository: &Repository) -> Result<Option<FoundVault>> {
+        let has_commit = |id: &ObjectId| {
+            let stores = Stores::open(
+                &repository.common_dir.join("objects"),
+                repository.format,
+                &|_stamp| false,
+            );
+            stores.is_ok_and(|stores| stores.contains(id))
+        };
+        let Some(root) = &self.vault else {
+            let home = self.home_of(repository);
+            return registry::find(&home, &self.homes, &repository.common_dir, &has_commit);
+        };
+        if !inspect::looks_like_vault(root) {
+            return Err(inspect::no_vault(root));
+        }
+        let vault = Vault::open(root, &self.homes)?;
+        if registry::is_attached_to(&vault.log, &repository.common_dir) {
+            return Ok(Some(FoundVault {
+                vault,
+                moved_from: None,
+            }));
+        }
+        match registry::has_moved_here(&vault.log, &has_commit) {
+            Some(from) => Ok(Some(FoundVault {
+                vault,
+                moved_from: Some(from),
+            })),
+            None => Err(of_another(&vault, repository)),
+        }
+    }
+}
+
+/// Says that a vault belongs to another repository.
+#[must_use]
+pub fn of_another(vault: &Vault, repository: &Repository) -> Refusal {
+    let attached = vault
+        .log
+        .attachment
+        .as_ref()
+        .map_or("", |attachment| &attachment.git_dir);
+    Refusal::new(
+        RefusalCode::VaultOfAnotherRepository,
+        "the vault belongs to another repository",
+    )
+    .because(format!(
+        "'{}' is attached to '{attached}'",
+        vault.layout.root().display()
+    ))
+    .because(format!(
+        "this repository is '{}'",
+        repository.common_dir.display()
+    ))
+    .keeping("nothing was touched")
+    .next(
+        "git vault snapshot",
+        "without --vault: finds or makes the vault of this repository",
+    )
+}
+
+fn no_vault_yet(repository: &Repository) -> Refusal {
+    Refusal::new(
+        RefusalCode::VaultNotFound,
+        "this repository has no vault yet",
+    )
+    .because(format!(
+        "none is attached to '{}'",
+        repository.common_dir.display()
+    ))
+    .keeping("nothing was touched")
+    .next(
+        "git vault snapshot",
+        "makes one, and a first snapshot in it",
+    )
+}
+
+/// Turns a repository that cannot be used into a refusal.
+#[must_use]
+pub fn refuse_open(error: &OpenError, start: &Path) -> Refusal {
+    match error {
+        OpenError::NotFound => Refusal::new(
+            RefusalCode::NotARepository,
+            "there is no git repository here",
+        )
+        .because(format!(
+            "none was found in '{}' or above it",
+            start.display()
+        ))
+        .keeping("nothing was touched")
+        .next(
+            "git vault -C /path/to/repository snapshot",
+            "names the repository",
+        ),
+        OpenError::OtherOwner(reason) => Refusal::new(
+            RefusalCode::SourceOwner,
+            "the repository belongs to another user",
+        )
+        .because(reason.clone()),
+        OpenError::FormatUnknown(reason) => Refusal::new(
+            RefusalCode::SourceFormatUnknown,
+            "the repository has a format this version does not know",
+        )
+        .because(reason.clone())
+        .next(
+            "git config --list --show-origin",
+            "shows every setting and where it is made",
+        ),
+        OpenError::NotSupported(what, reason) => Refusal::new(
+            RefusalCode::SourceNotSupported,
+            format!("this version cannot capture this whole: {what}"),
+        )
+        .because(reason.clone())
+        .because("a snapshot that silently lacks something would be worse than none"),
+        OpenError::Setting(reason) => {
+            Refusal::new(RefusalCode::SettingInvalid, "a setting makes no sense")
+                .because(reason.clone())
+        }
+        OpenError::Disk(error) => error.refuse(RefusalCode::SourceUnreadable),
+    }
+}
+
+/// Turns an error met while reading the source's objects into a refusal.
+#[must_use]
+pub fn refuse_source_objects(error: &GitError) -> Refusal {
+    match error {
+        GitError::Disk(error) => error.refuse(RefusalCode::SourceUnreadable),
+        GitError::Damaged { path, reason } => Refusal::new(
+            RefusalCode::SourceObjectDamaged,
+            format!("'{}' is damaged", path.display()),
+        )
+        .because(reason.clone())
+        .next(
+            "git fsck --full",
+            "names every damaged object of the repository",
+        ),
+        GitError::Missing(id) => Refusal::new(
+            RefusalCode::SourceObjectMissing,
+            format!("object {id} is not in the repository"),
+        )
+        .next(
+            "git fsck --full",
+            "names every missing object of the repository",
+        ),
+        GitError::Limit(what) => Refusal::new(
+            RefusalCode::SourceNotSupported,
+            "the repository exceeds a limit",
+        )
+        .because((*what).to_owned()),
+    }
+}

@@ -1,0 +1,17 @@
+//! One file per command; each is a straight line of steps.
+
+pub mod assemble;
+pub mod capture;
+pub mod destination;
+pub mod history;
+pub mod init;
+pub mod list;
+pub mod locate;
+pub mod restore;
+pub mod restore_tree;
+pub mod runbook;
+pub mod scan;
+pub mod selection;
+pub mod show;
+pub mod snapshot;
+pub mod verify;

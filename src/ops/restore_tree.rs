@@ -1,0 +1,228 @@
+//! Writes the directories of a snapshot below an open directory: every step relative to it, no link followed, nothing
+//! overwritten, every byte hashed again after it was written.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, mkdirat, openat, readlinkat, symlinkat};
+
+use crate::host::disk::{self, Context};
+use crate::host::git::repository::join_bytes;
+use crate::host::metadata;
+use crate::model::event::{Event, Monitor, Phase};
+use crate::model::ids::Digest;
+use crate::model::listing::{Attributes, Entry};
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::ops::destination::create;
+use crate::vault::reader::{Content, Directory, write_content};
+use crate::vault::store::Store;
+
+/// Writes one place of a snapshot.
+pub struct TreeWriter<'a> {
+    store: &'a Store,
+    root: &'a File,
+    shown: PathBuf,
+    monitor: &'a dyn Monitor,
+    /// Directories with the attributes they get when everything in them is written.
+    directories: Vec<(Vec<u8>, Attributes)>,
+    /// Executable files in `hooks`, by path.
+    pub executable: Vec<Vec<u8>>,
+}
+
+fn stopped(error: &disk::Error) -> Refusal {
+    error.refuse(RefusalCode::RestoreStopped)
+}
+
+impl<'a> TreeWriter<'a> {
+    /// Makes a writer below `root`, whose path for messages is `shown`.
+    #[must_use]
+    pub fn new(store: &'a Store, root: &'a File, shown: &Path, monitor: &'a dyn Monitor) -> Self {
+        Self {
+            store,
+            root,
+            shown: shown.to_owned(),
+            monitor,
+            directories: Vec::new(),
+            executable: Vec::new(),
+        }
+    }
+
+    /// Writes a directory and the files and links in it; the directory itself must have been made when the one above was
+    /// written.
+    ///
+    /// # Errors
+    /// When something cannot be written or is not what was written.
+    pub fn write(&mut self, directory: Directory) -> Result<()> {
+        let shown = join_bytes(&self.shown, &directory.path);
+        let open =
+            open_below(self.root, &directory.path, &shown).map_err(|error| stopped(&error))?;
+        for (name, entry) in &directory.listing.entries {
+            let shown = join_bytes(&shown, name);
+            match (entry, directory.contents.get(name)) {
+                (
+                    Entry::File {
+                        attributes,
+                        bytes,
+                        blake3,
+                    },
+                    Some(content),
+                ) => {
+                    self.write_file(&open, name, &shown, content, (*bytes, *blake3), attributes)?;
+                    if directory.path == b"hooks" && attributes.mode & 0o111 != 0 {
+                        self.executable
+                            .push(crate::host::walk::join(&directory.path, name));
+                    }
+                }
+                (Entry::Link { attributes, blake3 }, Some(content)) => {
+                    self.write_link(&open, name, &shown, content, *blake3, attributes.mtime_ns)?;
+                }
+                (Entry::Directory { .. }, _) => {
+                    mkdirat(&open, name.as_slice(), Mode::RWXU)
+                        .context("create directory", &shown)
+                        .map_err(|error| stopped(&error))?;
+                }
+                (
+                    Entry::Special { .. }
+                    | Entry::LeftOut { .. }
+                    | Entry::File { .. }
+                    | Entry::Link { .. },
+                    _,
+                ) => {}
+            }
+        }
+        self.directories
+            .push((directory.path, directory.listing.own));
+        Ok(())
+    }
+
+    fn write_file(
+        &self,
+        directory: &File,
+        name: &[u8],
+        shown: &Path,
+        content: &Content,
+        expected: (u64, Digest),
+        attributes: &Attributes,
+    ) -> Result<()> {
+        let mut file = create(directory, name, shown.parent().unwrap_or(shown))
+            .map_err(|error| stopped(&error))?;
+        let mut buffered = BufWriter::with_capacity(1 << 17, &mut file);
+        write_content(self.store, content, &mut buffered, shown)
+            .map_err(|refusal| as_restore(refusal, shown))?;
+        buffered
+            .flush()
+            .context("write", shown)
+            .map_err(|error| stopped(&error))?;
+        drop(buffered);
+        let found = hash_again(&mut file, shown).map_err(|error| stopped(&error))?;
+        if found != expected {
+            return Err(Refusal::new(
+                RefusalCode::RecordContradiction,
+                format!("'{}' is not what its listing says", shown.display()),
+            )
+            .because(format!(
+                "expected {} bytes with BLAKE3 {}",
+                expected.0, expected.1
+            ))
+            .because(format!("found {} bytes with BLAKE3 {}", found.0, found.1)));
+        }
+        self.monitor.event(Event::Advanced {
+            phase: Phase::Restore,
+            units: found.0,
+        });
+        metadata::apply(&file, attributes, shown).map_err(|error| stopped(&error))
+    }
+
+    fn write_link(
+        &self,
+        directory: &File,
+        name: &[u8],
+        shown: &Path,
+        content: &Content,
+        expected: Digest,
+        mtime_ns: i128,
+    ) -> Result<()> {
+        let mut target = Vec::new();
+        write_content(self.store, content, &mut target, shown)?;
+        if Digest::of(&target) != expected || target.is_empty() || target.contains(&0) {
+            return Err(Refusal::new(
+                RefusalCode::RecordContradiction,
+                format!("'{}' is not what its listing says", shown.display()),
+            )
+            .because("the target of the link is another"));
+        }
+        let write = || {
+            symlinkat(target.as_slice(), directory, name).context("create link", shown)?;
+            metadata::set_link_time(directory, name, mtime_ns, shown)?;
+            readlinkat(directory, name, Vec::new()).context("read the link", shown)
+        };
+        let found = write().map_err(|error: disk::Error| stopped(&error))?;
+        if found.as_bytes() == target {
+            Ok(())
+        } else {
+            let other = std::io::Error::other("another target than was written");
+            Err(stopped(&disk::Error::new(
+                "read back the link",
+                shown,
+                other,
+            )))
+        }
+    }
+
+    /// Gives the directories their modes and times, the deepest first: nothing is written into them any more.
+    ///
+    /// # Errors
+    /// When they cannot be set.
+    pub fn finish(&mut self) -> Result<()> {
+        // Those above were written before those below.
+        while let Some((path, attributes)) = self.directories.pop() {
+            let shown = join_bytes(&self.shown, &path);
+            let apply =
+                || metadata::apply(&open_below(self.root, &path, &shown)?, &attributes, &shown);
+            apply().map_err(|error: disk::Error| stopped(&error))?;
+        }
+        Ok(())
+    }
+}
+
+/// A write error at the destination is told apart from damage in the vault by its path.
+fn as_restore(refusal: Refusal, shown: &Path) -> Refusal {
+    let named = format!("'{}'", shown.display());
+    let is_ours = refusal.what.contains(&named);
+    if !is_ours {
+        return refusal;
+    }
+    let first = Refusal::new(RefusalCode::RestoreStopped, refusal.what.clone());
+    refusal.why.iter().cloned().fold(first, Refusal::because)
+}
+
+/// Opens a directory below `root`, one step at a time, following no link.
+pub(super) fn open_below(root: &File, path: &[u8], shown: &Path) -> disk::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut open = File::from(openat(root, ".", flags, Mode::empty()).context("open", shown)?);
+    for name in path
+        .split(|byte| *byte == b'/')
+        .filter(|name| !name.is_empty())
+    {
+        open = File::from(openat(&open, name, flags, Mode::empty()).context("open", shown)?);
+    }
+    Ok(open)
+}
+
+fn hash_again(file: &mut File, shown: &Path) -> disk::Result<(u64, Digest)> {
+    file.rewind().context("read", shown)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 17];
+    let mut total_bytes = 0;
+    loop {
+        let count = file.read(&mut buffer).context("read back", shown)?;
+        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
+            break;
+        };
+        hasher.update(piece);
+        total_bytes += piece.len() as u64;
+    }
+    Ok((total_bytes, Digest::finish(&hasher)))
+}

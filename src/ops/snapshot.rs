@@ -1,0 +1,255 @@
+//! `git vault snapshot`: captures the workspace, proves what was stored, and seals it.
+
+use std::path::PathBuf;
+
+use crate::host::git::repository::{Repository, check_supported};
+use crate::host::random::random_bytes;
+use crate::model::event::Monitor;
+use crate::model::ids::SnapshotId;
+use crate::model::manifest::Manifest;
+use crate::model::refusal::{Changed, Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::ops::assemble::{Finished, Proven, Task, assemble};
+use crate::ops::locate::{Workplace, of_another, refuse_open};
+use crate::ops::scan::Clock;
+use crate::vault::cache::ScanCache;
+use crate::vault::inspect::Vault;
+use crate::vault::registry;
+use crate::vault::staging::Staging;
+
+/// What a snapshot is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct SnapshotRequest {
+    /// Said by the user.
+    pub message: String,
+    /// Given by the user.
+    pub labels: Vec<String>,
+    /// What made it happen.
+    pub trigger: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotReport {
+    /// Whether a snapshot was made, or one of this very state was there.
+    pub outcome: Outcome,
+    /// The snapshot's manifest.
+    pub manifest: Manifest,
+    /// Its running number.
+    pub number: u64,
+    /// The vault.
+    pub vault: PathBuf,
+    /// The key file, when vault and key were made just now.
+    pub new_key: Option<PathBuf>,
+    /// Where the repository was before, when it has moved.
+    pub moved_from: Option<String>,
+    /// Things that a person should look at.
+    pub warnings: Vec<String>,
+    /// Incomplete material in the vault.
+    pub incomplete: Vec<PathBuf>,
+}
+
+/// Whether a snapshot was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Made, read back, durable, signed.
+    Sealed,
+    /// The newest snapshot holds exactly this state.
+    Unchanged,
+}
+
+/// A vault ready for a snapshot.
+struct Ready {
+    vault: Vault,
+    new_key: Option<PathBuf>,
+    moved_from: Option<String>,
+}
+
+/// Makes a snapshot of the workspace.
+///
+/// # Errors
+/// When there is any doubt that it would be complete.
+pub fn snapshot(
+    workplace: &Workplace,
+    request: &SnapshotRequest,
+    clock: Clock<'_>,
+    monitor: &dyn Monitor,
+) -> Result<SnapshotReport> {
+    let repository = workplace.repository()?;
+    check_supported(&repository).map_err(|error| refuse_open(&error, &repository.git_dir))?;
+    let mut ready = open_or_create(workplace, &repository)?;
+    check_outside(&repository, &ready.vault)?;
+    let id = random_bytes().map(SnapshotId::from_random);
+    let id =
+        id.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the system gives no random bytes"))?;
+    let staging = Staging::new(&ready.vault.layout, id);
+    let task = Task {
+        repository: &repository,
+        vault: &ready.vault,
+        staging: &staging,
+        request,
+        clock,
+        monitor,
+    };
+    let finished =
+        assemble(&task, workplace.now).map_err(|refusal| say_what_is_left(refusal, &staging))?;
+    match finished {
+        Finished::Unchanged(trusted, cache) => {
+            staging.discard()?;
+            // Only a cache: when it cannot be written, the next scan takes longer.
+            drop(cache.save(&ready.vault));
+            let number = trusted.logged().number;
+            Ok(ready.report(
+                Outcome::Unchanged,
+                trusted.manifest().clone(),
+                number,
+                Vec::new(),
+            ))
+        }
+        Finished::Verified(proven) => {
+            let Proven {
+                verified,
+                manifest,
+                cache,
+                root_commits,
+            } = *proven;
+            let sealed = verified.seal(&mut ready.vault, &manifest);
+            let sealed = sealed.map_err(|refusal| say_what_is_left(refusal, &staging))?;
+            let mut warnings = sealed.warnings;
+            warnings.extend(after_seal(
+                workplace,
+                &repository,
+                &mut ready.vault,
+                &cache,
+                root_commits,
+            ));
+            Ok(ready.report(Outcome::Sealed, manifest, sealed.logged.number, warnings))
+        }
+    }
+}
+
+impl Ready {
+    fn report(
+        self,
+        outcome: Outcome,
+        manifest: Manifest,
+        number: u64,
+        warnings: Vec<String>,
+    ) -> SnapshotReport {
+        SnapshotReport {
+            outcome,
+            manifest,
+            number,
+            vault: self.vault.layout.root().to_owned(),
+            new_key: self.new_key,
+            moved_from: self.moved_from,
+            warnings,
+            incomplete: self.vault.leftovers.incomplete,
+        }
+    }
+}
+
+/// What is done after the seal: none of it can take the snapshot back.
+fn after_seal(
+    workplace: &Workplace,
+    repository: &Repository,
+    vault: &mut Vault,
+    cache: &ScanCache,
+    root_commits: Vec<String>,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let knows_roots = vault
+        .log
+        .attachment
+        .as_ref()
+        .is_some_and(|attachment| !attachment.root_commits.is_empty());
+    if !knows_roots && !root_commits.is_empty() {
+        let attached = registry::attach(vault, &repository.common_dir, root_commits, workplace.now);
+        warnings.extend(attached.err().map(|refusal| refusal.to_string()));
+        let state = &vault.homes.state;
+        let remembered = crate::vault::last_seen::remember(state, vault.binding.vault, &vault.log);
+        warnings.extend(remembered.err().map(|error| error.to_string()));
+    }
+    warnings.extend(cache.save(vault).err().map(|error| error.to_string()));
+    warnings
+}
+
+fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Ready> {
+    let home = workplace.home_of(repository);
+    let refuse_home = |error: crate::host::disk::Error| error.refuse_vault_write();
+    match workplace.find_vault(repository)? {
+        Some(mut found) => {
+            let root = found.vault.layout.root().to_owned();
+            if found.vault.format != repository.format {
+                return Err(
+                    of_another(&found.vault, repository).because("the object formats differ")
+                );
+            }
+            if found.moved_from.is_some() {
+                let roots = found
+                    .vault
+                    .log
+                    .attachment
+                    .as_ref()
+                    .map(|attachment| attachment.root_commits.clone());
+                registry::attach(
+                    &mut found.vault,
+                    &repository.common_dir,
+                    roots.unwrap_or_default(),
+                    workplace.now,
+                )?;
+            }
+            if registry::registered(&home, &repository.common_dir).as_ref() != Some(&root) {
+                registry::register(&home, &repository.common_dir, &root).map_err(refuse_home)?;
+            }
+            Ok(Ready {
+                vault: found.vault,
+                new_key: None,
+                moved_from: found.moved_from,
+            })
+        }
+        None => {
+            let root = registry::new_vault_root(&home, repository);
+            let created = registry::create(&root, repository, &workplace.homes, workplace.now)?;
+            registry::register(&home, &repository.common_dir, &root).map_err(refuse_home)?;
+            Ok(Ready {
+                vault: created.vault,
+                new_key: Some(created.key_file),
+                moved_from: None,
+            })
+        }
+    }
+}
+
+/// A vault inside the workspace would be captured into itself, and be lost with it.
+fn check_outside(repository: &Repository, vault: &Vault) -> Result<()> {
+    let root = registry::real_path(vault.layout.root());
+    let protected = [repository.worktree.as_ref(), Some(&repository.git_dir)];
+    for protected in protected.into_iter().flatten() {
+        if root.starts_with(protected) {
+            return Err(Refusal::new(
+                RefusalCode::VaultPlaceUnsuitable,
+                "the vault lies inside the repository it protects",
+            )
+            .because(format!(
+                "'{}' is in '{}'",
+                root.display(),
+                protected.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn say_what_is_left(refusal: Refusal, staging: &Staging) -> Refusal {
+    if !staging.is_made() || refusal.changed != Changed::Nothing {
+        return refusal;
+    }
+    let left = staging.path();
+    refusal
+        .having_changed(format!(
+            "no snapshot was made; what had been written stays in '{}'",
+            left.display()
+        ))
+        .keeping("the source repository and all earlier snapshots are untouched")
+}

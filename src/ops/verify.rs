@@ -1,0 +1,428 @@
+//! `git vault verify`: how much of what is stored is, right now, what was sealed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::host::disk;
+use crate::host::git::error::Error as GitError;
+use crate::host::git::object::{ObjectId, ObjectKind};
+use crate::host::git::pack_check::{LinkCheck, Seen, Visitor, check_pack};
+use crate::host::git::pack_reader::Pack;
+use crate::host::git::packs::Packs;
+use crate::host::git::tips;
+use crate::host::walk::join;
+use crate::model::event::{Event, Monitor, Phase};
+use crate::model::ids::Digest;
+use crate::model::inventory::PackRecord;
+use crate::model::listing::Entry;
+use crate::model::log_entry::{LogKind, VerifyLevel, VerifyRecord};
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::ops::history::missing;
+use crate::ops::locate::Workplace;
+use crate::ops::selection::select;
+use crate::vault::content::{Form, refuse_git_read};
+use crate::vault::inspect::Vault;
+use crate::vault::last_seen;
+use crate::vault::log::{LoggedSnapshot, NewEntry};
+use crate::vault::reader::{
+    Content, Directory, Place, SnapshotReader, Trusted, hash_content, needed_packs, trust,
+    write_content,
+};
+use crate::vault::store::{Scope, Store};
+
+/// What was checked; nothing was found wrong, or there would be no report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// The vault.
+    pub vault: PathBuf,
+    /// How thoroughly.
+    pub level: VerifyLevel,
+    /// The snapshots that were checked, with their numbers.
+    pub snapshots: Vec<LoggedSnapshot>,
+    /// How many snapshots the vault holds.
+    pub snapshots_in_vault: u64,
+    /// Log entries checked.
+    pub log_entries: u64,
+    /// Packs checked.
+    pub packs: u64,
+    /// Bytes of packs and indices read; 0 for `quick`.
+    pub bytes: u64,
+    /// Objects decoded; 0 unless `deep`.
+    pub objects: u64,
+    /// Files whose BLAKE3 was recomputed; 0 unless `deep`.
+    pub files: u64,
+    /// Whether the log says now that this was checked; only a verification of the whole vault is recorded.
+    pub recorded: Recorded,
+    /// Directories that are not snapshots.
+    pub incomplete: Vec<PathBuf>,
+}
+
+/// Whether a verification was written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// In this log entry.
+    Entry(u64),
+    /// Not, for this reason.
+    No(String),
+}
+
+/// Checks the snapshots named, or all.
+///
+/// # Errors
+/// When anything is not what was sealed, or there is nothing to check.
+pub fn verify(
+    workplace: &Workplace,
+    names: &[String],
+    level: VerifyLevel,
+    monitor: &dyn Monitor,
+) -> Result<VerifyReport> {
+    let mut vault = workplace.existing_vault()?;
+    let snapshots = if names.is_empty() {
+        vault.log.snapshots.clone()
+    } else {
+        names
+            .iter()
+            .map(|name| select(&vault, name))
+            .collect::<Result<_>>()?
+    };
+    if snapshots.is_empty() {
+        return Err(
+            Refusal::new(RefusalCode::SnapshotNotFound, "there is nothing to verify")
+                .because("the vault holds no snapshot: 0 of 0 checked proves nothing")
+                .keeping("nothing was touched")
+                .next("git vault snapshot", "makes the first one"),
+        );
+    }
+    let trusted = snapshots
+        .iter()
+        .map(|logged| trust(&vault, logged))
+        .collect::<Result<Vec<_>>>()?;
+    let packs = packs_of(&vault, &trusted);
+    let bytes = if level == VerifyLevel::Quick {
+        0
+    } else {
+        check_bytes(&vault, &packs, monitor)?
+    };
+    let (objects, files) = if level == VerifyLevel::Deep {
+        check_deep(&vault, &trusted, &packs)?
+    } else {
+        (0, 0)
+    };
+    let mut report = VerifyReport {
+        vault: vault.layout.root().to_owned(),
+        level,
+        snapshots_in_vault: vault.log.snapshots.len() as u64,
+        log_entries: vault.log.head,
+        packs: packs.len() as u64,
+        bytes,
+        objects,
+        files,
+        recorded: Recorded::No("only a verification of all snapshots is recorded".to_owned()),
+        incomplete: vault.leftovers.incomplete.clone(),
+        snapshots,
+    };
+    if level == VerifyLevel::Quick {
+        report.recorded = Recorded::No("a quick look is not recorded".to_owned());
+    } else if names.is_empty() {
+        report.recorded = record(workplace, &mut vault, &report);
+    }
+    Ok(report)
+}
+
+fn packs_of(vault: &Vault, trusted: &[Trusted]) -> Vec<PackRecord> {
+    let needed = trusted
+        .iter()
+        .flat_map(|trusted| needed_packs(vault, trusted));
+    let by_name: BTreeMap<String, PackRecord> =
+        needed.map(|pack| (pack.name.clone(), pack)).collect();
+    by_name.into_values().collect()
+}
+
+/// A vault that cannot be written can be verified all the same; the report says that it is not on record.
+fn record(workplace: &Workplace, vault: &mut Vault, report: &VerifyReport) -> Recorded {
+    let record = VerifyRecord {
+        level: report.level,
+        up_to: vault.log.head,
+        snapshots: report.snapshots.len() as u64,
+        packs: report.packs,
+        bytes: report.bytes,
+        objects: report.objects,
+    };
+    let entry = NewEntry {
+        verify: Some(record),
+        ..NewEntry::new(LogKind::Verify, workplace.now)
+    };
+    match vault
+        .log
+        .append(&vault.layout, vault.binding, &vault.key, &entry)
+    {
+        Ok(number) => {
+            match last_seen::remember(&vault.homes.state, vault.binding.vault, &vault.log) {
+                Ok(()) => Recorded::Entry(number),
+                Err(error) => Recorded::No(error.to_string()),
+            }
+        }
+        Err(refusal) => Recorded::No(refusal.to_string()),
+    }
+}
+
+/// Compares size and BLAKE3 of every pack and index with the log; gives how many bytes were read.
+///
+/// # Errors
+/// When one differs or cannot be read.
+pub fn check_bytes(vault: &Vault, packs: &[PackRecord], monitor: &dyn Monitor) -> Result<u64> {
+    let total = packs.iter().map(|pack| pack.bytes + pack.index_bytes).sum();
+    monitor.event(Event::Started {
+        phase: Phase::Verify,
+        total: Some(total),
+    });
+    let mut total_bytes = 0;
+    for pack in packs {
+        let path = vault.layout.pack(&pack.name);
+        total_bytes += check_file(&path, pack.bytes, pack.blake3, monitor)?;
+        total_bytes += check_file(
+            &path.with_extension("idx"),
+            pack.index_bytes,
+            pack.index_blake3,
+            monitor,
+        )?;
+    }
+    monitor.event(Event::Finished {
+        phase: Phase::Verify,
+    });
+    Ok(total_bytes)
+}
+
+fn check_file(path: &Path, bytes: u64, blake3: Digest, monitor: &dyn Monitor) -> Result<u64> {
+    let progress = |units| {
+        monitor.event(Event::Advanced {
+            phase: Phase::Verify,
+            units,
+        })
+    };
+    let (found_bytes, found) =
+        disk::hash_file(path, progress).map_err(|error| error.refuse_vault_read())?;
+    if found == blake3 && found_bytes == bytes {
+        return Ok(found_bytes);
+    }
+    Err(Refusal::new(
+        RefusalCode::VaultDamaged,
+        format!("'{}' is not what was written", path.display()),
+    )
+    .because(format!("expected {bytes} bytes with BLAKE3 {blake3}"))
+    .because(format!("found {found_bytes} bytes with BLAKE3 {found}"))
+    .keeping("the vault is untouched, as evidence"))
+}
+
+/// Everything the listings of the snapshots say of contents.
+#[derive(Default)]
+struct Expected {
+    whole: HashMap<ObjectId, (u64, Digest)>,
+    chunked: BTreeMap<ObjectId, (u64, Digest)>,
+    files: u64,
+    holes: BTreeSet<ObjectId>,
+}
+
+/// Decodes every object, recomputes every id and every file's BLAKE3, follows every link, and compares trees, listings and
+/// manifests with one another.
+fn check_deep(vault: &Vault, trusted: &[Trusted], packs: &[PackRecord]) -> Result<(u64, u64)> {
+    let mut inventory = crate::model::inventory::Inventory::default();
+    for pack in packs {
+        // Names are unique here: they come from a map.
+        drop(inventory.add(pack.clone()));
+    }
+    let store = Store::open(&vault.layout, &inventory, vault.format)?;
+    let mut expected = Expected::default();
+    for trusted in trusted {
+        let reader = SnapshotReader::new(&store, trusted);
+        expected.holes.extend(reader.holes()?);
+        reader.each_directory(Place::Worktree, &mut |directory| {
+            expect(&mut expected, &directory)
+        })?;
+        let mut tip_contents = Vec::new();
+        reader.each_directory(Place::Gitdir, &mut |directory| {
+            tip_contents.extend(tip_files(&directory));
+            expect(&mut expected, &directory)
+        })?;
+        check_tips(&store, trusted, &tip_contents)?;
+    }
+    let objects = check_objects(&store, &expected)?;
+    for (id, (bytes, blake3)) in &expected.chunked {
+        if hash_content(&store, id, Form::Chunked)? != (*bytes, *blake3) {
+            return Err(wrong_content(id));
+        }
+    }
+    Ok((objects, expected.files))
+}
+
+fn wrong_content(id: &ObjectId) -> Refusal {
+    Refusal::new(
+        RefusalCode::RecordContradiction,
+        "a stored file is not what its listing says",
+    )
+    .because(format!("object {id}: its size or BLAKE3 is another"))
+    .keeping("the vault is untouched, as evidence")
+}
+
+fn expect(expected: &mut Expected, directory: &Directory) -> Result<()> {
+    for (name, entry) in &directory.listing.entries {
+        let (bytes, blake3) = match entry {
+            Entry::File { bytes, blake3, .. } => (Some(*bytes), *blake3),
+            Entry::Link { blake3, .. } => (None, *blake3),
+            Entry::Directory { .. } | Entry::Special { .. } | Entry::LeftOut { .. } => continue,
+        };
+        let Some(content) = directory.contents.get(name) else {
+            continue;
+        };
+        expected.files += 1;
+        let known = match (content.form, bytes) {
+            (Form::Whole, bytes) => {
+                let found = (bytes.unwrap_or(u64::MAX), blake3);
+                let known = *expected.whole.entry(content.id).or_insert(found);
+                // A link's target and a file may be the same blob; a link states no size.
+                (known.0 == found.0 || known.0 == u64::MAX || found.0 == u64::MAX)
+                    && known.1 == found.1
+            }
+            (Form::Chunked, bytes) => {
+                let found = (bytes.unwrap_or_default(), blake3);
+                *expected.chunked.entry(content.id).or_insert(found) == found
+            }
+        };
+        if !known {
+            return Err(wrong_content(&content.id));
+        }
+    }
+    Ok(())
+}
+
+fn tip_files(directory: &Directory) -> Vec<(Vec<u8>, Content)> {
+    let contents = directory
+        .contents
+        .iter()
+        .map(|(name, content)| (join(&directory.path, name), *content));
+    contents
+        .filter(|(path, _)| tips::is_relevant(path))
+        .collect()
+}
+
+/// The ids that the captured refs and operations name are those that the manifest counted, and all are present.
+fn check_tips(store: &Store, trusted: &Trusted, files: &[(Vec<u8>, Content)]) -> Result<()> {
+    let mut contents = BTreeMap::new();
+    for (path, content) in files {
+        let mut bytes = Vec::new();
+        write_content(store, content, &mut bytes, Path::new("memory"))?;
+        contents.insert(path.clone(), bytes);
+    }
+    let tips = tips::read(&contents, contents.keys().map(Vec::as_slice));
+    let stated = &trusted.manifest().history;
+    let text: String = tips.needed.iter().map(|id| format!("{id}\n")).collect();
+    let lost = missing(&store.history, &tips.needed);
+    if tips.needed.len() as u64 == stated.tips
+        && Digest::of(text.as_bytes()) == stated.tips_blake3
+        && lost.is_empty()
+    {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::RecordContradiction,
+        format!("snapshot {} lacks history", trusted.manifest().snapshot),
+    )
+    .because(format!(
+        "{} tips stated, {} found, {} of them missing",
+        stated.tips,
+        tips.needed.len(),
+        lost.len()
+    )))
+}
+
+struct DeepCheck<'a> {
+    links: LinkCheck<'a>,
+    expected: &'a HashMap<ObjectId, (u64, Digest)>,
+    too_large: Mutex<Vec<ObjectId>>,
+}
+
+impl Visitor for DeepCheck<'_> {
+    fn object(&self, object: &Seen<'_>) -> std::result::Result<(), GitError> {
+        self.links.object(object)?;
+        let Some((bytes, blake3)) = self.expected.get(&object.id) else {
+            return Ok(());
+        };
+        let is_right = match object.content {
+            None => {
+                if let Ok(mut too_large) = self.too_large.lock() {
+                    too_large.push(object.id);
+                }
+                true
+            }
+            Some(content) => {
+                object.kind == ObjectKind::Blob
+                    && (*bytes == u64::MAX || *bytes == content.len() as u64)
+                    && Digest::of(content) == *blake3
+            }
+        };
+        if is_right {
+            Ok(())
+        } else {
+            Err(GitError::damaged(
+                Path::new(&object.id.to_string()),
+                "it is not what its listing says",
+            ))
+        }
+    }
+}
+
+fn check_objects(store: &Store, expected: &Expected) -> Result<u64> {
+    if let Some(id) = expected.whole.keys().find(|id| !store.contains(id)) {
+        return Err(refuse_git_read(&GitError::Missing(*id)));
+    }
+    let history = check_role(store, &store.history, Scope::History, expected)?;
+    let capture = check_role(store, &store.capture, Scope::Everything, expected)?;
+    Ok(history + capture)
+}
+
+fn check_role(store: &Store, packs: &Packs, scope: Scope, expected: &Expected) -> Result<u64> {
+    let count: u64 = packs
+        .all()
+        .iter()
+        .map(|pack| u64::from(pack.index.count()))
+        .sum();
+    let presence = store.presence(scope, count);
+    let is_present = |id: &ObjectId| {
+        presence.contains(id) || (scope == Scope::History && expected.holes.contains(id))
+    };
+    let progress = |_objects| {};
+    let format = store
+        .format()
+        .unwrap_or(crate::host::git::object::ObjectFormat::Sha1);
+    let check = DeepCheck {
+        links: LinkCheck::new(format, &is_present, &progress),
+        expected: &expected.whole,
+        too_large: Mutex::default(),
+    };
+    let mut objects = 0;
+    for pack in packs.all() {
+        objects += check_pack(pack, &check).map_err(|error| refuse_in(&error, pack))?;
+    }
+    let too_large = check
+        .too_large
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    for id in too_large {
+        let found = hash_content(store, &id, Form::Whole)?;
+        if expected.whole.get(&id) != Some(&found) {
+            return Err(wrong_content(&id));
+        }
+    }
+    let (holes, _root_commits) = check.links.finish();
+    match holes.first_key_value() {
+        None => Ok(objects),
+        Some((missing, named_by)) => Err(refuse_git_read(&GitError::Missing(*missing))
+            .because(format!("object {named_by} names it"))),
+    }
+}
+
+fn refuse_in(error: &GitError, pack: &Pack) -> Refusal {
+    refuse_git_read(error).because(format!("seen while decoding '{}'", pack.path().display()))
+}

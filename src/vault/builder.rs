@@ -1,0 +1,270 @@
+//! Builds the trees and listings of a snapshot out of what a walk found.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::host::chunker;
+use crate::host::git::object::{
+    MODE_EXECUTABLE, MODE_FILE, MODE_LINK, MODE_TREE, ObjectId, ObjectKind,
+};
+use crate::host::git::tree::{NewEntry, tree_content};
+use crate::host::metadata::Fingerprint;
+use crate::host::walk::{Found, Walked};
+use crate::model::escape::{CHUNKS_SUFFIX, tree_name};
+use crate::model::ids::Digest;
+use crate::model::listing::{Attributes, Entry, LeftOutKind, Listing, Xattrs};
+use crate::model::manifest::{LeftOut, TreeCounts};
+use crate::model::refusal::Result;
+use crate::vault::content::{ContentWriter, Form, Stored};
+
+/// The name of a directory's listing in its attributes tree.
+pub const ENTRIES: &[u8] = b"entries";
+/// The name under which the attributes trees of subdirectories stand.
+pub const DIRS: &[u8] = b"dirs";
+
+/// A place of a snapshot (working tree or git directory), stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltPlace {
+    /// The tree of contents; the empty tree when there are none.
+    pub contents: ObjectId,
+    /// The tree of listings.
+    pub attributes: ObjectId,
+    /// Counts, and the digest of the topmost listing.
+    pub counts: TreeCounts,
+    /// What was left out, by reason and rule.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A directory, stored.
+struct BuiltDirectory {
+    /// `None` when there is nothing in it that a git tree could hold.
+    contents: Option<ObjectId>,
+    attributes: ObjectId,
+    listing: Digest,
+}
+
+/// Stores trees and listings for everything in `walked`, which is sorted by path and begins with the root.
+///
+/// # Errors
+/// When the vault cannot be written.
+pub fn build(
+    writer: &ContentWriter<'_>,
+    place: &str,
+    walked: &[Walked<Stored>],
+) -> Result<BuiltPlace> {
+    let mut built: HashMap<&[u8], BuiltDirectory> = HashMap::new();
+    let mut totals = Totals::new(place);
+    // Sorted by path, a directory comes before what is in it; backwards, after.
+    for directory in walked.iter().rev() {
+        let one = build_directory(writer, directory, &mut built, &mut totals)?;
+        built.insert(&directory.path, one);
+    }
+    let empty = || writer.object(ObjectKind::Tree, b"");
+    let root = built.remove(&b""[..]);
+    let (contents, attributes, listing) = match root {
+        Some(root) => (root.contents, root.attributes, Some(root.listing)),
+        None => (None, empty()?, None),
+    };
+    let counts = TreeCounts {
+        root: listing,
+        ..totals.counts
+    };
+    let contents = contents.map_or_else(empty, Ok)?;
+    Ok(BuiltPlace {
+        contents,
+        attributes,
+        counts,
+        left_out: totals.left_out.into_values().collect(),
+    })
+}
+
+fn build_directory(
+    writer: &ContentWriter<'_>,
+    directory: &Walked<Stored>,
+    built: &mut HashMap<&[u8], BuiltDirectory>,
+    totals: &mut Totals,
+) -> Result<BuiltDirectory> {
+    totals.counts.directories += 1;
+    let mut listing = Listing {
+        own: with_xattrs(&directory.fingerprint, &directory.xattrs),
+        entries: BTreeMap::new(),
+    };
+    let mut contents = Vec::new();
+    let mut subdirectories = Vec::new();
+    for (name, found) in &directory.entries {
+        let below = match found {
+            Found::Directory => built.remove(&*crate::host::walk::join(&directory.path, name)),
+            _ => None,
+        };
+        if let Some(below) = &below {
+            let escaped = tree_name(name);
+            contents.extend(below.contents.map(|id| NewEntry {
+                mode: MODE_TREE,
+                name: escaped.clone(),
+                id,
+            }));
+            subdirectories.push(NewEntry {
+                mode: MODE_TREE,
+                name: escaped,
+                id: below.attributes,
+            });
+        }
+        totals.count(found);
+        contents.extend(content_entry(name, found));
+        listing
+            .entries
+            .extend(listing_entry(found, below.as_ref()).map(|entry| (name.clone(), entry)));
+    }
+    let text = listing.to_text();
+    let contents = if contents.is_empty() {
+        None
+    } else {
+        Some(writer.object(ObjectKind::Tree, &tree_content(contents))?)
+    };
+    let stored = writer.text(text.as_bytes(), chunker::LISTING)?;
+    let mut attributes = vec![named(ENTRIES, MODE_FILE, &stored)];
+    if !subdirectories.is_empty() {
+        let dirs = writer.object(ObjectKind::Tree, &tree_content(subdirectories))?;
+        attributes.push(NewEntry {
+            mode: MODE_TREE,
+            name: DIRS.to_vec(),
+            id: dirs,
+        });
+    }
+    let attributes = writer.object(ObjectKind::Tree, &tree_content(attributes))?;
+    Ok(BuiltDirectory {
+        contents,
+        attributes,
+        listing: stored.blake3,
+    })
+}
+
+/// The tree entry for stored content: under its name, or for a tree of pieces under the name with the suffix.
+fn named(name: &[u8], mode: u32, stored: &Stored) -> NewEntry {
+    match stored.form {
+        Form::Whole => NewEntry {
+            mode,
+            name: name.to_vec(),
+            id: stored.id,
+        },
+        Form::Chunked => NewEntry {
+            mode: MODE_TREE,
+            name: [name, CHUNKS_SUFFIX].concat(),
+            id: stored.id,
+        },
+    }
+}
+
+fn content_entry(name: &[u8], found: &Found<Stored>) -> Option<NewEntry> {
+    match found {
+        Found::File {
+            fingerprint,
+            content,
+            ..
+        } => {
+            let mode = if fingerprint.mode & 0o100 == 0 {
+                MODE_FILE
+            } else {
+                MODE_EXECUTABLE
+            };
+            Some(named(&tree_name(name), mode, content))
+        }
+        Found::Link { content, .. } => Some(named(&tree_name(name), MODE_LINK, content)),
+        Found::Directory | Found::Special(..) | Found::LeftOut { .. } => None,
+    }
+}
+
+fn listing_entry(found: &Found<Stored>, below: Option<&BuiltDirectory>) -> Option<Entry> {
+    Some(match found {
+        Found::File {
+            fingerprint,
+            xattrs,
+            content,
+        } => Entry::File {
+            attributes: with_xattrs(fingerprint, xattrs),
+            bytes: content.bytes,
+            blake3: content.blake3,
+        },
+        Found::Link {
+            fingerprint,
+            content,
+        } => Entry::Link {
+            attributes: fingerprint.attributes(),
+            blake3: content.blake3,
+        },
+        Found::Directory => Entry::Directory {
+            listing: below?.listing,
+        },
+        Found::Special(kind, fingerprint) => Entry::Special {
+            kind: *kind,
+            attributes: fingerprint.attributes(),
+        },
+        Found::LeftOut {
+            reason, rule, kind, ..
+        } => Entry::LeftOut {
+            reason: *reason,
+            kind: *kind,
+            rule: rule.clone(),
+        },
+    })
+}
+
+fn with_xattrs(fingerprint: &Fingerprint, xattrs: &Xattrs) -> Attributes {
+    Attributes {
+        xattrs: xattrs.clone(),
+        ..fingerprint.attributes()
+    }
+}
+
+struct Totals {
+    place: String,
+    counts: TreeCounts,
+    left_out: BTreeMap<(String, String), LeftOut>,
+}
+
+impl Totals {
+    fn new(place: &str) -> Self {
+        Self {
+            place: place.to_owned(),
+            counts: TreeCounts::default(),
+            left_out: BTreeMap::new(),
+        }
+    }
+
+    fn count(&mut self, found: &Found<Stored>) {
+        match found {
+            Found::File { content, .. } => {
+                self.counts.files += 1;
+                self.counts.bytes += content.bytes;
+            }
+            Found::Link { .. } => self.counts.links += 1,
+            Found::Special(..) => self.counts.special += 1,
+            Found::Directory => {}
+            Found::LeftOut {
+                reason,
+                rule,
+                kind,
+                bytes,
+            } => {
+                let rule = crate::model::escape::text_name(rule.as_bytes());
+                let sum = self
+                    .left_out
+                    .entry((reason.word().to_owned(), rule.clone()))
+                    .or_insert_with(|| LeftOut {
+                        place: self.place.clone(),
+                        reason: reason.word().to_owned(),
+                        rule,
+                        files: 0,
+                        directories: 0,
+                        bytes: 0,
+                    });
+                match kind {
+                    LeftOutKind::Directory => sum.directories += 1,
+                    LeftOutKind::File => {
+                        sum.files += 1;
+                        sum.bytes += bytes;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Opening a vault: nothing is believed before it is authenticated, and every command looks the same way.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::disk;
+use crate::host::git::object::ObjectFormat;
+use crate::host::keys;
+use crate::model::ids::{Digest, RepositoryId, VaultId};
+use crate::model::manifest::FORMAT;
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::model::signed::{self, Binding, Purpose, SignedError, SigningKey};
+use crate::model::timestamp::Timestamp;
+use crate::vault::last_seen;
+use crate::vault::layout::Layout;
+use crate::vault::log::Log;
+use crate::vault::skeleton::{self, Leftovers};
+
+/// Program and version, as written into records.
+pub const TOOL: &str = concat!("git-vault ", env!("CARGO_PKG_VERSION"));
+
+/// Largest `vault.toml` read.
+const LIMIT_BYTES: u64 = 1 << 16;
+
+/// The signed description of a vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// Version of the vault format.
+    pub format: u32,
+    /// The vault.
+    pub vault: VaultId,
+    /// The repository it belongs to.
+    pub repository: RepositoryId,
+    /// The format of its object ids.
+    pub object_format: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Program and version that made it.
+    pub tool: String,
+    /// BLAKE3 of `HEAD`.
+    pub head_blake3: Digest,
+    /// BLAKE3 of `config`.
+    pub config_blake3: Digest,
+    /// BLAKE3 of `VAULT.md`.
+    pub vault_md_blake3: Digest,
+}
+
+/// Where keys and last-seen states are kept on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Homes {
+    /// Keys, one directory a vault.
+    pub keys: PathBuf,
+    /// Last-seen states, one file a vault.
+    pub state: PathBuf,
+}
+
+/// An authentic vault, with its log read and its skeleton checked.
+pub struct Vault {
+    /// Where everything lies.
+    pub layout: Layout,
+    /// What signatures are bound to.
+    pub binding: Binding,
+    /// The key.
+    pub key: SigningKey,
+    /// The format of its object ids.
+    pub format: ObjectFormat,
+    /// The log.
+    pub log: Log,
+    /// What interrupted work left behind.
+    pub leftovers: Leftovers,
+    /// Where keys and states are kept.
+    pub homes: Homes,
+}
+
+impl Vault {
+    /// Opens the vault at `root`: description, log, last-seen state and skeleton are all checked.
+    ///
+    /// # Errors
+    /// When there is none, the key is missing, or anything is not as it must be.
+    pub fn open(root: &Path, homes: &Homes) -> Result<Self> {
+        let layout = Layout::new(root);
+        let (description, key) = read_description(&layout, homes)?;
+        let binding = Binding {
+            vault: description.vault,
+            repository: description.repository,
+        };
+        let format = ObjectFormat::parse(&description.object_format).ok_or_else(|| {
+            Refusal::new(
+                RefusalCode::RecordFormatUnknown,
+                "the vault has an unknown object format",
+            )
+            .because(format!("'{}'", description.object_format))
+        })?;
+        let log = Log::read(&layout, binding, &key)?;
+        last_seen::check(&homes.state, binding.vault, &log)?;
+        let leftovers = skeleton::check(&layout, &description, &log, binding, &key)?;
+        Ok(Self {
+            layout,
+            binding,
+            key,
+            format,
+            log,
+            leftovers,
+            homes: homes.clone(),
+        })
+    }
+
+    /// Reads the log again, for what other processes added meanwhile.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn reload_log(&mut self) -> Result<()> {
+        self.log = Log::read(&self.layout, self.binding, &self.key)?;
+        Ok(())
+    }
+}
+
+/// Whether there is something that looks like a vault at `root`.
+#[must_use]
+pub fn looks_like_vault(root: &Path) -> bool {
+    Layout::new(root).vault_toml().symlink_metadata().is_ok()
+}
+
+fn read_description(layout: &Layout, homes: &Homes) -> Result<(Description, SigningKey)> {
+    let path = layout.vault_toml();
+    let bytes = match disk::read_bounded(&path, LIMIT_BYTES) {
+        Err(error) if error.is_not_found() => return Err(no_vault(layout.root())),
+        bytes => bytes.map_err(|error| error.refuse_vault_read())?,
+    };
+    let unchecked = signed::check_damage(&bytes, Purpose::Vault)
+        .map_err(|error| refuse_signed(&error, &path))?;
+    // Only to find out which key to ask for; believed after the signature is checked with that key.
+    let claimed: Description = parse(unchecked.unauthenticated_body(), &path)?;
+    let key = keys::load(&homes.keys, claimed.vault, unchecked.key)?;
+    let binding = Binding {
+        vault: claimed.vault,
+        repository: claimed.repository,
+    };
+    let body = unchecked
+        .authenticate(Purpose::Vault, binding, &key)
+        .map_err(|error| refuse_signed(&error, &path))?;
+    let description = parse(body, &path)?;
+    if description.format != FORMAT {
+        return Err(Refusal::new(
+            RefusalCode::RecordFormatUnknown,
+            "the vault has another format version",
+        )
+        .because(format!("expected {FORMAT}, found {}", description.format)));
+    }
+    Ok((description, key))
+}
+
+fn parse(body: &str, path: &Path) -> Result<Description> {
+    toml::from_str(body).map_err(|error| {
+        Refusal::new(
+            RefusalCode::RecordMalformed,
+            format!("'{}' cannot be understood", path.display()),
+        )
+        .because(error.message().to_owned())
+    })
+}
+
+/// Says that there is no vault.
+#[must_use]
+pub fn no_vault(root: &Path) -> Refusal {
+    Refusal::new(
+        RefusalCode::VaultNotFound,
+        format!("there is no vault at '{}'", root.display()),
+    )
+    .because("it has no vault.toml")
+    .keeping("nothing was touched")
+}
+
+/// Turns a failed signature into a refusal.
+#[must_use]
+pub fn refuse_signed(error: &SignedError, path: &Path) -> Refusal {
+    let shown = path.display();
+    let (code, what) = match error {
+        SignedError::Malformed(_) => (RefusalCode::VaultDamaged, format!("'{shown}' is damaged")),
+        SignedError::UnknownVersion(_) => (
+            RefusalCode::RecordFormatUnknown,
+            format!("'{shown}' has a format that this version does not know"),
+        ),
+        SignedError::Damaged { .. } => (RefusalCode::VaultDamaged, format!("'{shown}' is damaged")),
+        SignedError::OtherKey(_) => (
+            RefusalCode::SignatureWrong,
+            format!("'{shown}' was signed with another key than the vault's"),
+        ),
+        SignedError::Forged => (
+            RefusalCode::SignatureWrong,
+            format!("'{shown}' was changed by somebody without the key"),
+        ),
+    };
+    Refusal::new(code, what)
+        .because(error.to_string())
+        .keeping("the vault is untouched, as evidence")
+        .next(
+            format!(
+                "cp -a '{}' /some/other/disk/",
+                path.parent().unwrap_or(path).display()
+            ),
+            "keeps a copy before anything else",
+        )
+}

@@ -1,0 +1,94 @@
+//! What this machine has last seen of a vault, kept outside it, so that an older copy put in its place is noticed.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::disk;
+use crate::model::ids::{Digest, VaultId};
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::vault::log::Log;
+
+/// Largest state file read.
+const LIMIT_BYTES: u64 = 4096;
+
+/// The newest log entry seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LastSeen {
+    entry: u64,
+    blake3: Digest,
+}
+
+fn path(state_home: &Path, vault: VaultId) -> PathBuf {
+    state_home.join("last-seen").join(format!("{vault}.toml"))
+}
+
+/// Refuses a log that is shorter than, or different from, what was seen before.
+///
+/// # Errors
+/// [`RefusalCode::VaultRolledBack`] or [`RefusalCode::LogForked`]; when the state cannot be read.
+pub fn check(state_home: &Path, vault: VaultId, log: &Log) -> Result<()> {
+    let path = path(state_home, vault);
+    let bytes = match disk::read_bounded(&path, LIMIT_BYTES) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        bytes => bytes.map_err(|error| error.refuse(RefusalCode::VaultUnreadable))?,
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let seen: LastSeen = toml::from_str(&text).map_err(|error| {
+        Refusal::new(
+            RefusalCode::RecordMalformed,
+            format!("'{}' cannot be understood", path.display()),
+        )
+        .because(error.message().to_owned())
+        .because("it says what this machine has last seen of the vault")
+    })?;
+    match log.hash_of(seen.entry) {
+        Some(found) if found == seen.blake3 => Ok(()),
+        Some(found) => Err(Refusal::new(
+            RefusalCode::LogForked,
+            "the vault's log tells another story than before",
+        )
+        .because(format!(
+            "entry {}: expected {}, found {found}",
+            seen.entry, seen.blake3
+        ))),
+        None => Err(Refusal::new(
+            RefusalCode::VaultRolledBack,
+            "the vault is older than this machine has seen it",
+        )
+        .because(format!(
+            "expected at least {} log entries, found {}",
+            seen.entry, log.head
+        ))
+        .because("an older copy was put in its place, or the newest entries were removed")),
+    }
+}
+
+/// Remembers the newest entry. Never goes back: a lower number than the one remembered is not written.
+///
+/// # Errors
+/// When the state cannot be written.
+pub fn remember(state_home: &Path, vault: VaultId, log: &Log) -> disk::Result<()> {
+    let Some(blake3) = log.head_blake3 else {
+        return Ok(());
+    };
+    let path = path(state_home, vault);
+    if let Some(directory) = path.parent() {
+        disk::create_directories(directory)?;
+    }
+    let known = disk::read_bounded(&path, LIMIT_BYTES)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let known = known.and_then(|text| toml::from_str::<LastSeen>(&text).ok());
+    if known.is_some_and(|known| known.entry >= log.head) {
+        return Ok(());
+    }
+    let text = toml::to_string(&LastSeen {
+        entry: log.head,
+        blake3,
+    })
+    .unwrap_or_default();
+    disk::replace(&path, text.as_bytes())
+}

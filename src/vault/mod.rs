@@ -1,0 +1,15 @@
+//! The vault as an object with laws: a bare git repository, signed records beside it, a hash-chained log.
+
+pub mod builder;
+pub mod cache;
+pub mod content;
+pub mod inspect;
+pub mod last_seen;
+pub mod layout;
+pub mod log;
+pub mod probe;
+pub mod reader;
+pub mod registry;
+pub mod skeleton;
+pub mod staging;
+pub mod store;

@@ -1,0 +1,522 @@
+//! Content out: a snapshot's manifest is authenticated before it is believed, its listings are pinned by the manifest, and
+//! its trees must say exactly what its listings say.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use crate::host::disk;
+use crate::host::git::object::{MODE_LINK, MODE_TREE, ObjectId, ObjectKind, tree_entries};
+use crate::host::git::tree::tree_of_commit;
+use crate::host::walk::join;
+use crate::model::escape::{CHUNKS_SUFFIX, name_from_tree, text_name};
+use crate::model::ids::Digest;
+use crate::model::inventory::PackRecord;
+use crate::model::listing::{Entry, Listing};
+use crate::model::manifest::{Manifest, TreeCounts};
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::model::signed::{self, Purpose};
+use crate::vault::builder::{DIRS, ENTRIES};
+use crate::vault::content::{Form, refuse_git_read};
+use crate::vault::inspect::{Vault, refuse_signed};
+use crate::vault::log::LoggedSnapshot;
+use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
+use crate::vault::store::Store;
+
+/// A manifest that is authentic and agrees with the log. Only [`trust`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trusted {
+    manifest: Manifest,
+    logged: LoggedSnapshot,
+}
+
+impl Trusted {
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What the log says.
+    #[must_use]
+    pub fn logged(&self) -> &LoggedSnapshot {
+        &self.logged
+    }
+}
+
+/// Authenticates a snapshot's manifest and compares it with the log.
+///
+/// # Errors
+/// When it is missing, damaged, forged, another's, or contradicts the log.
+pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
+    let path = vault.layout.manifest(&logged.record.id);
+    let bytes = disk::read_bounded(&path, MANIFEST_LIMIT_BYTES)
+        .map_err(|error| error.refuse_vault_read())?;
+    let body = signed::open(&bytes, Purpose::Manifest, vault.binding, &vault.key)
+        .map_err(|error| refuse_signed(&error, &path))?;
+    let manifest = Manifest::from_body(body).map_err(|reason| {
+        Refusal::new(
+            RefusalCode::RecordMalformed,
+            format!("'{}' cannot be understood", path.display()),
+        )
+        .because(reason)
+    })?;
+    let misplaced = |expected: String, found: String| {
+        Err(Refusal::new(
+            RefusalCode::RecordMisplaced,
+            format!("'{}' is another record", path.display()),
+        )
+        .because(format!("expected {expected}, found {found}")))
+    };
+    if manifest.snapshot != logged.record.id {
+        return misplaced(
+            format!("snapshot {}", logged.record.id),
+            format!("snapshot {}", manifest.snapshot),
+        );
+    }
+    if manifest.vault != vault.binding.vault || manifest.repository != vault.binding.repository {
+        return misplaced(
+            format!("vault {}", vault.binding.vault),
+            format!("vault {}", manifest.vault),
+        );
+    }
+    if Digest::of(&bytes) != logged.record.manifest_blake3 {
+        return misplaced(
+            format!("BLAKE3 {}", logged.record.manifest_blake3),
+            format!("BLAKE3 {}", Digest::of(&bytes)),
+        );
+    }
+    check_against_log(vault, logged, &manifest)?;
+    Ok(Trusted {
+        manifest,
+        logged: logged.clone(),
+    })
+}
+
+fn contradiction(subject: &str, fact: String) -> Refusal {
+    Refusal::new(
+        RefusalCode::RecordContradiction,
+        format!("{subject} contradicts the signed records"),
+    )
+    .because(fact)
+}
+
+fn check_against_log(vault: &Vault, logged: &LoggedSnapshot, manifest: &Manifest) -> Result<()> {
+    let subject = format!("the manifest of snapshot {}", manifest.snapshot);
+    let base = &manifest.stands_on;
+    if base.entry >= logged.entry || vault.log.hash_of(base.entry) != Some(base.entry_blake3) {
+        return Err(contradiction(
+            &subject,
+            format!("it stands on log entry {}, which is another", base.entry),
+        ));
+    }
+    let inventory = vault.log.inventory_at(base.entry);
+    if inventory.count() != base.packs || inventory.digest() != base.inventory {
+        return Err(contradiction(
+            &subject,
+            format!(
+                "it stands on {} packs with digest {}",
+                base.packs, base.inventory
+            ),
+        ));
+    }
+    let logged_packs = vault
+        .log
+        .arrivals
+        .iter()
+        .filter(|(entry, _)| *entry == logged.entry)
+        .map(|(_, pack)| pack);
+    if !logged_packs.eq(manifest.packs.iter()) {
+        return Err(contradiction(
+            &subject,
+            "its packs are not those of its log entry".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// The packs a snapshot needs: those that were there when it was made, and its own.
+#[must_use]
+pub fn needed_packs(vault: &Vault, trusted: &Trusted) -> Vec<PackRecord> {
+    vault
+        .log
+        .inventory_at(trusted.logged.entry)
+        .packs()
+        .cloned()
+        .collect()
+}
+
+/// One of the places a snapshot captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The git directory.
+    Gitdir,
+    /// The working tree.
+    Worktree,
+}
+
+impl Place {
+    /// The name of its trees.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gitdir => "gitdir",
+            Self::Worktree => "worktree",
+        }
+    }
+}
+
+/// Where a file's content, or a link's target, is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// The blob, or the tree of pieces.
+    pub id: ObjectId,
+    /// Which of the two.
+    pub form: Form,
+}
+
+/// A directory of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// Its path relative to the place; empty for the topmost.
+    pub path: Vec<u8>,
+    /// Its listing.
+    pub listing: Listing,
+    /// Where the contents of its files and links are stored, by name.
+    pub contents: BTreeMap<Vec<u8>, Content>,
+}
+
+/// Reads what one snapshot holds.
+pub struct SnapshotReader<'a> {
+    store: &'a Store,
+    manifest: &'a Manifest,
+    subject: String,
+}
+
+/// The two trees of a directory, and what its listing must hash to.
+struct Pending {
+    path: Vec<u8>,
+    contents: Option<ObjectId>,
+    attributes: ObjectId,
+    listing: Digest,
+}
+
+impl<'a> SnapshotReader<'a> {
+    /// Makes a reader.
+    #[must_use]
+    pub fn new(store: &'a Store, trusted: &'a Trusted) -> Self {
+        Self {
+            store,
+            manifest: &trusted.manifest,
+            subject: format!("snapshot {}", trusted.manifest.snapshot),
+        }
+    }
+
+    fn contradiction(&self, fact: String) -> Refusal {
+        contradiction(&self.subject, fact)
+    }
+
+    fn tree(&self, id: &ObjectId) -> Result<Vec<u8>> {
+        self.store.read(id, ObjectKind::Tree)
+    }
+
+    fn parse_id(&self, hex: &str) -> Result<ObjectId> {
+        ObjectId::from_hex(hex.as_bytes())
+            .ok_or_else(|| self.contradiction(format!("'{hex}' is no object id")))
+    }
+
+    /// The entry of that name in a tree.
+    fn child(&self, tree: &ObjectId, name: &[u8]) -> Result<ObjectId> {
+        self.find_child(tree, name)?.ok_or_else(|| {
+            self.contradiction(format!(
+                "tree {tree} has no '{}'",
+                String::from_utf8_lossy(name)
+            ))
+        })
+    }
+
+    fn find_child(&self, tree: &ObjectId, name: &[u8]) -> Result<Option<ObjectId>> {
+        Ok(self
+            .entries(tree)?
+            .into_iter()
+            .find(|(_, found, _)| found == name)
+            .map(|(_, _, id)| id))
+    }
+
+    fn entries(&self, tree: &ObjectId) -> Result<Vec<(u32, Vec<u8>, ObjectId)>> {
+        let content = self.tree(tree)?;
+        let format = self
+            .store
+            .format()
+            .ok_or_else(|| self.contradiction("the vault has no packs".to_owned()))?;
+        let entries = tree_entries(format, &content)
+            .map(|entry| entry.map(|entry| (entry.mode, entry.name.to_vec(), entry.id)));
+        entries
+            .collect::<Option<_>>()
+            .ok_or_else(|| self.contradiction(format!("tree {tree} is malformed")))
+    }
+
+    /// The root tree, after the commit was found to name it.
+    fn root(&self) -> Result<ObjectId> {
+        let tree = self.parse_id(&self.manifest.content.tree)?;
+        let commit = self.parse_id(&self.manifest.content.commit)?;
+        if tree_of_commit(&self.store.read(&commit, ObjectKind::Commit)?) == Some(tree) {
+            Ok(tree)
+        } else {
+            Err(self.contradiction(format!("commit {commit} does not name tree {tree}")))
+        }
+    }
+
+    /// The ids of objects that the source did not have, as the snapshot lists them.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub fn holes(&self) -> Result<Vec<ObjectId>> {
+        let Some(id) = self.find_child(&self.root()?, b"holes")? else {
+            return Ok(Vec::new());
+        };
+        let content = self.store.read(&id, ObjectKind::Blob)?;
+        let lines = content
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        let ids = lines.map(ObjectId::from_hex).collect::<Option<Vec<_>>>();
+        ids.ok_or_else(|| self.contradiction("its list of holes is malformed".to_owned()))
+    }
+
+    /// Calls `each` for every directory of a place, the topmost first, those above always before those below; compares
+    /// listings, trees and the manifest's counts with one another.
+    ///
+    /// # Errors
+    /// When anything is missing, damaged or contradictory, or what `each` gives.
+    pub fn each_directory(
+        &self,
+        place: Place,
+        each: &mut dyn FnMut(Directory) -> Result<()>,
+    ) -> Result<()> {
+        let stated = match place {
+            Place::Gitdir => Some(&self.manifest.content.gitdir),
+            Place::Worktree => self.manifest.content.worktree.as_ref(),
+        };
+        let Some(stated) = stated else { return Ok(()) };
+        let root = self.root()?;
+        let attributes = self.child(&root, b"attributes")?;
+        let listing = stated
+            .root
+            .ok_or_else(|| self.contradiction("it states no listing".to_owned()))?;
+        let mut pending = vec![Pending {
+            path: Vec::new(),
+            contents: Some(self.child(&root, place.name().as_bytes())?),
+            attributes: self.child(&attributes, place.name().as_bytes())?,
+            listing,
+        }];
+        let mut counts = TreeCounts {
+            root: Some(listing),
+            ..TreeCounts::default()
+        };
+        while let Some(next) = pending.pop() {
+            let directory = self.directory(next, &mut pending)?;
+            count(&directory, &mut counts);
+            each(directory)?;
+        }
+        if counts == *stated {
+            Ok(())
+        } else {
+            Err(self.contradiction(format!("it states {stated:?}, found {counts:?}")))
+        }
+    }
+
+    fn directory(&self, next: Pending, pending: &mut Vec<Pending>) -> Result<Directory> {
+        let shown = text_name(&next.path);
+        let listing = self.listing(&next)?;
+        let dirs = match self.find_child(&next.attributes, DIRS)? {
+            Some(tree) => self.entries(&tree)?,
+            None => Vec::new(),
+        };
+        let mut subdirectories = BTreeMap::new();
+        for (_, escaped, id) in dirs {
+            let name = name_from_tree(&escaped);
+            subdirectories.insert(
+                name.ok_or_else(|| self.contradiction(format!("a bad name in '{shown}'")))?,
+                id,
+            );
+        }
+        let tree = match next.contents {
+            Some(tree) => self.entries(&tree)?,
+            None => Vec::new(),
+        };
+        let (contents, mut trees) = self.split(tree, &listing, &shown)?;
+        for (name, entry) in &listing.entries {
+            if let Entry::Directory { listing } = entry {
+                let attributes = subdirectories.remove(name);
+                let attributes = attributes.ok_or_else(|| {
+                    self.contradiction(format!("a listing is missing in '{shown}'"))
+                })?;
+                let path = join(&next.path, name);
+                pending.push(Pending {
+                    path,
+                    contents: trees.remove(name),
+                    attributes,
+                    listing: *listing,
+                });
+            }
+        }
+        if subdirectories.is_empty() && trees.is_empty() {
+            Ok(Directory {
+                path: next.path,
+                listing,
+                contents,
+            })
+        } else {
+            Err(self.contradiction(format!(
+                "trees hold more than the listing of '{shown}' says"
+            )))
+        }
+    }
+
+    fn listing(&self, next: &Pending) -> Result<Listing> {
+        let whole = self.find_child(&next.attributes, ENTRIES)?;
+        let content = match whole {
+            Some(id) => Content {
+                id,
+                form: Form::Whole,
+            },
+            None => Content {
+                id: self.child(&next.attributes, &[ENTRIES, CHUNKS_SUFFIX].concat())?,
+                form: Form::Chunked,
+            },
+        };
+        let mut text = Vec::new();
+        write_content(self.store, &content, &mut text, Path::new("memory"))?;
+        if Digest::of(&text) != next.listing {
+            return Err(self.contradiction(format!(
+                "the listing of '{}' is another",
+                text_name(&next.path)
+            )));
+        }
+        Listing::parse(&text).ok_or_else(|| {
+            let what = format!(
+                "the listing of '{}' cannot be understood",
+                text_name(&next.path)
+            );
+            Refusal::new(RefusalCode::RecordMalformed, what)
+        })
+    }
+
+    /// Sorts the entries of a contents tree into contents and subdirectories; every file and link must have its own.
+    fn split(
+        &self,
+        tree: Vec<(u32, Vec<u8>, ObjectId)>,
+        listing: &Listing,
+        shown: &str,
+    ) -> Result<Split> {
+        let mut contents = BTreeMap::new();
+        let mut trees = BTreeMap::new();
+        for (mode, escaped, id) in tree {
+            let (stem, form) = match escaped.strip_suffix(CHUNKS_SUFFIX) {
+                Some(stem) if mode == MODE_TREE => (stem, Form::Chunked),
+                _ => (&*escaped, Form::Whole),
+            };
+            let name = name_from_tree(stem)
+                .ok_or_else(|| self.contradiction(format!("a bad name in '{shown}'")))?;
+            let fits = match listing.entries.get(&name) {
+                Some(Entry::File { .. }) => form == Form::Chunked || mode & 0o170_000 == 0o100_000,
+                Some(Entry::Link { .. }) => form == Form::Whole && mode == MODE_LINK,
+                Some(Entry::Directory { .. }) => form == Form::Whole && mode == MODE_TREE,
+                Some(Entry::Special { .. } | Entry::LeftOut { .. }) | None => false,
+            };
+            if !fits {
+                return Err(self.contradiction(format!(
+                    "'{}' in '{shown}' is not in its listing",
+                    text_name(&name)
+                )));
+            }
+            let is_new = if mode == MODE_TREE && form == Form::Whole {
+                trees.insert(name, id).is_none()
+            } else {
+                contents.insert(name, Content { id, form }).is_none()
+            };
+            if !is_new {
+                return Err(self.contradiction(format!("a name stands twice in '{shown}'")));
+            }
+        }
+        let wanted = listing
+            .entries
+            .values()
+            .filter(|entry| matches!(entry, Entry::File { .. } | Entry::Link { .. }));
+        if wanted.count() != contents.len() {
+            return Err(self.contradiction(format!("contents are missing in '{shown}'")));
+        }
+        Ok((contents, trees))
+    }
+}
+
+type Split = (BTreeMap<Vec<u8>, Content>, BTreeMap<Vec<u8>, ObjectId>);
+
+fn count(directory: &Directory, counts: &mut TreeCounts) {
+    counts.directories += 1;
+    for entry in directory.listing.entries.values() {
+        match entry {
+            Entry::File { bytes, .. } => {
+                counts.files += 1;
+                counts.bytes += bytes;
+            }
+            Entry::Link { .. } => counts.links += 1,
+            Entry::Special { .. } => counts.special += 1,
+            Entry::Directory { .. } | Entry::LeftOut { .. } => {}
+        }
+    }
+}
+
+/// Writes stored content to `sink`; gives its size. Ids of all objects are recomputed on the way.
+///
+/// # Errors
+/// When it is missing or damaged, or `sink` fails.
+pub fn write_content(
+    store: &Store,
+    content: &Content,
+    sink: &mut dyn Write,
+    sink_path: &Path,
+) -> Result<u64> {
+    let refuse = |error: crate::host::git::error::Error| refuse_git_read(&error);
+    match content.form {
+        Form::Whole => store
+            .packs_with(&content.id)
+            .copy_blob(&content.id, sink, sink_path)
+            .map_err(refuse),
+        Form::Chunked => {
+            let tree = store.read(&content.id, ObjectKind::Tree)?;
+            let malformed = || {
+                contradiction(
+                    "a tree of pieces",
+                    format!("tree {} is malformed", content.id),
+                )
+            };
+            let format = store.format().ok_or_else(malformed)?;
+            let mut total_bytes = 0;
+            for entry in tree_entries(format, &tree) {
+                let id = entry.ok_or_else(malformed)?.id;
+                total_bytes += store
+                    .packs_with(&id)
+                    .copy_blob(&id, sink, sink_path)
+                    .map_err(refuse)?;
+            }
+            Ok(total_bytes)
+        }
+    }
+}
+
+/// Size and BLAKE3 of stored content, recomputed.
+///
+/// # Errors
+/// When it is missing or damaged.
+pub fn hash_content(store: &Store, id: &ObjectId, form: Form) -> Result<(u64, Digest)> {
+    let mut hasher = blake3::Hasher::new();
+    let bytes = write_content(
+        store,
+        &Content { id: *id, form },
+        &mut hasher,
+        Path::new("memory"),
+    )?;
+    Ok((bytes, Digest::finish(&hasher)))
+}

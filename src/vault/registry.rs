@@ -1,0 +1,369 @@
+//! Which vault belongs to a repository: by the canonical path of its common git directory, noted in the vault home and
+//! repeated in the vault's own signed log. A repository that moved is recognised by its root commits.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::disk;
+use crate::host::git::object::{ObjectFormat, ObjectId};
+use crate::host::git::repository::Repository;
+use crate::host::keys;
+use crate::host::random::random_bytes;
+use crate::host::walk::path_bytes;
+use crate::model::escape::{name_from_text, text_name};
+use crate::model::ids::{Digest, RepositoryId, VaultId, to_hex};
+use crate::model::log_entry::{Attachment, LogKind};
+use crate::model::manifest::FORMAT;
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::model::signed::{self, Binding, Purpose};
+use crate::model::timestamp::Timestamp;
+use crate::vault::inspect::{Description, Homes, TOOL, Vault};
+use crate::vault::last_seen;
+use crate::vault::layout::{self, Layout};
+use crate::vault::log::{Log, NewEntry};
+
+/// Largest registry file read.
+const LIMIT_BYTES: u64 = 1 << 16;
+
+/// What the registry notes for a repository: a hint, checked against the vault's signed log.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Registration {
+    git_dir: String,
+    vault: String,
+}
+
+/// A vault that was found for a repository.
+pub struct FoundVault {
+    /// The vault.
+    pub vault: Vault,
+    /// The path it was attached to before, when the repository has moved.
+    pub moved_from: Option<String>,
+}
+
+fn registration_path(home: &Path, common_dir: &Path) -> PathBuf {
+    let name = to_hex(
+        Digest::of(path_bytes(common_dir))
+            .as_bytes()
+            .get(..16)
+            .unwrap_or_default(),
+    );
+    home.join("registry").join(format!("{name}.toml"))
+}
+
+/// Notes which vault belongs to a repository.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn register(home: &Path, common_dir: &Path, vault_root: &Path) -> disk::Result<()> {
+    let path = registration_path(home, common_dir);
+    if let Some(directory) = path.parent() {
+        disk::create_directories(directory)?;
+    }
+    let registration = Registration {
+        git_dir: text_name(path_bytes(common_dir)),
+        vault: text_name(path_bytes(vault_root)),
+    };
+    disk::replace(
+        &path,
+        toml::to_string(&registration)
+            .unwrap_or_default()
+            .as_bytes(),
+    )
+}
+
+/// The vault that the registry names for a repository, if any; not yet opened.
+#[must_use]
+pub fn registered(home: &Path, common_dir: &Path) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let bytes = disk::read_bounded(&registration_path(home, common_dir), LIMIT_BYTES).ok()?;
+    let registration: Registration = toml::from_str(std::str::from_utf8(&bytes).ok()?).ok()?;
+    let path = PathBuf::from(std::ffi::OsString::from_vec(name_from_text(
+        &registration.vault,
+    )?));
+    (registration.git_dir == text_name(path_bytes(common_dir))).then_some(path)
+}
+
+/// Finds the vault of a repository: the registered one, else one in the vault home that says it is attached to this path,
+/// else one whose repository is gone from its path and whose root commits are in this one. `has_commit` answers whether the
+/// repository has a commit.
+///
+/// # Errors
+/// When the vault found cannot be opened, or several could be meant.
+pub fn find(
+    home: &Path,
+    homes: &Homes,
+    common_dir: &Path,
+    has_commit: &dyn Fn(&ObjectId) -> bool,
+) -> Result<Option<FoundVault>> {
+    if let Some(root) = registered(home, common_dir) {
+        let vault = Vault::open(&root, homes)?;
+        if is_attached_to(&vault.log, common_dir) {
+            return Ok(Some(FoundVault {
+                vault,
+                moved_from: None,
+            }));
+        }
+    }
+    let mut moved = Vec::new();
+    for root in vaults_in(home)? {
+        // A vault that cannot be opened says nothing about whose it is; the others are looked at all the same.
+        let Ok(vault) = Vault::open(&root, homes) else {
+            continue;
+        };
+        if is_attached_to(&vault.log, common_dir) {
+            return Ok(Some(FoundVault {
+                vault,
+                moved_from: None,
+            }));
+        }
+        if let Some(from) = has_moved_here(&vault.log, has_commit) {
+            moved.push(FoundVault {
+                vault,
+                moved_from: Some(from),
+            });
+        }
+    }
+    if moved.len() > 1 {
+        return Err(several(&moved));
+    }
+    Ok(moved.pop())
+}
+
+fn several(found: &[FoundVault]) -> Refusal {
+    let first =
+        "several vaults could belong to this repository, which is not where any of them knows it";
+    let refusal = Refusal::new(RefusalCode::VaultOfAnotherRepository, first);
+    found.iter().fold(refusal, |refusal, found| {
+        let root = found.vault.layout.root().display();
+        refusal
+            .because(format!(
+                "'{root}' was attached to '{}'",
+                found.moved_from.as_deref().unwrap_or_default()
+            ))
+            .next(
+                format!("git vault --vault '{root}' snapshot"),
+                "uses this one from now on",
+            )
+    })
+}
+
+/// The vaults in a vault home.
+fn vaults_in(home: &Path) -> Result<Vec<PathBuf>> {
+    match disk::list(home) {
+        Ok(names) => Ok(names
+            .into_iter()
+            .map(|name| home.join(name))
+            .filter(|path| is_vault_name(path))
+            .collect()),
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Err(error) => Err(error.refuse_vault_read()),
+    }
+}
+
+fn is_vault_name(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "vault")
+}
+
+/// Whether the log says that the vault is attached to this common git directory.
+#[must_use]
+pub fn is_attached_to(log: &Log, common_dir: &Path) -> bool {
+    log.attachment
+        .as_ref()
+        .is_some_and(|attachment| attachment.git_dir == text_name(path_bytes(common_dir)))
+}
+
+/// The old path, when nothing is there any more and the repository at hand has the vault's root commits.
+#[must_use]
+pub fn has_moved_here(log: &Log, has_commit: &dyn Fn(&ObjectId) -> bool) -> Option<String> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let attachment = log.attachment.as_ref()?;
+    let old = PathBuf::from(std::ffi::OsString::from_vec(name_from_text(
+        &attachment.git_dir,
+    )?));
+    let is_gone = std::fs::symlink_metadata(&old).is_err_and(|error| {
+        error.kind() == std::io::ErrorKind::NotFound
+            || error.kind() == std::io::ErrorKind::NotADirectory
+    });
+    let mut roots = attachment
+        .root_commits
+        .iter()
+        .filter_map(|hex| ObjectId::from_hex(hex.as_bytes()))
+        .peekable();
+    let has_roots = roots.peek().is_some() && roots.all(|root| has_commit(&root));
+    (is_gone && has_roots).then(|| attachment.git_dir.clone())
+}
+
+/// Notes in the log that the vault now belongs to the repository at another path, or that its root commits are known.
+///
+/// # Errors
+/// When the log cannot be written.
+pub fn attach(
+    vault: &mut Vault,
+    common_dir: &Path,
+    root_commits: Vec<String>,
+    at: Timestamp,
+) -> Result<()> {
+    let attachment = Attachment {
+        git_dir: text_name(path_bytes(common_dir)),
+        root_commits,
+    };
+    let entry = NewEntry {
+        attachment: Some(attachment),
+        ..NewEntry::new(LogKind::Attach, at)
+    };
+    vault
+        .log
+        .append(&vault.layout, vault.binding, &vault.key, &entry)?;
+    Ok(())
+}
+
+/// What creating a vault made.
+pub struct CreatedVault {
+    /// The vault.
+    pub vault: Vault,
+    /// The key file: the only copy.
+    pub key_file: PathBuf,
+}
+
+/// Creates a vault for a repository at `root`, which must not exist, with a key of its own.
+///
+/// # Errors
+/// When the place is unsuitable or something cannot be written.
+pub fn create(
+    root: &Path,
+    repository: &Repository,
+    homes: &Homes,
+    at: Timestamp,
+) -> Result<CreatedVault> {
+    check_place(root, repository, homes)?;
+    let no_random = || Refusal::new(RefusalCode::Internal, "the system gives no random bytes");
+    let vault_id = VaultId::from_bytes(random_bytes().ok_or_else(no_random)?);
+    let repository_id = RepositoryId::from_bytes(random_bytes().ok_or_else(no_random)?);
+    let binding = Binding {
+        vault: vault_id,
+        repository: repository_id,
+    };
+    let (key, key_file) = keys::create(&homes.keys, vault_id, at)?;
+    let description = Description {
+        format: FORMAT,
+        vault: vault_id,
+        repository: repository_id,
+        object_format: repository.format.word().to_owned(),
+        created: at,
+        tool: TOOL.to_owned(),
+        head_blake3: Digest::of(layout::HEAD.as_bytes()),
+        config_blake3: Digest::of(layout::config(repository.format).as_bytes()),
+        vault_md_blake3: Digest::of(layout::VAULT_MD.as_bytes()),
+    };
+    let body = toml::to_string(&description).unwrap_or_default();
+    let signed = signed::sign(&body, Purpose::Vault, binding, &key).map_err(|error| {
+        Refusal::new(RefusalCode::Internal, "the vault cannot be signed").because(error.to_string())
+    })?;
+    let layout = Layout::new(root);
+    write_skeleton(&layout, repository.format, &signed)
+        .map_err(|error| error.refuse_vault_write())?;
+    let attachment = Attachment {
+        git_dir: text_name(path_bytes(&repository.common_dir)),
+        root_commits: Vec::new(),
+    };
+    let entry = NewEntry {
+        attachment: Some(attachment),
+        ..NewEntry::new(LogKind::Genesis, at)
+    };
+    Log::default().append(&layout, binding, &key, &entry)?;
+    let vault = Vault::open(root, homes)?;
+    last_seen::remember(&homes.state, vault_id, &vault.log)
+        .map_err(|error| error.refuse_vault_write())?;
+    Ok(CreatedVault { vault, key_file })
+}
+
+/// A vault must lie outside what it protects, and so must its key.
+fn check_place(root: &Path, repository: &Repository, homes: &Homes) -> Result<()> {
+    let unsuitable = |what: String, fact: String| {
+        Err(Refusal::new(RefusalCode::VaultPlaceUnsuitable, what)
+            .because(fact)
+            .next(
+                "git config vault.home /another/place",
+                "chooses where vaults are kept",
+            ))
+    };
+    if root.symlink_metadata().is_ok() {
+        return unsuitable(
+            format!("there is something at '{}'", root.display()),
+            "a vault is made anew".to_owned(),
+        );
+    }
+    let protected = [
+        repository.worktree.as_ref(),
+        Some(&repository.git_dir),
+        Some(&repository.common_dir),
+    ];
+    for (place, what) in [(root, "the vault"), (&homes.keys, "the key")] {
+        let real = real_path(place);
+        for protected in protected.into_iter().flatten() {
+            if real.starts_with(protected) {
+                return unsuitable(
+                    format!("{what} would lie inside the repository it protects"),
+                    format!("'{}' is in '{}'", place.display(), protected.display()),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The path with links resolved as far as it exists.
+#[must_use]
+pub fn real_path(path: &Path) -> PathBuf {
+    match (std::fs::canonicalize(path), path.parent(), path.file_name()) {
+        (Ok(real), _, _) => real,
+        (Err(_), Some(parent), Some(name)) => real_path(parent).join(name),
+        (Err(_), _, _) => path.to_owned(),
+    }
+}
+
+fn write_skeleton(layout: &Layout, format: ObjectFormat, description: &[u8]) -> disk::Result<()> {
+    let root = layout.root();
+    if let Some(parent) = root.parent() {
+        disk::create_directories(parent)?;
+    }
+    disk::create_directory(root)?;
+    for name in layout::DIRECTORIES.iter().chain(&["cache"]) {
+        disk::create_directory(&root.join(name))?;
+    }
+    disk::write_new(&root.join("HEAD"), layout::HEAD.as_bytes())?;
+    disk::write_new(&root.join("config"), layout::config(format).as_bytes())?;
+    disk::write_new(&root.join("VAULT.md"), layout::VAULT_MD.as_bytes())?;
+    disk::write_new(&layout.vault_toml(), description)?;
+    for name in ["objects", "refs"] {
+        disk::sync_directory(&root.join(name))?;
+    }
+    disk::sync_directory(root)?;
+    root.parent().map_or(Ok(()), disk::sync_directory)
+}
+
+/// The place of a new vault in the vault home: named after the repository, made unique by a random part.
+#[must_use]
+pub fn new_vault_root(home: &Path, repository: &Repository) -> PathBuf {
+    let base = repository
+        .worktree
+        .as_ref()
+        .unwrap_or(&repository.common_dir);
+    let name = base.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(".git").unwrap_or(&name);
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+    let name: String = name
+        .chars()
+        .map(|character| if plain(character) { character } else { '-' })
+        .take(60)
+        .collect();
+    let name = name.trim_start_matches(['.', '-']);
+    let name = if name.is_empty() { "repository" } else { name };
+    let random: [u8; 3] = random_bytes().unwrap_or_default();
+    home.join(format!("{name}-{}.vault", to_hex(&random)))
+}

@@ -1,0 +1,313 @@
+//! The skeleton of a vault: which files may be there, which must be, and what interrupted work may have left behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::host::disk;
+use crate::model::ids::{Digest, SnapshotId};
+use crate::model::inventory::PackRecord;
+use crate::model::manifest::Manifest;
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::model::signed::{self, Binding, Purpose, SigningKey};
+use crate::vault::inspect::Description;
+use crate::vault::layout::{INCOMPLETE_PREFIX, Layout, REQUIRED, TOLERATED};
+use crate::vault::log::Log;
+
+/// Largest of the small files that are compared whole.
+const LIMIT_BYTES: u64 = 1 << 20;
+/// Largest manifest read.
+pub const MANIFEST_LIMIT_BYTES: u64 = 16 << 20;
+
+/// What interrupted work left behind: never a snapshot, kept as evidence.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Directories of snapshots that were never sealed.
+    pub incomplete: Vec<PathBuf>,
+    /// Packs that such a snapshot had already moved into place.
+    pub packs: Vec<String>,
+}
+
+/// Checks names, kinds and sizes of everything in the vault, and the content of the files that never change.
+///
+/// # Errors
+/// When something is missing, foreign, or of another size than the log says.
+pub fn check(
+    layout: &Layout,
+    description: &Description,
+    log: &Log,
+    binding: Binding,
+    key: &SigningKey,
+) -> Result<Leftovers> {
+    check_top(layout)?;
+    check_fixed(&layout.root().join("HEAD"), description.head_blake3)?;
+    check_fixed(&layout.root().join("config"), description.config_blake3)?;
+    check_fixed(&layout.root().join("VAULT.md"), description.vault_md_blake3)?;
+    check_objects(layout)?;
+    check_refs(layout, log)?;
+    let (mut leftovers, explained) = check_snapshots(layout, log, binding, key)?;
+    check_packs(layout, log, &explained, &mut leftovers)?;
+    Ok(leftovers)
+}
+
+fn foreign(path: &Path, fact: &str) -> Refusal {
+    Refusal::new(
+        RefusalCode::VaultForeignFile,
+        format!("'{}' does not belong in the vault", path.display()),
+    )
+    .because(fact.to_owned())
+    .keeping("nothing in the vault was touched")
+    .next(
+        format!("ls -ld '{}'", path.display()),
+        "shows what it is and whose",
+    )
+}
+
+fn missing(path: &Path) -> Refusal {
+    Refusal::new(
+        RefusalCode::VaultFileMissing,
+        format!("'{}' is missing", path.display()),
+    )
+    .keeping("nothing in the vault was touched")
+}
+
+fn names(path: &Path) -> Result<Vec<String>> {
+    let names = disk::list(path).map_err(|error| error.refuse_vault_read())?;
+    names
+        .into_iter()
+        .map(|name| {
+            name.into_string()
+                .map_err(|name| foreign(&path.join(name), "its name is not one the vault uses"))
+        })
+        .collect()
+}
+
+fn check_top(layout: &Layout) -> Result<()> {
+    let found = names(layout.root())?;
+    for name in REQUIRED {
+        if !found.iter().any(|found| found == name) {
+            return Err(missing(&layout.root().join(name)));
+        }
+    }
+    for name in &found {
+        let path = layout.root().join(name);
+        let is_known = REQUIRED.contains(&name.as_str()) || TOLERATED.contains(&name.as_str());
+        if !is_known {
+            return Err(foreign(&path, "no file of this name is part of a vault"));
+        }
+        let metadata = look(&path)?;
+        if metadata.file_type().is_symlink() {
+            return Err(foreign(&path, "it is a symbolic link"));
+        }
+    }
+    for name in names(&layout.root().join("info")).unwrap_or_default() {
+        if name != "refs" {
+            return Err(foreign(
+                &layout.root().join("info").join(name),
+                "a vault has no such file",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn look(path: &Path) -> Result<std::fs::Metadata> {
+    path.symlink_metadata()
+        .map_err(|source| disk::Error::new("look at", path, source).refuse_vault_read())
+}
+
+fn check_fixed(path: &Path, expected: Digest) -> Result<()> {
+    let bytes = disk::read_bounded(path, LIMIT_BYTES).map_err(|error| error.refuse_vault_read())?;
+    let found = Digest::of(&bytes);
+    if found == expected {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::VaultDamaged,
+        format!("'{}' is not what it was made as", path.display()),
+    )
+    .because(format!("expected BLAKE3 {expected}, found {found}"))
+    .keeping("nothing in the vault was touched"))
+}
+
+/// The object store holds packs only: no loose objects, no alternates.
+fn check_objects(layout: &Layout) -> Result<()> {
+    let objects = layout.root().join("objects");
+    for name in names(&objects)? {
+        let path = objects.join(&name);
+        if !matches!(name.as_str(), "pack" | "info") || !look(&path)?.is_dir() {
+            return Err(foreign(&path, "a vault holds its objects in packs only"));
+        }
+    }
+    let info = objects.join("info");
+    for name in names(&info)? {
+        if !matches!(name.as_str(), "packs" | "commit-graph" | "commit-graphs") {
+            return Err(foreign(
+                &info.join(name),
+                "a vault borrows no objects and has no such file",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refs are a convenience that is never trusted; those that are there must be of snapshots.
+fn check_refs(layout: &Layout, log: &Log) -> Result<()> {
+    let refs = layout.root().join("refs");
+    let known: BTreeSet<&str> = log
+        .snapshots
+        .iter()
+        .map(|snapshot| snapshot.record.id.as_str())
+        .collect();
+    for name in names(&refs)? {
+        let directory = refs.join(&name);
+        match name.as_str() {
+            "tags" if names(&directory)?.is_empty() => {}
+            "heads" => {
+                for name in names(&directory)? {
+                    if name != "latest" && name != "latest.lock" {
+                        return Err(foreign(&directory.join(name), "a vault has no such branch"));
+                    }
+                }
+            }
+            "snapshots" => {
+                for name in names(&directory)? {
+                    if !known.contains(name.as_str()) && !name.ends_with(".lock") {
+                        return Err(foreign(
+                            &directory.join(name),
+                            "no sealed snapshot has that name",
+                        ));
+                    }
+                }
+            }
+            _ => return Err(foreign(&directory, "a vault has no such refs")),
+        }
+    }
+    Ok(())
+}
+
+/// Packs that the authentic manifest of an unsealed snapshot names, by name.
+type Explained = BTreeMap<String, PackRecord>;
+
+/// Every sealed snapshot's manifest has the size the log says; whatever else is there was never sealed.
+fn check_snapshots(
+    layout: &Layout,
+    log: &Log,
+    binding: Binding,
+    key: &SigningKey,
+) -> Result<(Leftovers, Explained)> {
+    let mut leftovers = Leftovers::default();
+    let mut explained = Explained::new();
+    let mut found = BTreeSet::new();
+    let snapshots = layout.snapshots();
+    for name in names(&snapshots)? {
+        let path = snapshots.join(&name);
+        let id = name
+            .strip_prefix(INCOMPLETE_PREFIX)
+            .unwrap_or(&name)
+            .parse::<SnapshotId>();
+        let Ok(id) = id.map_err(|_not_an_id| foreign(&path, "it is not named like a snapshot"))
+        else {
+            return Err(foreign(&path, "it is not named like a snapshot"));
+        };
+        if !look(&path)?.is_dir() {
+            return Err(foreign(&path, "it is not a directory"));
+        }
+        if !name.starts_with('.') && log.find(&id).is_some() {
+            found.insert(id);
+        } else {
+            explained.extend(explain(&path, binding, key));
+            leftovers.incomplete.push(path);
+        }
+    }
+    for snapshot in &log.snapshots {
+        let path = layout.manifest(&snapshot.record.id);
+        if !found.contains(&snapshot.record.id) {
+            return Err(missing(&path));
+        }
+        if names(&layout.snapshot(&snapshot.record.id))? != ["manifest.toml"] {
+            return Err(foreign(
+                &layout.snapshot(&snapshot.record.id),
+                "it holds something beside its manifest",
+            ));
+        }
+        check_size(&path, snapshot.record.manifest_bytes)?;
+    }
+    Ok((leftovers, explained))
+}
+
+/// The packs that an unsealed snapshot's manifest names, if it got as far as an authentic one.
+fn explain(directory: &Path, binding: Binding, key: &SigningKey) -> Vec<(String, PackRecord)> {
+    let manifest = disk::read_bounded(&directory.join("manifest.toml"), MANIFEST_LIMIT_BYTES).ok();
+    let manifest = manifest
+        .as_deref()
+        .and_then(|bytes| signed::open(bytes, Purpose::Manifest, binding, key).ok());
+    let manifest = manifest.and_then(|body| Manifest::from_body(body).ok());
+    manifest
+        .into_iter()
+        .flat_map(|manifest| manifest.packs)
+        .map(|pack| (pack.name.clone(), pack))
+        .collect()
+}
+
+fn check_size(path: &Path, expected: u64) -> Result<()> {
+    let metadata = match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing(path)),
+        metadata => metadata
+            .map_err(|source| disk::Error::new("look at", path, source).refuse_vault_read())?,
+    };
+    if !metadata.file_type().is_file() {
+        return Err(foreign(path, "it is not an ordinary file"));
+    }
+    if metadata.size() != expected {
+        return Err(Refusal::new(
+            RefusalCode::VaultDamaged,
+            format!("'{}' has another size", path.display()),
+        )
+        .because(format!(
+            "expected {expected} bytes, found {}",
+            metadata.size()
+        ))
+        .keeping("nothing in the vault was touched"));
+    }
+    Ok(())
+}
+
+/// Every pack the log names is there with its index and its `.keep`, in the right size; nothing else is, but what git
+/// derives from packs, and what an unsealed snapshot explains.
+fn check_packs(
+    layout: &Layout,
+    log: &Log,
+    explained: &Explained,
+    leftovers: &mut Leftovers,
+) -> Result<()> {
+    for pack in log.inventory.packs() {
+        check_size(&layout.pack(&pack.name), pack.bytes)?;
+        check_size(
+            &layout.pack(&pack.name).with_extension("idx"),
+            pack.index_bytes,
+        )?;
+        check_size(&layout.pack(&pack.name).with_extension("keep"), 0)?;
+    }
+    let directory = layout.packs();
+    for name in names(&directory)? {
+        let path = directory.join(&name);
+        let (stem, ending) = name.split_once('.').unwrap_or((&name, ""));
+        let is_derived = matches!(ending, "rev" | "bitmap") || name.starts_with("multi-pack-index");
+        let is_pack_file = matches!(ending, "pack" | "idx" | "keep");
+        if log.inventory.get(stem).is_some() && (is_pack_file || is_derived)
+            || name.starts_with("multi-pack-index")
+        {
+            continue;
+        }
+        if explained.contains_key(stem) && (is_pack_file || is_derived) {
+            if ending == "pack" {
+                leftovers.packs.push(stem.to_owned());
+            }
+            continue;
+        }
+        return Err(foreign(&path, "the log names no such pack"));
+    }
+    Ok(())
+}
