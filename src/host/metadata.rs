@@ -122,27 +122,25 @@ pub fn look_at_open(file: &File, path: &Path) -> Result<Fingerprint> {
 /// The largest list of names, or value, the system can give.
 const XATTR_LIMIT_BYTES: usize = 1 << 16;
 
+/// Room for the names of a file's extended attributes that is nearly always enough.
+const XATTR_NAMES_BYTES: usize = 256;
+
 /// The extended attributes of an open file in the `user.` namespace; none where the file system has no such thing.
 ///
 /// # Errors
 /// When they are there and cannot be read.
 pub fn read_xattrs(file: &File, path: &Path) -> Result<Xattrs> {
     let mut xattrs = Xattrs::new();
-    let mut none: [u8; 0] = [];
-    match rustix::fs::flistxattr(file, &mut none) {
-        Ok(0) | Err(rustix::io::Errno::OPNOTSUPP) => return Ok(xattrs),
-        Ok(_) | Err(rustix::io::Errno::RANGE) => {}
-        Err(error) => {
-            return Err(Error::new(
-                "list the extended attributes of",
-                path,
-                error.into(),
-            ));
-        }
+    let mut names = vec![0; XATTR_NAMES_BYTES];
+    let mut length = rustix::fs::flistxattr(file, &mut names);
+    if length == Err(rustix::io::Errno::RANGE) {
+        names.resize(XATTR_LIMIT_BYTES, 0);
+        length = rustix::fs::flistxattr(file, &mut names);
     }
-    let mut names = vec![0; XATTR_LIMIT_BYTES];
-    let length = rustix::fs::flistxattr(file, &mut names)
-        .context("list the extended attributes of", path)?;
+    let length = match length {
+        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(xattrs),
+        length => length.context("list the extended attributes of", path)?,
+    };
     for name in names
         .get(..length)
         .unwrap_or_default()

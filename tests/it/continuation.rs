@@ -1,0 +1,238 @@
+//! An operation that was stopped when the snapshot was taken goes on in the restored copy as it would have in the original.
+
+use std::path::Path;
+
+use crate::support::files::write;
+use crate::support::listing::{Content, Listing};
+use crate::support::{Kind, RepoState, Sandbox, states};
+
+type Step = fn(&Sandbox, &Path);
+
+/// What is there after the operation went on, apart from times and commit ids.
+#[derive(Debug, Eq, PartialEq)]
+struct Result {
+    head_tree: String,
+    branch: String,
+    status: String,
+    subjects: String,
+    working_tree: Vec<String>,
+    operation_files: Vec<String>,
+}
+
+#[track_caller]
+fn assert_goes_on_alike(state: &str, step: Step) {
+    let sandbox = Sandbox::new();
+    let source = (states::find(state).build)(&sandbox);
+    let id = sandbox.snapshot(&source);
+    let restored = sandbox.restore(&source, &id, "restored");
+    let copied = sandbox.copy(&source, "copied");
+    for repository in [&copied, &restored] {
+        refresh_stat_data(&sandbox, repository);
+        step(&sandbox, repository);
+    }
+    assert_eq!(look(&sandbox, &restored), look(&sandbox, &copied));
+}
+
+/// What any `git status` does. In a byte-exact index the inodes are those of the original, and `cherry-pick --abort`
+/// and its like, which do not refresh the index themselves, take that for edits and refuse.
+fn refresh_stat_data(sandbox: &Sandbox, repository: &Path) {
+    sandbox.git(repository, &["status", "--short"]);
+}
+
+fn look(sandbox: &Sandbox, repository: &Path) -> Result {
+    let status = [
+        "status",
+        "--porcelain=v2",
+        "--untracked-files=all",
+        "--show-stash",
+    ];
+    let state = RepoState::capture(sandbox, repository, Kind::Workspace);
+    Result {
+        head_tree: sandbox.git_text(repository, &["rev-parse", "HEAD^{tree}"]),
+        branch: sandbox.git_text(repository, &["branch", "--show-current"]),
+        status: sandbox.git_text(repository, &status),
+        subjects: sandbox.git_text(repository, &["log", "--format=%s %T"]),
+        working_tree: without_times(&state.working_tree),
+        operation_files: state
+            .git_directory
+            .keys()
+            .map(|name| name.escape_ascii().to_string())
+            .collect(),
+    }
+}
+
+fn without_times(listing: &Listing) -> Vec<String> {
+    let entries = listing.iter().map(|(name, entry)| {
+        let content = match &entry.content {
+            Content::Bytes(bytes) => bytes.escape_ascii().to_string(),
+            other => other.to_string(),
+        };
+        format!("{} {:o} {content}", name.escape_ascii(), entry.mode)
+    });
+    entries.collect()
+}
+
+fn is_rebasing(repository: &Path) -> bool {
+    repository.join(".git/rebase-merge").exists()
+}
+
+fn resolve(sandbox: &Sandbox, repository: &Path) {
+    write(repository, "story.txt", "once upon a resolution\n");
+    sandbox.git(repository, &["add", "story.txt"]);
+}
+
+#[test]
+fn rebase_continue_goes_on_to_the_end_and_applies_the_autostash() {
+    assert_goes_on_alike("rebase_with_autostash", |sandbox, repository| {
+        assert!(is_rebasing(repository));
+        while is_rebasing(repository) {
+            sandbox.git(repository, &["rebase", "--continue"]);
+        }
+        assert_autostash_is_back(repository, "README.md");
+    });
+}
+
+#[test]
+fn rebase_abort_goes_back_and_applies_the_autostash() {
+    assert_goes_on_alike("rebase_with_autostash", |sandbox, repository| {
+        sandbox.git(repository, &["rebase", "--abort"]);
+        assert_autostash_is_back(repository, "README.md");
+    });
+}
+
+#[test]
+fn rebase_continue_after_a_conflict_goes_on_to_the_end() {
+    assert_goes_on_alike("rebase_stopped_by_conflict", |sandbox, repository| {
+        resolve(sandbox, repository);
+        sandbox.git(repository, &["rebase", "--continue"]);
+        assert!(!is_rebasing(repository));
+    });
+}
+
+#[test]
+fn rebase_skip_after_a_conflict_goes_on_to_the_end() {
+    assert_goes_on_alike("rebase_stopped_by_conflict", |sandbox, repository| {
+        sandbox.git(repository, &["rebase", "--skip"]);
+        assert!(!is_rebasing(repository));
+    });
+}
+
+#[test]
+fn merge_continue_commits_and_applies_the_autostash() {
+    assert_goes_on_alike("merge_with_autostash", |sandbox, repository| {
+        resolve(sandbox, repository);
+        sandbox.git(repository, &["merge", "--continue"]);
+        assert_autostash_is_back(repository, "notes.txt");
+    });
+}
+
+#[test]
+fn merge_abort_goes_back_and_applies_the_autostash() {
+    assert_goes_on_alike("merge_with_autostash", |sandbox, repository| {
+        sandbox.git(repository, &["merge", "--abort"]);
+        assert_autostash_is_back(repository, "notes.txt");
+    });
+}
+
+#[test]
+fn a_conflict_can_be_written_again_from_its_stages() {
+    assert_goes_on_alike("conflict_stages", |sandbox, repository| {
+        sandbox.git(
+            repository,
+            &["checkout", "--quiet", "--merge", "--", "story.txt"],
+        );
+    });
+}
+
+#[test]
+fn cherry_pick_continue_goes_on_to_the_end() {
+    assert_goes_on_alike("cherry_pick_sequence", |sandbox, repository| {
+        resolve(sandbox, repository);
+        sandbox.git(repository, &["cherry-pick", "--continue"]);
+        assert!(repository.join("later.txt").exists());
+    });
+}
+
+#[test]
+fn cherry_pick_abort_goes_back() {
+    assert_goes_on_alike("cherry_pick_sequence", |sandbox, repository| {
+        sandbox.git(repository, &["cherry-pick", "--abort"]);
+    });
+}
+
+#[test]
+fn revert_continue_goes_on() {
+    assert_goes_on_alike("revert_stopped", |sandbox, repository| {
+        resolve(sandbox, repository);
+        let _output = sandbox.try_git(repository, &["revert", "--continue"]);
+    });
+}
+
+#[test]
+fn revert_abort_goes_back() {
+    assert_goes_on_alike("revert_stopped", |sandbox, repository| {
+        sandbox.git(repository, &["revert", "--abort"]);
+    });
+}
+
+#[test]
+fn am_continue_goes_on_to_the_end() {
+    assert_goes_on_alike("am_stopped", |sandbox, repository| {
+        resolve(sandbox, repository);
+        sandbox.git(repository, &["am", "--continue"]);
+        assert!(repository.join("later.txt").exists());
+    });
+}
+
+#[test]
+fn am_abort_goes_back() {
+    assert_goes_on_alike("am_stopped", |sandbox, repository| {
+        sandbox.git(repository, &["am", "--abort"]);
+    });
+}
+
+#[test]
+fn bisect_goes_on_and_resets() {
+    assert_goes_on_alike("bisect_running", |sandbox, repository| {
+        sandbox.git(repository, &["bisect", "bad"]);
+        sandbox.git(repository, &["bisect", "reset"]);
+    });
+}
+
+#[test]
+fn every_stash_pops_with_index_and_untracked_files() {
+    assert_goes_on_alike("three_stashes", |sandbox, repository| {
+        sandbox.git(repository, &["stash", "pop", "--quiet", "--index"]);
+        sandbox.git(repository, &["stash", "pop", "--quiet"]);
+        assert!(repository.join("untracked.txt").exists());
+        sandbox.git(repository, &["stash", "pop", "--quiet"]);
+    });
+}
+
+#[test]
+fn rerere_replays_and_records_a_resolution() {
+    assert_goes_on_alike("rerere_conflict", |sandbox, repository| {
+        resolve(sandbox, repository);
+        sandbox.git(repository, &["merge", "--continue"]);
+        sandbox.git(repository, &["switch", "--quiet", "--detach", "main~1"]);
+        sandbox.git_stops(repository, &["merge", "side"]);
+        let story = std::fs::read(repository.join("story.txt")).expect("the file is read");
+        assert_eq!(story, b"once upon a resolution\n");
+    });
+}
+
+#[test]
+fn a_sparse_checkout_can_be_made_whole() {
+    assert_goes_on_alike("sparse_checkout", |sandbox, repository| {
+        sandbox.git(repository, &["sparse-checkout", "disable"]);
+    });
+}
+
+#[track_caller]
+fn assert_autostash_is_back(repository: &Path, name: &str) {
+    let text = std::fs::read_to_string(repository.join(name)).expect("the file is read");
+    assert!(
+        text.ends_with("an edit that is only in the autostash\n"),
+        "{text}"
+    );
+}

@@ -1,0 +1,22 @@
+//! The test bench: one binary, modules only.
+#![cfg(unix)]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test may stop at the first surprise, and touches files and processes directly to judge the program"
+)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the support modules serve test files that come and go"
+)]
+
+mod continuation;
+mod oracle;
+mod roundtrip;
+mod support;
