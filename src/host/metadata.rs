@@ -43,8 +43,8 @@ impl Fingerprint {
     /// Reads the fingerprint off the system's answer.
     #[expect(
         clippy::unnecessary_cast,
-        clippy::cast_lossless,
         clippy::cast_sign_loss,
+        clippy::cast_possible_wrap,
         reason = "field types differ by platform"
     )]
     #[must_use]
@@ -76,7 +76,7 @@ impl Fingerprint {
             FileType::Socket => Kind::Special(SpecialKind::Socket),
             FileType::CharacterDevice => Kind::Special(SpecialKind::CharacterDevice),
             FileType::BlockDevice => Kind::Special(SpecialKind::BlockDevice),
-            _ => Kind::Special(SpecialKind::Fifo),
+            FileType::Fifo | FileType::Unknown => Kind::Special(SpecialKind::Fifo),
         }
     }
 

@@ -96,7 +96,9 @@ pub fn changing(path: &Path) -> Refusal {
 fn moved(error: walk::Error) -> CaptureError {
     match error {
         walk::Error::Changing(path) => CaptureError::Moved(path),
-        other => CaptureError::Refused(refuse_walk(other)),
+        walk::Error::Unreadable(_) | walk::Error::NotSupported(..) | walk::Error::Refused(_) => {
+            CaptureError::Refused(refuse_walk(error))
+        }
     }
 }
 
@@ -113,7 +115,7 @@ impl Metadata {
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let paths: Vec<Vec<u8>> = paths(&look).collect();
-        let tips = tips::read(&files, paths.iter().map(Vec::as_slice));
+        let tips = tips::read(&files, &paths);
         let tip_digests = files
             .into_iter()
             .map(|(path, bytes)| (path, Digest::of(&bytes)))

@@ -149,9 +149,9 @@ pub struct Needs {
 
 impl Needs {
     /// Takes the names of one directory into account.
-    pub fn add_names<'a>(&mut self, directory: &[u8], names: impl Iterator<Item = &'a Vec<u8>>) {
+    pub fn add_names(&mut self, directory: &[u8], names: &[&Vec<u8>]) {
         let mut folded: BTreeMap<String, &Vec<u8>> = BTreeMap::new();
-        for name in names {
+        for &name in names {
             self.entries += 1;
             match std::str::from_utf8(name) {
                 Err(_) => self.other_names += 1,
@@ -263,7 +263,7 @@ impl RestoreStaging {
             State::Absent => disk::rename_new(&self.path, target)?,
             // rename(2) replaces a directory only while it is empty.
             State::EmptyDirectory => {
-                std::fs::rename(&self.path, target).context("rename to", target)?
+                std::fs::rename(&self.path, target).context("rename to", target)?;
             }
         }
         disk::sync_directory(&self.destination.parent)?;

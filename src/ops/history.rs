@@ -114,7 +114,7 @@ pub fn mirror(
         monitor.event(Event::Advanced {
             phase: Phase::History,
             units,
-        })
+        });
     };
     for (pack, wanted) in &selections {
         let is_wanted = |number: u32| wanted.get(number as usize).copied().unwrap_or(false);

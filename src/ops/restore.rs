@@ -203,8 +203,8 @@ fn add_to_plan(plan: &mut Plan, place: Place, directory: &Directory) {
         .entries
         .iter()
         .filter(|(_, entry)| is_written(entry));
-    plan.needs
-        .add_names(&directory.path, written.map(|(name, _)| name));
+    let names: Vec<&Vec<u8>> = written.map(|(name, _)| name).collect();
+    plan.needs.add_names(&directory.path, &names);
     plan.needs.add_attributes(&directory.listing.own);
     for (name, entry) in &directory.listing.entries {
         match entry {

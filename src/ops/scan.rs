@@ -214,10 +214,9 @@ fn pattern_leads_into(pattern: &str, directory: &str) -> bool {
     let mut steps = pattern.trim_start_matches('/').split('/');
     for name in directory.split('/') {
         match steps.next() {
-            None => return false,
             Some("**") => return true,
             Some(step) if step.contains(['*', '?', '[', '\\']) || step == name => {}
-            Some(_) => return false,
+            Some(_) | None => return false,
         }
     }
     steps.next().is_some()

@@ -200,7 +200,7 @@ fn check_file(path: &Path, bytes: u64, blake3: Digest, monitor: &dyn Monitor) ->
         monitor.event(Event::Advanced {
             phase: Phase::Verify,
             units,
-        })
+        });
     };
     let (found_bytes, found) =
         disk::hash_file(path, progress).map_err(|error| error.refuse_vault_read())?;
@@ -315,7 +315,7 @@ fn check_tips(store: &Store, trusted: &Trusted, files: &[(Vec<u8>, Content)]) ->
         write_content(store, content, &mut bytes, Path::new("memory"))?;
         contents.insert(path.clone(), bytes);
     }
-    let tips = tips::read(&contents, contents.keys().map(Vec::as_slice));
+    let tips = tips::read(&contents, &contents.keys().cloned().collect::<Vec<_>>());
     let stated = &trusted.manifest().history;
     let text: String = tips.needed.iter().map(|id| format!("{id}\n")).collect();
     let lost = missing(&store.history, &tips.needed);

@@ -93,7 +93,10 @@ fn build_directory(
     for (name, found) in &directory.entries {
         let below = match found {
             Found::Directory => built.remove(&*crate::host::walk::join(&directory.path, name)),
-            _ => None,
+            Found::File { .. }
+            | Found::Link { .. }
+            | Found::Special(..)
+            | Found::LeftOut { .. } => None,
         };
         if let Some(below) = &below {
             let escaped = tree_name(name);

@@ -339,8 +339,12 @@ fn poisoned() -> Refusal {
 pub fn refuse_git_write(error: &git::error::Error) -> Refusal {
     match error {
         git::error::Error::Disk(error) => error.refuse_vault_write(),
-        other => Refusal::new(RefusalCode::VaultWriteFailed, "a pack cannot be written")
-            .because(other.to_string()),
+        git::error::Error::Damaged { .. }
+        | git::error::Error::Missing(_)
+        | git::error::Error::Limit(_) => {
+            Refusal::new(RefusalCode::VaultWriteFailed, "a pack cannot be written")
+                .because(error.to_string())
+        }
     }
 }
 

@@ -179,12 +179,13 @@ pub fn no_vault(root: &Path) -> Refusal {
 pub fn refuse_signed(error: &SignedError, path: &Path) -> Refusal {
     let shown = path.display();
     let (code, what) = match error {
-        SignedError::Malformed(_) => (RefusalCode::VaultDamaged, format!("'{shown}' is damaged")),
         SignedError::UnknownVersion(_) => (
             RefusalCode::RecordFormatUnknown,
             format!("'{shown}' has a format that this version does not know"),
         ),
-        SignedError::Damaged { .. } => (RefusalCode::VaultDamaged, format!("'{shown}' is damaged")),
+        SignedError::Malformed(_) | SignedError::Damaged { .. } => {
+            (RefusalCode::VaultDamaged, format!("'{shown}' is damaged"))
+        }
         SignedError::OtherKey(_) => (
             RefusalCode::SignatureWrong,
             format!("'{shown}' was signed with another key than the vault's"),

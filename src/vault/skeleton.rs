@@ -173,7 +173,7 @@ fn check_refs(layout: &Layout, log: &Log) -> Result<()> {
             }
             "snapshots" => {
                 for name in names(&directory)? {
-                    if !known.contains(name.as_str()) && !name.ends_with(".lock") {
+                    if !known.contains(name.as_str()) && name.strip_suffix(".lock").is_none() {
                         return Err(foreign(
                             &directory.join(name),
                             "no sealed snapshot has that name",

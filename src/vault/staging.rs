@@ -229,7 +229,7 @@ fn record(pack: &FinishedPack, role: PackRole, monitor: &dyn Monitor) -> Result<
         monitor.event(Event::Advanced {
             phase: Phase::Verify,
             units,
-        })
+        });
     };
     let read = |path: &Path, progress: &dyn Fn(u64)| {
         disk::hash_file(path, progress).map_err(|error| error.refuse_vault_read())

@@ -5,6 +5,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::wildcard_enum_match_arm,
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::disallowed_types,

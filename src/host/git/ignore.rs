@@ -1,7 +1,7 @@
 //! Git's ignore rules, decided as git decides them: the nearest `.gitignore` first, then `info/exclude`, then
 //! `core.excludesFile`; the last matching line of the first file that has one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use gix::glob::pattern::Case;
@@ -71,7 +71,7 @@ impl Rules {
             // Git follows links to these two, and takes a directory or a missing file for an empty one.
             match std::fs::read(path) {
                 Ok(bytes) => {
-                    rules = rules.with(&bytes, path.to_owned(), None, path.display().to_string())?
+                    rules = rules.with(&bytes, path, None, path.display().to_string())?;
                 }
                 Err(error) if is_absent(&error) => {}
                 Err(error) => return Err(disk::Error::new("read", path, error)),
@@ -91,19 +91,19 @@ impl Rules {
             .unwrap_or(&source)
             .display()
             .to_string();
-        self.with(bytes, source, Some(root), name)
+        self.with(bytes, &source, Some(root), name)
     }
 
     fn with(
         &self,
         bytes: &[u8],
-        source: PathBuf,
+        source: &Path,
         root: Option<&Path>,
         name: String,
     ) -> disk::Result<Self> {
         let read = |support_precious| {
-            List::from_bytes(bytes, source.clone(), root, Ignore { support_precious })
-                .map_err(|error| disk::Error::new("understand", &source, error))
+            List::from_bytes(bytes, source.to_owned(), root, Ignore { support_precious })
+                .map_err(|error| disk::Error::new("understand", source, error))
         };
         let marks_precious = bytes
             .split(|byte| *byte == b'\n')
@@ -185,6 +185,8 @@ fn is_absent(error: &std::io::Error) -> bool {
 /// # Errors
 /// When it is there and cannot be read.
 pub fn read_gitignore(directory: &std::fs::File, shown: &Path) -> disk::Result<Option<Vec<u8>>> {
+    use std::io::Read as _;
+
     use disk::Context as _;
     use rustix::fs::{Mode, OFlags, openat};
     use rustix::io::Errno;
@@ -197,7 +199,6 @@ pub fn read_gitignore(directory: &std::fs::File, shown: &Path) -> disk::Result<O
                 return Ok(None);
             }
             let mut bytes = Vec::new();
-            use std::io::Read as _;
             file.take(LIMIT_BYTES)
                 .read_to_end(&mut bytes)
                 .context("read", &path)?;

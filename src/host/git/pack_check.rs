@@ -72,10 +72,7 @@ pub fn check_pack(pack: &Pack, visitor: &dyn Visitor) -> Result<u64> {
             for root in batch {
                 if let Err(error) = check_family(pack, &nodes, *root, &mut inflater, visitor) {
                     next.store(usize::MAX / 2, Ordering::Relaxed);
-                    if let Ok(mut failure) = failure.lock() {
-                        failure.get_or_insert(error);
-                    }
-                    return;
+                    return keep_first(&failure, error);
                 }
             }
         }
@@ -93,6 +90,12 @@ pub fn check_pack(pack: &Pack, visitor: &dyn Visitor) -> Result<u64> {
         Ok(None) => Ok(nodes.len() as u64),
         Ok(Some(error)) => Err(error),
         Err(_poisoned) => Err(pack.damaged("a worker stopped without an answer")),
+    }
+}
+
+fn keep_first(failure: &Mutex<Option<Error>>, error: Error) {
+    if let Ok(mut failure) = failure.lock() {
+        failure.get_or_insert(error);
     }
 }
 

@@ -166,12 +166,12 @@ pub fn write_index(
             .ok_or(Error::Limit("more than 2^32 objects in a pack"))?;
         bytes.extend_from_slice(&total.to_be_bytes());
     }
-    entries
-        .iter()
-        .for_each(|entry| bytes.extend_from_slice(entry.id.as_bytes()));
-    entries
-        .iter()
-        .for_each(|entry| bytes.extend_from_slice(&entry.crc32.to_be_bytes()));
+    for entry in &entries {
+        bytes.extend_from_slice(entry.id.as_bytes());
+    }
+    for entry in &entries {
+        bytes.extend_from_slice(&entry.crc32.to_be_bytes());
+    }
     let mut large: Vec<u64> = Vec::new();
     for entry in &entries {
         let small = u32::try_from(entry.offset)
@@ -189,9 +189,9 @@ pub fn write_index(
         };
         bytes.extend_from_slice(&field.to_be_bytes());
     }
-    large
-        .iter()
-        .for_each(|offset| bytes.extend_from_slice(&offset.to_be_bytes()));
+    for offset in &large {
+        bytes.extend_from_slice(&offset.to_be_bytes());
+    }
     bytes.extend_from_slice(pack_checksum.as_bytes());
     let mut hasher = gix::hash::hasher(format.gix());
     hasher.update(&bytes);

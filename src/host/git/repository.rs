@@ -177,8 +177,8 @@ fn check_format(repository: &gix::Repository) -> Result<(), OpenError> {
         .into_iter()
         .flatten()
     {
-        for (name, value) in section.body().into_iter() {
-            let name = name.to_string().to_ascii_lowercase();
+        for (name, value) in section.body() {
+            let name = name.to_ascii_lowercase();
             let value = value.to_string().to_ascii_lowercase();
             let known = KNOWN_EXTENSIONS
                 .iter()
@@ -323,8 +323,8 @@ pub fn executable_settings(config: &[u8]) -> Vec<String> {
             .subsection_name()
             .map(|name| format!(".{name}"))
             .unwrap_or_default();
-        for (key, value) in section.body().into_iter() {
-            let key = key.to_string().to_ascii_lowercase();
+        for (key, value) in section.body() {
+            let key = key.to_ascii_lowercase();
             let value = value.to_string();
             if can_execute(&name, &key, &value) {
                 found.push(format!("{name}{subsection}.{key} = {value}"));

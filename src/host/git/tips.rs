@@ -77,10 +77,7 @@ fn is_top_level_name(name: &[u8]) -> bool {
 
 /// Reads the tips off the relevant files, by path relative to the git directory; `paths` are the paths of all files.
 #[must_use]
-pub fn read<'a>(
-    files: &BTreeMap<Vec<u8>, Vec<u8>>,
-    paths: impl Iterator<Item = &'a [u8]> + Clone,
-) -> Tips {
+pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
     let mut tips = Tips::default();
     let refs = read_refs(files, &mut tips);
     read_head(files, &refs, &mut tips);
@@ -121,7 +118,7 @@ pub fn read<'a>(
     tips.tolerated.retain(|id| !id.is_null());
     tips.needed.retain(|id| !id.is_null());
     for (mark, word) in OPERATIONS {
-        let seen = paths.clone().any(|path| {
+        let seen = paths.iter().any(|path| {
             path == mark.as_bytes() || (mark.ends_with('/') && path.starts_with(mark.as_bytes()))
         });
         if seen && !tips.operations.iter().any(|known| known == word) {
@@ -220,7 +217,7 @@ mod tests {
             .iter()
             .map(|(path, content)| (path.as_bytes().to_vec(), content.as_bytes().to_vec()))
             .collect();
-        read(&files, files.keys().map(Vec::as_slice))
+        read(&files, &files.keys().cloned().collect::<Vec<_>>())
     }
 
     fn id(hex: &str) -> ObjectId {
