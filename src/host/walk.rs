@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 
-use rustix::fs::{Dir, Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, openat};
 
 use crate::host::disk::{self, Context};
 use crate::host::git::repository::join_bytes;
@@ -100,7 +100,7 @@ pub trait Scan: Sync {
     ///
     /// # Errors
     /// When it cannot be stored.
-    fn link(&self, target: &[u8]) -> Result<Self::Content>;
+    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Self::Content>;
 }
 
 /// An open directory of the walk.
@@ -358,17 +358,39 @@ fn open_directory<X>(root: &Path, job: &Job<X>, shown: &Path) -> Result<File> {
 }
 
 /// The names in an open directory, sorted.
+#[cfg(target_os = "linux")]
 fn list(directory: &File, shown: &Path) -> Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(directory).context("list", shown)? {
-        let entry = entry.context("list", shown)?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.to_vec());
-        }
+    let mut buffer = Vec::with_capacity(1 << 15);
+    let mut entries = rustix::fs::RawDir::new(directory, buffer.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        push_name(
+            &mut names,
+            entry.context("list", shown)?.file_name().to_bytes(),
+        );
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// The names in an open directory, sorted.
+#[cfg(not(target_os = "linux"))]
+fn list(directory: &File, shown: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory).context("list", shown)? {
+        push_name(
+            &mut names,
+            entry.context("list", shown)?.file_name().to_bytes(),
+        );
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn push_name(names: &mut Vec<Vec<u8>>, name: &[u8]) {
+    if name != b"." && name != b".." {
+        names.push(name.to_vec());
+    }
 }
 
 /// Looks at one entry, again when it changes meanwhile.
@@ -433,7 +455,7 @@ fn visit_once<S: Scan>(
             }
             Found::Link {
                 fingerprint,
-                content: scan.link(&target)?,
+                content: scan.link(path, &target, &fingerprint)?,
             }
         }
     }))

@@ -9,7 +9,7 @@ use crate::host::git::repository::Repository;
 use crate::host::git::stores::{PackStamp, Stores};
 use crate::host::git::tips::Tips;
 use crate::host::git::tree::{NewCommit, NewEntry, commit_content, tree_content};
-use crate::host::walk::path_bytes;
+use crate::host::walk::{Walked, path_bytes};
 use crate::model::escape::text_name;
 use crate::model::event::Monitor;
 use crate::model::ids::Digest;
@@ -19,14 +19,14 @@ use crate::model::manifest::{
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
-use crate::ops::capture::{CaptureContext, CaptureError, Captured, Metadata, capture, changing};
+use crate::ops::capture::{CaptureContext, CaptureError, Metadata, capture, changing};
 use crate::ops::history::{self, MirrorError};
 use crate::ops::locate::of_another;
 use crate::ops::scan::Clock;
 use crate::ops::snapshot::SnapshotRequest;
-use crate::vault::builder::{BuiltPlace, build};
+use crate::vault::builder::{self, BuiltPlace, DirectoryTimes};
 use crate::vault::cache::ScanCache;
-use crate::vault::content::ContentWriter;
+use crate::vault::content::{ContentWriter, Stored};
 use crate::vault::inspect::{TOOL, Vault};
 use crate::vault::reader::{SnapshotReader, Trusted, trust};
 use crate::vault::staging::{IncompletePack, Staging, Verified, VerifiedPack};
@@ -56,8 +56,8 @@ pub struct Task<'a> {
 
 /// What assembling gives.
 pub enum Finished {
-    /// The newest snapshot holds exactly this state.
-    Unchanged(Box<Trusted>, ScanCache),
+    /// The newest snapshot holds exactly this state; the cache is there when it learned something.
+    Unchanged(Box<Trusted>, Option<Box<ScanCache>>),
     /// Everything is written and proven; only the seal is missing.
     Verified(Box<Proven>),
 }
@@ -90,11 +90,8 @@ struct Progress {
 /// # Errors
 /// When there is any doubt that it would be complete.
 pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
-    let store = Store::open(
-        &task.vault.layout,
-        &task.vault.log.inventory,
-        task.vault.format,
-    )?;
+    let records = task.vault.log.arrivals.iter().map(|(_, record)| record);
+    let store = Store::new(&task.vault.layout, records, task.vault.format);
     let newest = task
         .vault
         .log
@@ -121,7 +118,21 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
     let mut last_moved = task.repository.git_dir.clone();
     for _ in 0..ATTEMPTS {
         match attempt(task, &mut progress) {
-            Ok(attempt) => return finish(task, progress, attempt, now),
+            Ok(Attempted::Unchanged(cache)) => {
+                progress.store.check()?;
+                if let Some(newest) = progress.newest {
+                    let learned = (*cache != progress.known).then_some(cache);
+                    return Ok(Finished::Unchanged(Box::new(newest), learned));
+                }
+                return Err(Refusal::new(
+                    RefusalCode::Internal,
+                    "no snapshot, and yet unchanged",
+                ));
+            }
+            Ok(Attempted::Captured(attempt)) => {
+                progress.store.check()?;
+                return finish(task, progress, *attempt, now);
+            }
             Err(CaptureError::Moved(path)) => last_moved = path,
             Err(CaptureError::Refused(refusal)) => return Err(refusal),
         }
@@ -133,17 +144,26 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
 struct Attempt {
     metadata: Metadata,
     weak_missing: u64,
-    mirrored: Vec<PackStamp>,
-    captured: Captured,
+    cache: ScanCache,
     gitdir: BuiltPlace,
     worktree: Option<BuiltPlace>,
     tree: ObjectId,
     capture: Option<VerifiedPack>,
     commit: ObjectId,
-    is_unchanged: bool,
 }
 
-fn attempt(task: &Task<'_>, progress: &mut Progress) -> std::result::Result<Attempt, CaptureError> {
+/// What came of an attempt.
+enum Attempted {
+    /// The newest snapshot holds this very state.
+    Unchanged(Box<ScanCache>),
+    /// Everything is stored.
+    Captured(Box<Attempt>),
+}
+
+fn attempt(
+    task: &Task<'_>,
+    progress: &mut Progress,
+) -> std::result::Result<Attempted, CaptureError> {
     let metadata = Metadata::read(task.repository)?;
     let mirrored = mirror(task, progress)?;
     let weak_missing = check_history(task, progress, &metadata)?;
@@ -156,7 +176,7 @@ fn attempt(task: &Task<'_>, progress: &mut Progress) -> std::result::Result<Atte
         clock: task.clock,
         monitor: task.monitor,
     };
-    let captured = match capture(&context, &metadata) {
+    let mut captured = match capture(&context, &metadata) {
         Err(CaptureError::Moved(path)) => {
             // What was stored so far is dropped: the next attempt begins a pack of its own.
             writer.discard()?;
@@ -164,46 +184,97 @@ fn attempt(task: &Task<'_>, progress: &mut Progress) -> std::result::Result<Atte
         }
         captured => captured?,
     };
-    let gitdir = build(&writer, "gitdir", &captured.gitdir)?;
-    let worktree = captured
-        .worktree
-        .as_ref()
-        .map(|walked| build(&writer, "worktree", walked))
-        .transpose()?;
+    captured.cache.mirrored = mirrored;
+    captured.cache.proven = progress
+        .holes
+        .is_empty()
+        .then(|| (metadata.ids_digest(), weak_missing));
+    let state = captured.state_digest();
+    if is_unchanged(task, progress, state) {
+        writer.discard()?;
+        captured.cache.state.clone_from(&progress.known.state);
+        captured.cache.places.clone_from(&progress.known.places);
+        return Ok(Attempted::Unchanged(Box::new(captured.cache)));
+    }
+    captured.cache.state = Some((task.staging.id().clone(), state));
+    let gitdir = built(
+        &writer,
+        "gitdir",
+        &captured.gitdir,
+        progress,
+        &mut captured.cache,
+    )?;
+    let worktree = match &captured.worktree {
+        Some(walked) => Some(built(
+            &writer,
+            "worktree",
+            walked,
+            progress,
+            &mut captured.cache,
+        )?),
+        None => None,
+    };
     let tree = root_tree(&writer, &gitdir, worktree.as_ref(), &progress.holes)?;
     let parents = parents(&writer, progress, &metadata.tips, format)?;
-    let is_unchanged = is_unchanged(task, progress, &tree, &parents);
-    let (capture_pack, commit) = if is_unchanged {
-        writer.discard()?;
-        (None, tree)
-    } else {
-        let message = format!("snapshot {}\n\n{}", task.staging.id(), task.request.message);
-        let seconds = i64::try_from((task.clock)().div_euclid(1_000_000_000)).unwrap_or_default();
-        let content = commit_content(&NewCommit {
-            tree,
-            parents: &parents,
-            seconds,
-            message: message.trim_end(),
-        });
-        let commit = writer.object(ObjectKind::Commit, &content)?;
-        (IncompletePack::capture(writer.finish()?, format), commit)
-    };
-    let capture = match capture_pack {
+    let commit = commit(task, &writer, tree, &parents)?;
+    let capture = match IncompletePack::capture(writer.finish()?, format) {
         Some(pack) => Some(pack.verify(&mut progress.store, task.monitor)?.0),
         None => None,
     };
-    Ok(Attempt {
+    let cache = captured.cache;
+    Ok(Attempted::Captured(Box::new(Attempt {
         metadata,
         weak_missing,
-        mirrored,
-        captured,
+        cache,
         gitdir,
         worktree,
         tree,
         capture,
         commit,
-        is_unchanged,
-    })
+    })))
+}
+
+/// Stores the snapshot's commit; the id in its message makes it the only one of its kind.
+fn commit(
+    task: &Task<'_>,
+    writer: &ContentWriter<'_>,
+    tree: ObjectId,
+    parents: &[ObjectId],
+) -> Result<ObjectId> {
+    let message = format!("snapshot {}\n\n{}", task.staging.id(), task.request.message);
+    let seconds = i64::try_from((task.clock)().div_euclid(1_000_000_000)).unwrap_or_default();
+    let message = message.trim_end();
+    let content = commit_content(&NewCommit {
+        tree,
+        parents,
+        seconds,
+        message,
+    });
+    writer.object(ObjectKind::Commit, &content)
+}
+
+/// The trees and listings of a place: those of the last time, when they were built from the very same.
+fn built(
+    writer: &ContentWriter<'_>,
+    name: &str,
+    walked: &[Walked<Stored>],
+    progress: &Progress,
+    cache: &mut ScanCache,
+) -> Result<BuiltPlace> {
+    let digest = builder::digest(walked, DirectoryTimes::Counted);
+    let known = progress
+        .known
+        .places
+        .get(name)
+        .filter(|(known, _)| *known == digest);
+    let place = match known {
+        Some((_, place)) => place.clone(),
+        None => builder::build(writer, name, walked)?,
+    };
+    cache
+        .places
+        .insert(name.to_owned(), (digest, place.clone()));
+    Ok(place)
 }
 
 /// Brings everything that the source's stores hold into the vault's history, and proves it.
@@ -269,6 +340,15 @@ fn check_history(
 ) -> std::result::Result<u64, CaptureError> {
     let history = &progress.store.history;
     let needed = metadata.needed();
+    let proven = progress
+        .known
+        .proven
+        .filter(|(digest, _)| *digest == metadata.ids_digest());
+    if let Some((_, weak_missing)) =
+        proven.filter(|_| progress.packs.is_empty() && progress.holes.is_empty())
+    {
+        return Ok(weak_missing);
+    }
     if let Some(missing) = history::missing(history, &needed).first() {
         // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
         let again = Metadata::read(task.repository)?;
@@ -414,12 +494,7 @@ fn tips_digest(tips: &Tips) -> Digest {
 }
 
 /// Whether the newest snapshot holds this very state, and nobody asked for a snapshot of their own.
-fn is_unchanged(
-    task: &Task<'_>,
-    progress: &Progress,
-    tree: &ObjectId,
-    parents: &[ObjectId],
-) -> bool {
+fn is_unchanged(task: &Task<'_>, progress: &Progress, state: Digest) -> bool {
     let Some(newest) = progress.newest.as_ref().map(Trusted::manifest) else {
         return false;
     };
@@ -427,25 +502,11 @@ fn is_unchanged(
     let same_settings = newest.include == task.repository.settings.include
         && newest.exclude == task.repository.settings.exclude
         && newest.source.git_dir == text_name(path_bytes(&task.repository.git_dir));
-    let same_holes = progress.holes == progress.holes_before;
-    let same_parents = same_parents_as(progress, newest, parents);
     asks_for_nothing
         && same_settings
-        && same_holes
-        && same_parents
         && progress.packs.is_empty()
-        && newest.content.tree == tree.to_string()
-}
-
-fn same_parents_as(progress: &Progress, newest: &Manifest, parents: &[ObjectId]) -> bool {
-    let commit = ObjectId::from_hex(newest.content.commit.as_bytes());
-    let content = commit.and_then(|commit| progress.store.read(&commit, ObjectKind::Commit).ok());
-    let Some((content, format)) = content.zip(progress.store.format()) else {
-        return false;
-    };
-    let mut links = Vec::new();
-    let parsed = each_link(format, ObjectKind::Commit, &content, |id| links.push(id));
-    parsed.is_some() && links.get(1..) == Some(parents)
+        && progress.holes == progress.holes_before
+        && progress.known.state == Some((newest.snapshot.clone(), state))
 }
 
 fn finish(
@@ -454,17 +515,9 @@ fn finish(
     mut attempt: Attempt,
     now: Timestamp,
 ) -> Result<Finished> {
-    attempt.captured.cache.mirrored = std::mem::take(&mut attempt.mirrored);
-    if attempt.is_unchanged
-        && let Some(newest) = progress.newest
-    {
-        return Ok(Finished::Unchanged(
-            Box::new(newest),
-            attempt.captured.cache,
-        ));
-    }
     progress.packs.extend(attempt.capture.take());
     let manifest = manifest(task, &progress, &attempt, now);
+    let cache = attempt.cache;
     let root_commits = progress
         .root_commits
         .iter()
@@ -472,7 +525,6 @@ fn finish(
         .map(ToString::to_string)
         .collect();
     let verified = Verified::new(task.staging, progress.packs)?;
-    let cache = attempt.captured.cache;
     Ok(Finished::Verified(Box::new(Proven {
         verified,
         manifest,

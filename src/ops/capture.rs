@@ -18,6 +18,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::ops::scan::{
     Clock, FileReader, GitdirLook, GitdirScan, Patterns, WorktreeScan, is_fresh,
 };
+use crate::vault::builder::{self, DirectoryTimes};
 use crate::vault::cache::{CachedFile, ScanCache};
 use crate::vault::content::{ContentWriter, Stored};
 
@@ -44,6 +45,21 @@ pub struct Captured {
     pub worktree: Option<Vec<Walked<Stored>>>,
     /// What may be relied on next time.
     pub cache: ScanCache,
+}
+
+impl Captured {
+    /// A digest of the state that was captured: equal digests, equal workspaces.
+    #[must_use]
+    pub fn state_digest(&self) -> Digest {
+        let gitdir = builder::digest(&self.gitdir, DirectoryTimes::Ignored);
+        let worktree = self
+            .worktree
+            .as_ref()
+            .map(|walked| builder::digest(walked, DirectoryTimes::Counted));
+        let mut bytes = gitdir.as_bytes().to_vec();
+        bytes.extend(worktree.iter().flat_map(|digest| *digest.as_bytes()));
+        Digest::of(&bytes)
+    }
 }
 
 /// How capturing can fail.
@@ -147,6 +163,19 @@ impl Metadata {
             .chain(&self.index_ids)
             .copied()
             .collect()
+    }
+
+    /// A digest of all ids that are named, needed and tolerated.
+    #[must_use]
+    pub fn ids_digest(&self) -> Digest {
+        let mut bytes = Vec::new();
+        for ids in [&self.needed(), &self.tips.tolerated] {
+            bytes.extend_from_slice(&(ids.len() as u64).to_le_bytes());
+            for id in ids {
+                bytes.extend_from_slice(id.as_bytes());
+            }
+        }
+        Digest::of(&bytes)
     }
 
     /// Lock files that a running git held.
@@ -296,6 +325,9 @@ pub fn capture(
         worktree: worktree_cache,
         gitdir: gitdir_cache,
         mirrored: Vec::new(),
+        places: BTreeMap::new(),
+        proven: None,
+        state: None,
     };
     Ok(Captured {
         gitdir,

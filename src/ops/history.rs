@@ -200,10 +200,7 @@ pub fn reach_hole(
         let object = history
             .read_any(&id)
             .map_err(|error| refuse_git_read(&error))?;
-        let format = history
-            .all()
-            .first()
-            .map_or(ObjectFormat::Sha1, Pack::format);
+        let format = history.format().unwrap_or(ObjectFormat::Sha1);
         let mut found = None;
         let parsed = each_link(format, object.kind, &object.content, |link| {
             if holes.contains(&link) {

@@ -14,7 +14,7 @@ use crate::host::metadata;
 use crate::model::escape::{name_from_text, text_name};
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
-use crate::model::inventory::{Inventory, PackRecord, PackRole};
+use crate::model::inventory::{PackRecord, PackRole};
 use crate::model::listing::Entry;
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Changed, Refusal, Result};
@@ -75,7 +75,7 @@ pub fn restore(
     )?;
     let packs = needed_packs(&vault, &trusted);
     check_bytes(&vault, &packs, monitor)?;
-    let store = Store::open(&vault.layout, &inventory(&packs), vault.format)?;
+    let store = Store::new(&vault.layout, &packs, vault.format).open_all()?;
     let reader = SnapshotReader::new(&store, &trusted);
     let plan = plan(&reader)?;
     let history: Vec<&PackRecord> = packs
@@ -119,15 +119,6 @@ pub fn restore(
         snapshot: logged,
         manifest: trusted.manifest().clone(),
     })
-}
-
-fn inventory(packs: &[PackRecord]) -> Inventory {
-    let mut inventory = Inventory::default();
-    for pack in packs {
-        // Names are unique: the log was not accepted otherwise.
-        drop(inventory.add(pack.clone()));
-    }
-    inventory
 }
 
 fn say_what_is_left(refusal: Refusal, staging: &RestoreStaging) -> Refusal {

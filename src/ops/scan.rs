@@ -15,6 +15,7 @@ use crate::host::git::tips;
 use crate::host::metadata::{self, Fingerprint, Kind};
 use crate::host::walk::{Error, Judgement, Opened, Result, Scan};
 use crate::model::event::{Event, Monitor, Phase};
+use crate::model::ids::Digest;
 use crate::model::listing::{Reason, Xattrs};
 use crate::model::refusal;
 use crate::model::refusal::Refusal;
@@ -143,8 +144,23 @@ impl<'a> FileReader<'a> {
         Ok((stored, xattrs))
     }
 
-    fn target(&self, target: &[u8]) -> Result<Stored> {
-        self.writer.bytes(target).map_err(Error::Refused)
+    /// The target was read just now, so it is known when it has the same hash as before; only then need no pack be asked.
+    fn target(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Stored> {
+        let known = self.known(path, fingerprint).map(|cached| cached.stored);
+        let stored = match known.filter(|stored| stored.blake3 == Digest::of(target)) {
+            Some(stored) => stored,
+            None => self.writer.bytes(target).map_err(Error::Refused)?,
+        };
+        let (fingerprint, xattrs) = (*fingerprint, Xattrs::new());
+        self.remember(
+            path.to_vec(),
+            CachedFile {
+                fingerprint,
+                xattrs,
+                stored,
+            },
+        );
+        Ok(stored)
     }
 }
 
@@ -274,6 +290,10 @@ impl WorktreeScan<'_> {
         if context.inside == Inside::Kept {
             return keep(Inside::Kept);
         }
+        // What is tracked is kept whatever the rules say; asking the index is cheaper than matching them.
+        if !is_directory && self.index.is_tracked(path) {
+            return keep(Inside::Ordinary);
+        }
         let (reason, rule) = match &context.inside {
             Inside::LeftOut(reason, rule) => (*reason, rule.clone()),
             Inside::Ordinary | Inside::Kept => match context.rules.decide(path, is_directory) {
@@ -346,8 +366,8 @@ impl Scan for WorktreeScan<'_> {
         self.reader.content(directory, name, fingerprint)
     }
 
-    fn link(&self, target: &[u8]) -> Result<Stored> {
-        self.reader.target(target)
+    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Stored> {
+        self.reader.target(path, target, fingerprint)
     }
 }
 
@@ -424,7 +444,7 @@ impl Scan for GitdirLook {
         Ok(((), Xattrs::new()))
     }
 
-    fn link(&self, _target: &[u8]) -> Result<()> {
+    fn link(&self, _path: &[u8], _target: &[u8], _fingerprint: &Fingerprint) -> Result<()> {
         Ok(())
     }
 }
@@ -456,8 +476,8 @@ impl Scan for GitdirScan<'_> {
         self.reader.content(directory, name, fingerprint)
     }
 
-    fn link(&self, target: &[u8]) -> Result<Stored> {
-        self.reader.target(target)
+    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Stored> {
+        self.reader.target(path, target, fingerprint)
     }
 }
 

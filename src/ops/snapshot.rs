@@ -97,7 +97,7 @@ pub fn snapshot(
         Finished::Unchanged(trusted, cache) => {
             staging.discard()?;
             // Only a cache: when it cannot be written, the next scan takes longer.
-            drop(cache.save(&ready.vault));
+            drop(cache.map(|cache| cache.save(&ready.vault)));
             let number = trusted.logged().number;
             Ok(ready.report(
                 Outcome::Unchanged,

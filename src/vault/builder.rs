@@ -34,6 +34,105 @@ pub struct BuiltPlace {
     pub left_out: Vec<LeftOut>,
 }
 
+/// Whether the times of directories are part of a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryTimes {
+    /// They are.
+    Counted,
+    /// They are not: in a git directory they move whenever git takes a lock, also for a look.
+    Ignored,
+}
+
+/// A digest of everything that decides what [`build`] makes: equal digests, equal trees and listings (but for the times of
+/// directories, where they are ignored).
+#[must_use]
+pub fn digest(walked: &[Walked<Stored>], times: DirectoryTimes) -> Digest {
+    let mut bytes = Vec::with_capacity(walked.len() * 1024);
+    for directory in walked {
+        push_bytes(&mut bytes, &directory.path);
+        let own = match times {
+            DirectoryTimes::Counted => directory.fingerprint,
+            DirectoryTimes::Ignored => Fingerprint {
+                mtime_ns: 0,
+                ..directory.fingerprint
+            },
+        };
+        push_fingerprint(&mut bytes, &own, &directory.xattrs);
+        push_number(&mut bytes, directory.entries.len() as u64);
+        for (name, found) in &directory.entries {
+            push_bytes(&mut bytes, name);
+            push_found(&mut bytes, found);
+        }
+    }
+    Digest::of(&bytes)
+}
+
+fn push_number(bytes: &mut Vec<u8>, number: u64) {
+    bytes.extend_from_slice(&number.to_le_bytes());
+}
+
+fn push_bytes(bytes: &mut Vec<u8>, value: &[u8]) {
+    push_number(bytes, value.len() as u64);
+    bytes.extend_from_slice(value);
+}
+
+fn push_fingerprint(bytes: &mut Vec<u8>, fingerprint: &Fingerprint, xattrs: &Xattrs) {
+    bytes.extend_from_slice(&fingerprint.mode.to_le_bytes());
+    bytes.extend_from_slice(&fingerprint.mtime_ns.to_le_bytes());
+    push_number(bytes, xattrs.len() as u64);
+    for (name, value) in xattrs {
+        push_bytes(bytes, name);
+        push_bytes(bytes, value);
+    }
+}
+
+fn push_stored(bytes: &mut Vec<u8>, stored: &Stored) {
+    push_bytes(bytes, stored.id.as_bytes());
+    bytes.push(u8::from(stored.form == Form::Chunked));
+    push_number(bytes, stored.bytes);
+    bytes.extend_from_slice(stored.blake3.as_bytes());
+}
+
+fn push_found(bytes: &mut Vec<u8>, found: &Found<Stored>) {
+    match found {
+        Found::File {
+            fingerprint,
+            xattrs,
+            content,
+        } => {
+            bytes.push(0);
+            push_fingerprint(bytes, fingerprint, xattrs);
+            push_stored(bytes, content);
+        }
+        Found::Link {
+            fingerprint,
+            content,
+        } => {
+            bytes.push(1);
+            push_fingerprint(bytes, fingerprint, &Xattrs::new());
+            push_stored(bytes, content);
+        }
+        Found::Directory => bytes.push(2),
+        Found::Special(kind, fingerprint) => {
+            bytes.push(3);
+            push_bytes(bytes, kind.word().as_bytes());
+            push_fingerprint(bytes, fingerprint, &Xattrs::new());
+        }
+        Found::LeftOut {
+            reason,
+            rule,
+            kind,
+            bytes: size,
+        } => {
+            bytes.push(4);
+            push_bytes(bytes, reason.word().as_bytes());
+            push_bytes(bytes, rule.as_bytes());
+            bytes.push(u8::from(*kind == LeftOutKind::Directory));
+            push_number(bytes, *size);
+        }
+    }
+}
+
 /// A directory, stored.
 struct BuiltDirectory {
     /// `None` when there is nothing in it that a git tree could hold.

@@ -1,7 +1,7 @@
 //! The scan cache: what files looked like when their content was last stored. It saves reading, never decides truth: a
 //! cache that is not exactly what the key holder wrote, or that knows a log this is not, counts as none.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,11 @@ use crate::host::disk;
 use crate::host::git::object::ObjectId;
 use crate::host::git::stores::PackStamp;
 use crate::host::metadata::Fingerprint;
-use crate::model::ids::Digest;
+use crate::model::ids::{Digest, SnapshotId};
 use crate::model::listing::Xattrs;
+use crate::model::manifest::{LeftOut, TreeCounts};
 use crate::model::signed::Purpose;
+use crate::vault::builder::BuiltPlace;
 use crate::vault::content::{Form, Stored};
 use crate::vault::inspect::Vault;
 
@@ -31,12 +33,18 @@ pub struct CachedFile {
 }
 
 /// What is remembered from one snapshot to the next.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct ScanCache {
     /// Files of the working tree by path.
     pub worktree: HashMap<Vec<u8>, CachedFile>,
     /// Files of the git directory by path.
     pub gitdir: HashMap<Vec<u8>, CachedFile>,
+    /// Places by name, each with the digest of what it was built from.
+    pub places: BTreeMap<String, (Digest, BuiltPlace)>,
+    /// The newest snapshot and a digest of the state it holds.
+    pub state: Option<(SnapshotId, Digest)>,
+    /// A digest of ids that were all found in a history without holes, and how many tolerated ones were not.
+    pub proven: Option<(Digest, u64)>,
     /// Packs of the source whose objects are all in the vault.
     pub mirrored: Vec<PackStamp>,
 }
@@ -47,7 +55,20 @@ struct File {
     head_blake3: [u8; 32],
     worktree: Vec<Record>,
     gitdir: Vec<Record>,
+    places: Vec<PlaceRecord>,
+    state: Option<(String, [u8; 32])>,
+    proven: Option<([u8; 32], u64)>,
     mirrored: Vec<(Vec<u8>, u64, u64, i128, i128)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlaceRecord {
+    name: String,
+    digest: [u8; 32],
+    contents: Vec<u8>,
+    attributes: Vec<u8>,
+    counts: TreeCounts,
+    left_out: Vec<LeftOut>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,6 +115,18 @@ impl ScanCache {
         Some(Self {
             worktree: from_records(file.worktree)?,
             gitdir: from_records(file.gitdir)?,
+            proven: file
+                .proven
+                .map(|(digest, missing)| (Digest::from_bytes(digest), missing)),
+            state: match file.state {
+                Some((id, digest)) => Some((id.parse().ok()?, Digest::from_bytes(digest))),
+                None => None,
+            },
+            places: file
+                .places
+                .into_iter()
+                .map(place_from_record)
+                .collect::<Option<_>>()?,
             mirrored: file.mirrored.into_iter().map(stamp_from_record).collect(),
         })
     }
@@ -111,6 +144,14 @@ impl ScanCache {
             head_blake3: *head_blake3.as_bytes(),
             worktree: to_records(&self.worktree),
             gitdir: to_records(&self.gitdir),
+            proven: self
+                .proven
+                .map(|(digest, missing)| (*digest.as_bytes(), missing)),
+            state: self
+                .state
+                .as_ref()
+                .map(|(id, digest)| (id.to_string(), *digest.as_bytes())),
+            places: self.places.iter().map(place_to_record).collect(),
             mirrored: self.mirrored.iter().map(stamp_to_record).collect(),
         };
         let path = path(vault);
@@ -121,6 +162,27 @@ impl ScanCache {
         bytes.extend_from_slice(&content);
         disk::replace_cache(&path, &bytes)
     }
+}
+
+fn place_to_record((name, (digest, place)): (&String, &(Digest, BuiltPlace))) -> PlaceRecord {
+    PlaceRecord {
+        name: name.clone(),
+        digest: *digest.as_bytes(),
+        contents: place.contents.as_bytes().to_vec(),
+        attributes: place.attributes.as_bytes().to_vec(),
+        counts: place.counts.clone(),
+        left_out: place.left_out.clone(),
+    }
+}
+
+fn place_from_record(record: PlaceRecord) -> Option<(String, (Digest, BuiltPlace))> {
+    let place = BuiltPlace {
+        contents: ObjectId::from_bytes(&record.contents)?,
+        attributes: ObjectId::from_bytes(&record.attributes)?,
+        counts: record.counts,
+        left_out: record.left_out,
+    };
+    Some((record.name, (Digest::from_bytes(record.digest), place)))
 }
 
 fn stamp_to_record(stamp: &PackStamp) -> (Vec<u8>, u64, u64, i128, i128) {

@@ -249,7 +249,7 @@ fn record(pack: &FinishedPack, role: PackRole, monitor: &dyn Monitor) -> Result<
 
 /// Checks the newest history pack.
 fn check_history(store: &Store) -> Result<ReadBack> {
-    let Some(pack) = store.history.all().last() else {
+    let Some(pack) = store.history.newest() else {
         return Ok(ReadBack::default());
     };
     let presence = store.presence(Scope::History, u64::from(pack.index.count()));
@@ -310,7 +310,7 @@ impl Visitor for CaptureCheck<'_> {
 
 /// Checks the newest capture pack.
 fn check_capture(store: &Store, contents: &[Stored]) -> Result<()> {
-    let Some(pack) = store.capture.all().last() else {
+    let Some(pack) = store.capture.newest() else {
         return Ok(());
     };
     let presence = store.presence(Scope::Everything, u64::from(pack.index.count()));

@@ -2,11 +2,9 @@
 
 use crate::host::git::id_table::IdTable;
 use crate::host::git::object::{ObjectFormat, ObjectId, ObjectKind};
-use crate::host::git::pack_reader::Pack;
 use crate::host::git::packs::Packs;
-use crate::model::inventory::{Inventory, PackRecord, PackRole};
-use crate::model::refusal::{Refusal, Result};
-use crate::model::refusal_code::RefusalCode;
+use crate::model::inventory::{PackRecord, PackRole};
+use crate::model::refusal::Result;
 use crate::vault::content::refuse_git_read;
 use crate::vault::layout::Layout;
 
@@ -20,20 +18,42 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the packs of an inventory; their number of objects is compared with the log's.
+    /// Takes the packs that `records` name, the oldest first; each is opened when it is first needed, and must then hold as
+    /// many objects as its record says.
+    #[must_use]
+    pub fn new<'r>(
+        layout: &Layout,
+        records: impl IntoIterator<Item = &'r PackRecord>,
+        format: ObjectFormat,
+    ) -> Self {
+        let mut store = Self::default();
+        for record in records {
+            let packs = match record.role {
+                PackRole::History => &mut store.history,
+                PackRole::Capture => &mut store.capture,
+            };
+            packs.push_closed(layout.pack(&record.name), format, record.objects);
+        }
+        store
+    }
+
+    /// Says whether every pack that was needed so far could be opened: without that, what `contains` answered counts for
+    /// nothing.
     ///
     /// # Errors
-    /// When one cannot be opened or holds another number of objects.
-    pub fn open(layout: &Layout, inventory: &Inventory, format: ObjectFormat) -> Result<Self> {
-        let mut store = Self::default();
-        for record in inventory.packs() {
-            let pack = open_pack(layout, record, format)?;
-            match record.role {
-                PackRole::History => store.history.push(pack),
-                PackRole::Capture => store.capture.push(pack),
-            }
-        }
-        Ok(store)
+    /// When one could not.
+    pub fn check(&self) -> Result<()> {
+        let checked = self.history.check().and_then(|()| self.capture.check());
+        checked.map_err(|error| refuse_git_read(&error))
+    }
+
+    /// Opens all packs.
+    ///
+    /// # Errors
+    /// When one cannot be opened.
+    pub fn open_all(self) -> Result<Self> {
+        let _opened = self.history.all().chain(self.capture.all()).count();
+        self.check().map(|()| self)
     }
 
     /// Whether any pack holds the object.
@@ -55,12 +75,7 @@ impl Store {
     /// The format of the ids; `None` when there is no pack.
     #[must_use]
     pub fn format(&self) -> Option<ObjectFormat> {
-        self.history
-            .all()
-            .iter()
-            .chain(self.capture.all())
-            .map(Pack::format)
-            .next()
+        self.history.format().or(self.capture.format())
     }
 
     /// The packs of the role in which the object is found.
@@ -117,25 +132,4 @@ impl Presence<'_> {
             Self::Indices(roles) => roles.iter().any(|packs| packs.contains(id)),
         }
     }
-}
-
-/// Opens one pack.
-///
-/// # Errors
-/// When it cannot be opened or holds another number of objects than the log says.
-pub fn open_pack(layout: &Layout, record: &PackRecord, format: ObjectFormat) -> Result<Pack> {
-    let path = layout.pack(&record.name);
-    let pack = Pack::open(&path, format).map_err(|error| refuse_git_read(&error))?;
-    let found = u64::from(pack.index.count());
-    if found != record.objects {
-        return Err(Refusal::new(
-            RefusalCode::VaultDamaged,
-            format!("'{}' is damaged", path.display()),
-        )
-        .because(format!(
-            "expected {} objects, found {found}",
-            record.objects
-        )));
-    }
-    Ok(pack)
 }

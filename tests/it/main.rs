@@ -18,7 +18,14 @@
     reason = "the support modules serve test files that come and go"
 )]
 
+mod concurrency;
 mod continuation;
+mod crash;
+mod crash_edges;
+mod damage;
+mod hostile;
+mod keys_and_modes;
+mod laboratory;
 mod oracle;
 mod roundtrip;
 mod support;

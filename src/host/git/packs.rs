@@ -1,31 +1,90 @@
 //! Several packs looked at as one store of objects.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::error::{Error, Result};
-use super::object::{ObjectId, ObjectKind, hash_object};
+use super::object::{ObjectFormat, ObjectId, ObjectKind, hash_object};
 use super::pack_reader::{Object, Pack};
 
-/// An ordered set of packs.
+/// An ordered set of packs, the newest last. A pack is opened when it is first needed; one that cannot be opened holds
+/// nothing, and [`Packs::check`] says why.
 #[derive(Default)]
 pub struct Packs {
-    packs: Vec<Pack>,
+    slots: Vec<Slot>,
+    failure: Mutex<Option<Error>>,
+}
+
+struct Slot {
+    path: PathBuf,
+    format: ObjectFormat,
+    objects: u64,
+    pack: OnceLock<Option<Pack>>,
 }
 
 impl Packs {
-    /// Adds a pack.
+    /// Adds a pack that is open.
     pub fn push(&mut self, pack: Pack) {
-        self.packs.push(pack);
+        let (path, format) = (pack.path().to_owned(), pack.format());
+        let objects = u64::from(pack.index.count());
+        self.slots.push(Slot {
+            path,
+            format,
+            objects,
+            pack: OnceLock::from(Some(pack)),
+        });
     }
 
-    /// The packs.
+    /// Adds a pack to be opened when it is needed; it must then hold so many objects.
+    pub fn push_closed(&mut self, path: PathBuf, format: ObjectFormat, objects: u64) {
+        self.slots.push(Slot {
+            path,
+            format,
+            objects,
+            pack: OnceLock::new(),
+        });
+    }
+
+    /// The packs that can be opened, the newest last.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &Pack> {
+        self.slots.iter().filter_map(|slot| self.open(slot))
+    }
+
+    /// The pack added last.
     #[must_use]
-    pub fn all(&self) -> &[Pack] {
-        &self.packs
+    pub fn newest(&self) -> Option<&Pack> {
+        self.open(self.slots.last()?)
     }
 
-    /// Whether any pack holds the object. A matter of indices in memory, so it cannot fail.
+    /// The format of the ids; `None` for an empty set.
+    #[must_use]
+    pub fn format(&self) -> Option<ObjectFormat> {
+        self.slots.first().map(|slot| slot.format)
+    }
+
+    fn open<'a>(&'a self, slot: &'a Slot) -> Option<&'a Pack> {
+        let open = || match open_with_count(slot) {
+            Ok(pack) => Some(pack),
+            Err(error) => {
+                let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                failure.get_or_insert(error);
+                None
+            }
+        };
+        slot.pack.get_or_init(open).as_ref()
+    }
+
+    /// Says whether every pack that was needed could be opened.
+    ///
+    /// # Errors
+    /// The first that could not.
+    pub fn check(&self) -> Result<()> {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Whether any pack holds the object. A pack that cannot be opened holds nothing.
     #[must_use]
     pub fn contains(&self, id: &ObjectId) -> bool {
         self.pack_with(id).is_some()
@@ -33,10 +92,7 @@ impl Packs {
 
     fn pack_with(&self, id: &ObjectId) -> Option<&Pack> {
         // The newest first: what was written last is asked for most.
-        self.packs
-            .iter()
-            .rev()
-            .find(|pack| pack.index.find(id).is_some())
+        self.all().rev().find(|pack| pack.index.find(id).is_some())
     }
 
     /// Reads an object whole and checks its id and kind.
@@ -80,5 +136,15 @@ impl Packs {
         } else {
             Err(pack.damaged(format!("object {id} is not a blob")))
         }
+    }
+}
+
+fn open_with_count(slot: &Slot) -> Result<Pack> {
+    let pack = Pack::open(&slot.path, slot.format)?;
+    let found = u64::from(pack.index.count());
+    if found == slot.objects {
+        Ok(pack)
+    } else {
+        Err(pack.damaged(format!("expected {} objects, found {found}", slot.objects)))
     }
 }
