@@ -18,6 +18,18 @@ pub struct Answer {
     pub json: Value,
     /// For people.
     pub text: String,
+    /// For people who asked for quiet, when it cannot wait.
+    pub notice: Option<String>,
+}
+
+impl Answer {
+    fn new(json: Value, text: String) -> Self {
+        Self {
+            json,
+            text,
+            notice: None,
+        }
+    }
 }
 
 /// Runs the command that was given.
@@ -38,9 +50,10 @@ pub fn run(
                 Existing::Keep
             };
             let report = ops::init::init(workplace, existing)?;
+            let notice = Some(text::key_notice(&report.key));
             Ok(Answer {
-                json: json::init(&report),
-                text: text::init(&report),
+                notice,
+                ..Answer::new(json::init(&report), text::init(&report))
             })
         }
         Command::Snapshot { message, labels } => {
@@ -50,24 +63,22 @@ pub fn run(
                 trigger: "manual".to_owned(),
             };
             let report = ops::snapshot::snapshot(workplace, &request, &now_ns, monitor)?;
+            let notice = report.new_key.as_deref().map(text::key_notice);
             Ok(Answer {
-                json: json::snapshot(&report),
-                text: text::snapshot(&report),
+                notice,
+                ..Answer::new(json::snapshot(&report), text::snapshot(&report))
             })
         }
         Command::List => {
             let report = ops::list::list(workplace)?;
-            Ok(Answer {
-                json: json::list(&report),
-                text: text::list(&report, workplace.now),
-            })
+            Ok(Answer::new(
+                json::list(&report),
+                text::list(&report, workplace.now),
+            ))
         }
         Command::Show { snapshot } => {
             let report = ops::show::show(workplace, snapshot)?;
-            Ok(Answer {
-                json: json::show(&report),
-                text: text::show(&report),
-            })
+            Ok(Answer::new(json::show(&report), text::show(&report)))
         }
         Command::Verify {
             snapshots,
@@ -80,10 +91,7 @@ pub fn run(
                 (false, false) => VerifyLevel::Full,
             };
             let report = ops::verify::verify(workplace, snapshots, level, monitor)?;
-            Ok(Answer {
-                json: json::verify(&report),
-                text: text::verify(&report),
-            })
+            Ok(Answer::new(json::verify(&report), text::verify(&report)))
         }
         Command::Restore {
             snapshot,
@@ -91,17 +99,11 @@ pub fn run(
         } => {
             let destination = environment.absolute(destination);
             let report = ops::restore::restore(workplace, snapshot, &destination, monitor)?;
-            Ok(Answer {
-                json: json::restore(&report),
-                text: text::restore(&report),
-            })
+            Ok(Answer::new(json::restore(&report), text::restore(&report)))
         }
         Command::Runbook { code } => {
             let found = ops::runbook::runbook(code.as_deref())?;
-            Ok(Answer {
-                json: json::runbook(found),
-                text: found.to_owned(),
-            })
+            Ok(Answer::new(json::runbook(found), found.to_owned()))
         }
     }
 }

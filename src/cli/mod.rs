@@ -56,11 +56,18 @@ pub fn run() -> ExitCode {
                 commands::Answer {
                     json: refusals::json(&refusal),
                     text: String::new(),
+                    notice: None,
                 },
                 refusal.code.exit(),
             )
         }
     };
+    if let Some(notice) = answer
+        .notice
+        .filter(|_| arguments.quiet && format == Format::Text)
+    {
+        let _unread = std::io::stderr().write_all(notice.as_bytes());
+    }
     let output = match format {
         Format::Json => format!("{}\n", answer.json),
         Format::Text if arguments.quiet => String::new(),

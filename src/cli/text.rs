@@ -73,6 +73,14 @@ pub fn init(report: &InitReport) -> String {
     lines.0
 }
 
+/// What must be said of a new key even to those who want to hear nothing.
+#[must_use]
+pub fn key_notice(key: &Path) -> String {
+    let mut lines = Lines::default();
+    new_key(&mut lines, key);
+    lines.0
+}
+
 fn new_key(lines: &mut Lines, key: &Path) {
     lines.add("KEY", format!("made at {}", shown(key)));
     lines.add(
@@ -96,7 +104,7 @@ pub fn snapshot(report: &SnapshotReport) -> String {
             lines.add(
                 "UNCHANGED",
                 format!(
-                    "{id} holds exactly this state (sealed {})",
+                    "nothing has changed since {id} was sealed, {}",
                     manifest.created
                 ),
             );

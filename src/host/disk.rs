@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
@@ -193,7 +194,14 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// When any step fails; the old file is then still in place.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    replace_by_way_of(path.parent().unwrap_or(Path::new(".")), path, bytes)
+}
+
+/// Replaces a file as [`replace`] does; what an interruption leaves behind lies in `directory`, on the same file system.
+///
+/// # Errors
+/// When any step fails; the old file is then still in place.
+pub fn replace_by_way_of(directory: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".tmp-")
         .tempfile_in(directory)
@@ -229,6 +237,42 @@ pub fn sync_directory(path: &Path) -> Result<()> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
         .context("make durable", path)
+}
+
+/// A lock that other processes of this program wait for. The system gives it back when the process ends, however it ends.
+#[derive(Debug)]
+#[must_use = "a lock that is dropped is given back"]
+pub struct Lock {
+    _file: File,
+}
+
+/// Waits for the lock on a file, which is made when it is not there; `None` when others hold it for too long.
+///
+/// # Errors
+/// When the file cannot be made or the file system knows no locks.
+pub fn lock(path: &Path, patience: Duration) -> Result<Option<Lock>> {
+    const STEP: Duration = Duration::from_millis(20);
+    let mut options = OpenOptions::new();
+    let file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .open(path);
+    let file = file.context("open", path)?;
+    let mut waited = Duration::ZERO;
+    loop {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(Lock { _file: file })),
+            Err(rustix::io::Errno::WOULDBLOCK) if waited < patience => {
+                std::thread::sleep(STEP);
+                waited += STEP;
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(Error::new("lock", path, error.into())),
+        }
+    }
 }
 
 /// Creates one directory, readable by its owner only.

@@ -109,7 +109,7 @@ pub struct History {
 pub struct LeftOut {
     /// `worktree` or `gitdir`.
     pub place: String,
-    /// `ignored`, `excluded`, `lock`, `objects` or `special`.
+    /// `ignored`, `excluded`, `lock` or `objects`.
     pub reason: String,
     /// The rule, such as `.gitignore:3: target/`; empty where the reason says it all. Escaped as in listings.
     pub rule: String,

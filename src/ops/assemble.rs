@@ -12,7 +12,7 @@ use crate::host::git::tree::{NewCommit, NewEntry, commit_content, tree_content};
 use crate::host::walk::{Walked, path_bytes};
 use crate::model::escape::text_name;
 use crate::model::event::Monitor;
-use crate::model::ids::Digest;
+use crate::model::ids::{Digest, SnapshotId};
 use crate::model::manifest::{
     Completeness, Content, FORMAT, History, LeftOut, Manifest, SourceState, StandsOn,
 };
@@ -190,7 +190,7 @@ fn attempt(
         .is_empty()
         .then(|| (metadata.ids_digest(), weak_missing));
     let state = captured.state_digest();
-    if is_unchanged(task, progress, state) {
+    if is_unchanged(task, progress, Some(state)) {
         writer.discard()?;
         captured.cache.state.clone_from(&progress.known.state);
         captured.cache.places.clone_from(&progress.known.places);
@@ -216,6 +216,11 @@ fn attempt(
     };
     let tree = root_tree(&writer, &gitdir, worktree.as_ref(), &progress.holes)?;
     let parents = parents(&writer, progress, &metadata.tips, format)?;
+    if let Some(newest) = same_tree(task, progress, &tree, &parents) {
+        writer.discard()?;
+        captured.cache.state = Some((newest, state));
+        return Ok(Attempted::Unchanged(Box::new(captured.cache)));
+    }
     let commit = commit(task, &writer, tree, &parents)?;
     let capture = match IncompletePack::capture(writer.finish()?, format) {
         Some(pack) => Some(pack.verify(&mut progress.store, task.monitor)?.0),
@@ -493,8 +498,9 @@ fn tips_digest(tips: &Tips) -> Digest {
     Digest::of(text.as_bytes())
 }
 
-/// Whether the newest snapshot holds this very state, and nobody asked for a snapshot of their own.
-fn is_unchanged(task: &Task<'_>, progress: &Progress, state: Digest) -> bool {
+/// Whether the newest snapshot holds this very state, as far as the cache knows, and nobody asked for a snapshot of their
+/// own. Without a `state`, only the rest is asked.
+fn is_unchanged(task: &Task<'_>, progress: &Progress, state: Option<Digest>) -> bool {
     let Some(newest) = progress.newest.as_ref().map(Trusted::manifest) else {
         return false;
     };
@@ -506,7 +512,27 @@ fn is_unchanged(task: &Task<'_>, progress: &Progress, state: Digest) -> bool {
         && same_settings
         && progress.packs.is_empty()
         && progress.holes == progress.holes_before
-        && progress.known.state == Some((newest.snapshot.clone(), state))
+        && state.is_none_or(|state| progress.known.state == Some((newest.snapshot.clone(), state)))
+}
+
+/// The newest snapshot, when it has this very tree on these very parents: what is asked when no cache knows its state.
+fn same_tree(
+    task: &Task<'_>,
+    progress: &Progress,
+    tree: &ObjectId,
+    parents: &[ObjectId],
+) -> Option<SnapshotId> {
+    let newest = progress.newest.as_ref().map(Trusted::manifest)?;
+    if !is_unchanged(task, progress, None) || newest.content.tree != tree.to_string() {
+        return None;
+    }
+    let commit = ObjectId::from_hex(newest.content.commit.as_bytes())?;
+    let content = progress.store.read(&commit, ObjectKind::Commit).ok()?;
+    let mut links = Vec::new();
+    each_link(task.vault.format, ObjectKind::Commit, &content, |id| {
+        links.push(id);
+    })?;
+    (links.get(1..) == Some(parents)).then(|| newest.snapshot.clone())
 }
 
 fn finish(
@@ -621,13 +647,13 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     }
     if !progress.holes.is_empty() {
         notes.push(format!(
-            "{} objects that only unreferenced objects name were not in the source",
+            "objects named only by unreferenced objects that were not in the source: {}",
             progress.holes.len()
         ));
     }
     if attempt.weak_missing > 0 {
         notes.push(format!(
-            "{} ids that only reflogs name were not in the source",
+            "objects named only by reflogs and the like that were not in the source: {}",
             attempt.weak_missing
         ));
     }
@@ -637,7 +663,7 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
         .map_or(0, |place| place.counts.special);
     if special > 0 {
         notes.push(format!(
-            "{special} special files (FIFOs, sockets, devices) are recorded, not recreated"
+            "special files (FIFOs, sockets, devices) are recorded, not recreated: {special}"
         ));
     }
     notes

@@ -256,18 +256,29 @@ impl RestoreStaging {
     ///
     /// # Errors
     /// When the destination is not what it was any more, or the system says no; the staging directory then stays.
-    pub fn finish(self) -> disk::Result<PathBuf> {
-        sync(&self.root, &self.path)?;
-        let target = &self.destination.path;
-        match self.destination.state {
-            State::Absent => disk::rename_new(&self.path, target)?,
-            // rename(2) replaces a directory only while it is empty.
-            State::EmptyDirectory => {
-                std::fs::rename(&self.path, target).context("rename to", target)?;
+    pub fn finish(self) -> Result<PathBuf> {
+        let target = self.destination.path;
+        let put_in_place = || {
+            sync(&self.root, &self.path)?;
+            match self.destination.state {
+                State::Absent => disk::rename_new(&self.path, &target),
+                // rename(2) replaces a directory only while it is empty.
+                State::EmptyDirectory => {
+                    std::fs::rename(&self.path, &target).context("rename to", &target)
+                }
             }
-        }
-        disk::sync_directory(&self.destination.parent)?;
-        Ok(self.destination.path)
+        };
+        put_in_place().map_err(|error: disk::Error| error.refuse(RefusalCode::RestoreStopped))?;
+        disk::sync_directory(&self.destination.parent).map_err(|error| {
+            error
+                .refuse(RefusalCode::RestoreStopped)
+                .having_changed(format!(
+                    "the workspace is whole at '{}'; whether it survives a power cut is not confirmed",
+                    target.display()
+                ))
+                .keeping("the snapshot and its vault are untouched")
+        })?;
+        Ok(target)
     }
 }
 

@@ -110,21 +110,16 @@ pub fn mirror(
     let label = format!("history-{}", next_number(&directory));
     let mut writer =
         PackWriter::create(&directory, &label, format).map_err(|error| refuse_git_write(&error))?;
-    let progress = |units| {
-        monitor.event(Event::Advanced {
-            phase: Phase::History,
-            units,
-        });
-    };
-    for (pack, wanted) in &selections {
-        let is_wanted = |number: u32| wanted.get(number as usize).copied().unwrap_or(false);
-        copy_entries(pack, &is_wanted, &mut writer, &progress)
-            .map_err(|error| copy_error(error, layout))?;
-    }
-    for (id, directory) in new_loose {
-        copy_loose(stores, id, *directory, format, &mut writer)
-            .map_err(|error| copy_error(error, layout))?;
-        progress(1);
+    match copy_all(stores, &selections, &new_loose, &mut writer, monitor) {
+        Ok(()) => {}
+        Err(error) => {
+            let error = copy_error(error, layout);
+            if matches!(error, MirrorError::Moved(_)) {
+                // The next attempt begins anew; what the first one wrote was never claimed to be anything.
+                writer.discard().map_err(|error| refuse_git_write(&error))?;
+            }
+            return Err(error);
+        }
     }
     let pack = writer.finish().map_err(|error| refuse_git_write(&error))?;
     monitor.event(Event::Finished {
@@ -134,6 +129,30 @@ pub fn mirror(
         pack: Some(pack),
         stamps,
     })
+}
+
+fn copy_all(
+    stores: &Stores,
+    selections: &[(&Pack, Vec<bool>)],
+    new_loose: &[&(ObjectId, usize)],
+    writer: &mut PackWriter,
+    monitor: &dyn Monitor,
+) -> std::result::Result<(), Error> {
+    let progress = |units| {
+        monitor.event(Event::Advanced {
+            phase: Phase::History,
+            units,
+        });
+    };
+    for (pack, wanted) in selections {
+        let is_wanted = |number: u32| wanted.get(number as usize).copied().unwrap_or(false);
+        copy_entries(pack, &is_wanted, writer, &progress)?;
+    }
+    for (id, directory) in new_loose {
+        copy_loose(stores, id, *directory, writer.format(), writer)?;
+        progress(1);
+    }
+    Ok(())
 }
 
 /// A number for the file name of a pack that is being written, when a second attempt needs another.

@@ -32,6 +32,7 @@ pub struct InitReport {
 pub fn init(workplace: &Workplace, existing: Existing) -> Result<InitReport> {
     let repository = workplace.repository()?;
     let home = workplace.home_of(&repository);
+    let _lock = registry::lock(&home, &repository.common_dir)?;
     if existing == Existing::Keep
         && let Some(found) = registry::registered(&home, &repository.common_dir)
     {

@@ -104,7 +104,7 @@ pub fn restore(
     let left = staging.path().to_owned();
     let destination = staging
         .finish()
-        .map_err(|error| left_at(error.refuse(RefusalCode::RestoreStopped), &left))?;
+        .map_err(|refusal| left_at(refusal, &left))?;
     monitor.event(Event::Finished {
         phase: Phase::Restore,
     });

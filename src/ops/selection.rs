@@ -75,7 +75,7 @@ fn incomplete(name: &str) -> Refusal {
 fn not_found(vault: &Vault, name: &str) -> Refusal {
     let count = vault.log.snapshots.len();
     Refusal::new(RefusalCode::SnapshotNotFound, format!("no snapshot is named '{name}'"))
-        .because(format!("the vault holds {count} snapshots; a name is the beginning of an id of {SNAPSHOT_ID_LENGTH} letters, @latest, or @~2"))
+        .because(format!("snapshots in the vault: {count}; a name is the beginning of an id of {SNAPSHOT_ID_LENGTH} letters, @latest, or @~2"))
         .keeping("nothing was touched")
         .next("git vault list", "shows the snapshots that exist")
 }

@@ -77,6 +77,7 @@ pub fn snapshot(
 ) -> Result<SnapshotReport> {
     let repository = workplace.repository()?;
     check_supported(&repository).map_err(|error| refuse_open(&error, &repository.git_dir))?;
+    let _lock = registry::lock(&workplace.home_of(&repository), &repository.common_dir)?;
     let mut ready = open_or_create(workplace, &repository)?;
     check_outside(&repository, &ready.vault)?;
     let id = random_bytes().map(SnapshotId::from_random);
@@ -245,7 +246,7 @@ fn say_what_is_left(refusal: Refusal, staging: &Staging) -> Refusal {
     if !staging.is_made() || refusal.changed != Changed::Nothing {
         return refusal;
     }
-    let left = staging.path();
+    let left = staging.left_at();
     refusal
         .having_changed(format!(
             "no snapshot was made; what had been written stays in '{}'",

@@ -125,6 +125,9 @@ pub fn verify(
     };
     if level == VerifyLevel::Quick {
         report.recorded = Recorded::No("a quick look is not recorded".to_owned());
+    } else if workplace.vault.is_some() {
+        let reason = "a vault named with --vault may be a copy, and is only looked at";
+        report.recorded = Recorded::No(reason.to_owned());
     } else if names.is_empty() {
         report.recorded = record(workplace, &mut vault, &report);
     }

@@ -95,7 +95,7 @@ impl Vault {
             .because(format!("'{}'", description.object_format))
         })?;
         let log = Log::read(&layout, binding, &key)?;
-        last_seen::check(&homes.state, binding.vault, &log)?;
+        last_seen::check(&homes.state, binding.vault, root, &log)?;
         let leftovers = skeleton::check(&layout, &description, &log, binding, &key)?;
         Ok(Self {
             layout,
@@ -143,6 +143,12 @@ fn read_description(layout: &Layout, homes: &Homes) -> Result<(Description, Sign
         .authenticate(Purpose::Vault, binding, &key)
         .map_err(|error| refuse_signed(&error, &path))?;
     let description = parse(body, &path)?;
+    if toml::to_string(&description).ok().as_deref() != Some(body) {
+        return Err(Refusal::new(
+            RefusalCode::RecordMalformed,
+            format!("'{}' is not in canonical form", path.display()),
+        ));
+    }
     if description.format != FORMAT {
         return Err(Refusal::new(
             RefusalCode::RecordFormatUnknown,

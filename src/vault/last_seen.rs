@@ -29,7 +29,7 @@ fn path(state_home: &Path, vault: VaultId) -> PathBuf {
 ///
 /// # Errors
 /// [`RefusalCode::VaultRolledBack`] or [`RefusalCode::LogForked`]; when the state cannot be read.
-pub fn check(state_home: &Path, vault: VaultId, log: &Log) -> Result<()> {
+pub fn check(state_home: &Path, vault: VaultId, root: &Path, log: &Log) -> Result<()> {
     let path = path(state_home, vault);
     let bytes = match disk::read_bounded(&path, LIMIT_BYTES) {
         Err(error) if error.is_not_found() => return Ok(()),
@@ -48,7 +48,10 @@ pub fn check(state_home: &Path, vault: VaultId, log: &Log) -> Result<()> {
         Some(found) if found == seen.blake3 => Ok(()),
         Some(found) => Err(Refusal::new(
             RefusalCode::LogForked,
-            "the vault's log tells another story than before",
+            format!(
+                "the log of '{}' tells another story than before",
+                root.display()
+            ),
         )
         .because(format!(
             "entry {}: expected {}, found {found}",
@@ -56,7 +59,10 @@ pub fn check(state_home: &Path, vault: VaultId, log: &Log) -> Result<()> {
         ))),
         None => Err(Refusal::new(
             RefusalCode::VaultRolledBack,
-            "the vault is older than this machine has seen it",
+            format!(
+                "'{}' is older than this machine has seen it",
+                root.display()
+            ),
         )
         .because(format!(
             "expected at least {} log entries, found {}",

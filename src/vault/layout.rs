@@ -51,7 +51,7 @@ pub const DIRECTORIES: [&str; 10] = [
 #[must_use]
 pub fn config(format: ObjectFormat) -> String {
     format!(
-        "[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n\tbare = true\n\
+        "[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n\tbare = true\n\tattributesFile = /dev/null\n\tautocrlf = false\n\
          [extensions]\n\tpreciousObjects = true\n\tobjectFormat = {}\n\
          [gc]\n\tauto = 0\n\twriteCommitGraph = false\n\
          [maintenance]\n\tauto = false\n\

@@ -288,21 +288,21 @@ impl Log {
     ) -> Result<u64> {
         for _ in 0..ATTEMPTS {
             let number = self.head + 1;
+            self.check_additions(new)?;
             let bytes = self.compose(number, binding, key, new)?;
             let random: [u8; 8] = random_bytes().unwrap_or_default();
             let temporary = layout.cache().join(format!("log-{}.toml", to_hex(&random)));
             disk::write_new(&temporary, &bytes).map_err(|error| error.refuse_vault_write())?;
-            let linked = disk::link_new(&temporary, &layout.log_entry(number));
-            let outcome = match linked {
-                Ok(()) => disk::sync_directory(&layout.log()),
+            match disk::link_new(&temporary, &layout.log_entry(number)) {
+                Ok(()) => {}
                 Err(error) if error.is_already_there() => {
                     remove(&temporary)?;
                     self.read_next(layout, binding, key)?;
                     continue;
                 }
-                Err(error) => Err(error),
-            };
-            outcome.map_err(|error| error.refuse_vault_write())?;
+                Err(error) => return Err(error.refuse_vault_write()),
+            }
+            disk::sync_directory(&layout.log()).map_err(|error| unconfirmed(&error, number))?;
             remove(&temporary)?;
             self.read_next(layout, binding, key)?;
             return Ok(number);
@@ -311,6 +311,30 @@ impl Log {
             RefusalCode::AnotherWriter,
             "other processes keep writing to the vault",
         ))
+    }
+
+    /// What another process added meanwhile must not be added again: the entry would contradict the log for ever.
+    fn check_additions(&self, new: &NewEntry) -> Result<()> {
+        let known_pack = new
+            .packs
+            .iter()
+            .any(|pack| self.inventory.get(&pack.name).is_some());
+        let known_snapshot = new
+            .snapshot
+            .as_ref()
+            .is_some_and(|record| self.find(&record.id).is_some());
+        if known_pack || known_snapshot {
+            return Err(Refusal::new(
+                RefusalCode::AnotherWriter,
+                "another process made a snapshot at the same time",
+            )
+            .because("it brought the same history into the vault first")
+            .next(
+                "git vault snapshot",
+                "makes a snapshot of what is new since then",
+            ));
+        }
+        Ok(())
     }
 
     fn compose(
@@ -339,6 +363,17 @@ impl Log {
         let body = toml::to_string(&entry).map_err(|error| internal(error.to_string()))?;
         signed::sign(&body, Purpose::Log, binding, key).map_err(|error| internal(error.to_string()))
     }
+}
+
+/// The entry has its name, and the system would not say that the name is durable.
+fn unconfirmed(error: &disk::Error, number: u64) -> Refusal {
+    error
+        .refuse_vault_write()
+        .having_changed(format!(
+            "log entry {number} was written, and may or may not survive a power cut: do not rely on what it says"
+        ))
+        .keeping("the source repository and all earlier snapshots are untouched")
+        .next("git vault verify", "says whether the vault is whole")
 }
 
 fn remove(path: &std::path::Path) -> Result<()> {

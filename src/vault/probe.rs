@@ -73,7 +73,7 @@ fn check_permissions(root: &Path) -> Result<()> {
     let drift = |fact: String| {
         Err(Refusal::new(
             RefusalCode::VaultPermissions,
-            format!("'{}' is open to others", root.display()),
+            format!("owner or permissions of '{}' have changed", root.display()),
         )
         .because(fact)
         .next(

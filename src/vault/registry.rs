@@ -2,6 +2,7 @@
 //! repeated in the vault's own signed log. A repository that moved is recognised by its root commits.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,34 @@ fn registration_path(home: &Path, common_dir: &Path) -> PathBuf {
             .unwrap_or_default(),
     );
     home.join("registry").join(format!("{name}.toml"))
+}
+
+/// How long a snapshot waits for another one of the same repository.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until no other process makes a vault or a snapshot for this repository. Only for politeness: what protects the
+/// vault is that log entries are created exclusively.
+///
+/// # Errors
+/// When another process takes too long, or the lock file cannot be made.
+pub fn lock(home: &Path, common_dir: &Path) -> Result<disk::Lock> {
+    let path = registration_path(home, common_dir).with_extension("lock");
+    let directory = path.parent().unwrap_or(home);
+    disk::create_directories(directory).map_err(|error| error.refuse_vault_write())?;
+    let locked = disk::lock(&path, PATIENCE).map_err(|error| error.refuse_vault_write())?;
+    locked.ok_or_else(|| {
+        Refusal::new(
+            RefusalCode::AnotherWriter,
+            "another process is making a snapshot of this repository",
+        )
+        .because(format!(
+            "it has held '{}' for {} seconds",
+            path.display(),
+            PATIENCE.as_secs()
+        ))
+        .keeping("nothing was touched")
+        .next("git vault snapshot", "tries again")
+    })
 }
 
 /// Notes which vault belongs to a repository.
@@ -109,9 +138,11 @@ pub fn find(
     }
     let mut moved = Vec::new();
     for root in vaults_in(home)? {
-        // A vault that cannot be opened says nothing about whose it is; the others are looked at all the same.
-        let Ok(vault) = Vault::open(&root, homes) else {
-            continue;
+        let vault = match Vault::open(&root, homes) {
+            Ok(vault) => vault,
+            // Another's broken vault is no reason to refuse; this repository's own is, and must not be passed over.
+            Err(refusal) if claims(&root, common_dir) => return Err(refusal),
+            Err(_) => continue,
         };
         if is_attached_to(&vault.log, common_dir) {
             return Ok(Some(FoundVault {
@@ -148,6 +179,25 @@ fn several(found: &[FoundVault]) -> Refusal {
                 "uses this one from now on",
             )
     })
+}
+
+/// Whether a vault that cannot be opened says, without proof, that it is attached to this common git directory.
+fn claims(root: &Path, common_dir: &Path) -> bool {
+    let line = format!(
+        "git_dir = {}\n",
+        toml::Value::String(text_name(path_bytes(common_dir)))
+    );
+    let log = Layout::new(root).log();
+    let entries = disk::list(&log).unwrap_or_default();
+    let says_so = |name| {
+        disk::read_bounded(&log.join(name), LIMIT_BYTES)
+            .is_ok_and(|bytes| contains(&bytes, line.as_bytes()))
+    };
+    entries.into_iter().any(says_so)
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 /// The vaults in a vault home.

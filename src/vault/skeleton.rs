@@ -101,6 +101,15 @@ fn check_top(layout: &Layout) -> Result<()> {
             return Err(foreign(&path, "it is a symbolic link"));
         }
     }
+    for name in ["escrow", "incidents"] {
+        let directory = layout.root().join(name);
+        if let Some(found) = names(&directory)?.first() {
+            return Err(foreign(
+                &directory.join(found),
+                "this version puts nothing there",
+            ));
+        }
+    }
     for name in names(&layout.root().join("info")).unwrap_or_default() {
         if name != "refs" {
             return Err(foreign(
@@ -226,13 +235,13 @@ fn check_snapshots(
         if !found.contains(&snapshot.record.id) {
             return Err(missing(&path));
         }
+        check_size(&path, snapshot.record.manifest_bytes)?;
         if names(&layout.snapshot(&snapshot.record.id))? != ["manifest.toml"] {
             return Err(foreign(
                 &layout.snapshot(&snapshot.record.id),
                 "it holds something beside its manifest",
             ));
         }
-        check_size(&path, snapshot.record.manifest_bytes)?;
     }
     Ok((leftovers, explained))
 }

@@ -67,6 +67,17 @@ impl Staging {
         self.layout.incomplete(&self.id)
     }
 
+    /// Where what was written lies now: the directory may have got its final name before the seal failed.
+    #[must_use]
+    pub fn left_at(&self) -> PathBuf {
+        let named = self.layout.snapshot(&self.id);
+        if named.symlink_metadata().is_ok() {
+            named
+        } else {
+            self.path()
+        }
+    }
+
     /// Whether the directory exists.
     #[must_use]
     pub fn is_made(&self) -> bool {
@@ -426,6 +437,11 @@ impl Verified {
             place_pack(&self.directory, layout, pack)?;
         }
         disk::sync_directory(&layout.packs())?;
+        let left = disk::list(&self.directory)?;
+        if left != ["manifest.toml"] {
+            let other = std::io::Error::other(format!("it still holds {left:?}"));
+            return Err(disk::Error::new("seal", &self.directory, other));
+        }
         disk::sync_directory(&self.directory)?;
         disk::rename_new(&self.directory, &layout.snapshot(&self.id))?;
         disk::sync_directory(&layout.snapshots())
@@ -483,8 +499,16 @@ fn write_conveniences(vault: &Vault, manifest: &Manifest) -> Vec<String> {
     let line = format!("{}\n", manifest.content.commit);
     let id = &manifest.snapshot;
     let outcomes = [
-        disk::replace(&vault.layout.snapshot_ref(id), line.as_bytes()),
-        disk::replace(&vault.layout.latest_ref(), line.as_bytes()),
+        disk::replace_by_way_of(
+            &vault.layout.cache(),
+            &vault.layout.snapshot_ref(id),
+            line.as_bytes(),
+        ),
+        disk::replace_by_way_of(
+            &vault.layout.cache(),
+            &vault.layout.latest_ref(),
+            line.as_bytes(),
+        ),
         last_seen::remember(&vault.homes.state, vault.binding.vault, &vault.log),
     ];
     outcomes

@@ -235,7 +235,7 @@ fn inconsistencies(sandbox: &Sandbox, repository: &Path, id: &str) -> Option<Str
         numbers.iter().min().copied().flatten(),
         numbers.iter().max().copied().flatten(),
     );
-    if !low.zip(high).is_some_and(|(low, high)| high - low <= 1) {
+    if low.zip(high).is_none_or(|(low, high)| high - low > 1) {
         wrong.push(format!("not one moment: {texts:?}"));
     }
     fs::remove_dir_all(restored).expect("the copy is removed");

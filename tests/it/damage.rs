@@ -385,6 +385,7 @@ fn the_registry_does_not_matter() {
     let names: Vec<PathBuf> = fs::read_dir(&registry)
         .expect("the registry is read")
         .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
         .collect();
     assert_eq!(names.len(), 1, "{names:?}");
     let contents: [Option<&[u8]>; 4] = [None, Some(b""), Some(b"git_dir = 7\n"), Some(b"\xff")];
@@ -397,7 +398,7 @@ fn the_registry_does_not_matter() {
         assert_next_snapshot_is_whole(&laboratory);
         assert_eq!(
             crate::laboratory::vaults(&laboratory.sandbox),
-            [laboratory.vault.clone()]
+            std::slice::from_ref(&laboratory.vault)
         );
         laboratory.reset();
     }

@@ -1,6 +1,7 @@
 //! The test bench: one binary, modules only.
 #![cfg(unix)]
 #![allow(
+    clippy::pedantic,
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
@@ -27,5 +28,7 @@ mod hostile;
 mod keys_and_modes;
 mod laboratory;
 mod oracle;
+mod plain_git;
+mod refusals;
 mod roundtrip;
 mod support;

@@ -64,6 +64,12 @@ impl PackWriter {
         })
     }
 
+    /// The format of the ids.
+    #[must_use]
+    pub fn format(&self) -> ObjectFormat {
+        self.format
+    }
+
     /// How many objects have been written.
     #[must_use]
     pub fn count(&self) -> u64 {

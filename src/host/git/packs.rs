@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use super::error::{Error, Result};
 use super::object::{ObjectFormat, ObjectId, ObjectKind, hash_object};
@@ -13,7 +13,6 @@ use super::pack_reader::{Object, Pack};
 #[derive(Default)]
 pub struct Packs {
     slots: Vec<Slot>,
-    failure: Mutex<Option<Error>>,
 }
 
 struct Slot {
@@ -48,13 +47,13 @@ impl Packs {
 
     /// The packs that can be opened, the newest last.
     pub fn all(&self) -> impl DoubleEndedIterator<Item = &Pack> {
-        self.slots.iter().filter_map(|slot| self.open(slot))
+        self.slots.iter().filter_map(open)
     }
 
     /// The pack added last.
     #[must_use]
     pub fn newest(&self) -> Option<&Pack> {
-        self.open(self.slots.last()?)
+        open(self.slots.last()?)
     }
 
     /// The format of the ids; `None` for an empty set.
@@ -63,25 +62,25 @@ impl Packs {
         self.slots.first().map(|slot| slot.format)
     }
 
-    fn open<'a>(&'a self, slot: &'a Slot) -> Option<&'a Pack> {
-        let open = || match open_with_count(slot) {
-            Ok(pack) => Some(pack),
-            Err(error) => {
-                let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-                failure.get_or_insert(error);
-                None
-            }
-        };
-        slot.pack.get_or_init(open).as_ref()
-    }
-
     /// Says whether every pack that was needed could be opened.
     ///
     /// # Errors
-    /// The first that could not.
+    /// Why the first that could not be opened cannot be opened.
     pub fn check(&self) -> Result<()> {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.take().map_or(Ok(()), Err)
+        match self
+            .slots
+            .iter()
+            .find(|slot| matches!(slot.pack.get(), Some(None)))
+        {
+            None => Ok(()),
+            Some(slot) => match open_with_count(slot) {
+                Err(error) => Err(error),
+                Ok(_) => Err(Error::damaged(
+                    &slot.path,
+                    "it could not be opened when it was needed",
+                )),
+            },
+        }
     }
 
     /// Whether any pack holds the object. A pack that cannot be opened holds nothing.
@@ -137,6 +136,12 @@ impl Packs {
             Err(pack.damaged(format!("object {id} is not a blob")))
         }
     }
+}
+
+fn open(slot: &Slot) -> Option<&Pack> {
+    slot.pack
+        .get_or_init(|| open_with_count(slot).ok())
+        .as_ref()
 }
 
 fn open_with_count(slot: &Slot) -> Result<Pack> {

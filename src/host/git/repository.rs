@@ -139,6 +139,8 @@ fn classify(error: &gix::Error) -> OpenError {
         OpenError::NotFound
     } else if chain.contains("owned by") {
         OpenError::OtherOwner(text)
+    } else if chain.contains("config") {
+        OpenError::Setting(text)
     } else {
         OpenError::FormatUnknown(text)
     }
@@ -195,6 +197,22 @@ fn check_format(repository: &gix::Repository) -> Result<(), OpenError> {
                 }
                 None => OpenError::FormatUnknown(format!("extensions.{name} is '{value}'")),
             });
+        }
+    }
+    for section in config
+        .plumbing()
+        .sections_by_name("remote")
+        .into_iter()
+        .flatten()
+    {
+        for (name, value) in section.body() {
+            let name = name.to_ascii_lowercase();
+            if name == "partialclonefilter" || (name == "promisor" && value != "false") {
+                return Err(OpenError::NotSupported(
+                    "partial clone",
+                    format!("remote.*.{name} is '{value}'"),
+                ));
+            }
         }
     }
     Ok(())
