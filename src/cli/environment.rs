@@ -80,7 +80,9 @@ impl Environment {
             "GIT_CONFIG_SYSTEM",
             "GIT_CONFIG_NOSYSTEM",
         ];
+        let home = etcetera::home_dir().ok();
         let lookup = Lookup {
+            home,
             start: directory.clone(),
             configuration_from_environment: redirects
                 .iter()

@@ -11,7 +11,7 @@ use crate::host::git::tips::Tips;
 use crate::host::git::tree::{NewCommit, NewEntry, commit_content, tree_content};
 use crate::host::walk::{Walked, path_bytes};
 use crate::model::escape::text_name;
-use crate::model::event::Monitor;
+use crate::model::event::{Monitor, Silent};
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::manifest::{
     Completeness, Content, FORMAT, History, LeftOut, Manifest, SourceState, StandsOn,
@@ -24,6 +24,7 @@ use crate::ops::history::{self, MirrorError};
 use crate::ops::locate::of_another;
 use crate::ops::scan::Clock;
 use crate::ops::snapshot::SnapshotRequest;
+use crate::ops::verify::check_bytes;
 use crate::vault::builder::{self, BuiltPlace, DirectoryTimes};
 use crate::vault::cache::ScanCache;
 use crate::vault::content::{ContentWriter, Stored};
@@ -37,6 +38,9 @@ const ATTEMPTS: usize = 8;
 
 /// How many root commits are noted, to recognise a repository that moved.
 const ROOT_COMMITS: usize = 64;
+
+/// How many broken refs are named.
+const NOTED_REFS: usize = 100;
 
 /// What a snapshot is made of, by whom, and where.
 pub struct Task<'a> {
@@ -83,6 +87,7 @@ struct Progress {
     holes_before: BTreeSet<ObjectId>,
     root_commits: BTreeSet<ObjectId>,
     packs: Vec<VerifiedPack>,
+    sound: Vec<PackStamp>,
 }
 
 /// Assembles a snapshot of the workspace.
@@ -106,9 +111,11 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
             .collect(),
         None => BTreeSet::new(),
     };
+    let known = ScanCache::load(task.vault);
     let mut progress = Progress {
         store,
-        known: ScanCache::load(task.vault),
+        sound: check_packs(task.vault, &known)?,
+        known,
         newest,
         holes_before: holes.clone(),
         holes,
@@ -138,6 +145,21 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
         }
     }
     Err(changing(&last_moved))
+}
+
+/// Looks whether the packs a new snapshot would stand on are those whose bytes were last found to be what was written;
+/// reads and compares those that are not.
+fn check_packs(vault: &Vault, known: &ScanCache) -> Result<Vec<PackStamp>> {
+    let mut sound = Vec::new();
+    for record in vault.log.inventory.packs() {
+        let path = vault.layout.pack(&record.name);
+        let stamp = PackStamp::of(&path).map_err(|error| error.refuse_vault_read())?;
+        if !known.sound.contains(&stamp) {
+            check_bytes(vault, std::slice::from_ref(record), &Silent)?;
+        }
+        sound.push(stamp);
+    }
+    Ok(sound)
 }
 
 /// What one attempt captured.
@@ -185,10 +207,8 @@ fn attempt(
         captured => captured?,
     };
     captured.cache.mirrored = mirrored;
-    captured.cache.proven = progress
-        .holes
-        .is_empty()
-        .then(|| (metadata.ids_digest(), weak_missing));
+    captured.cache.sound.clone_from(&progress.sound);
+    captured.cache.proven = Some((metadata.ids_digest(&progress.holes), weak_missing));
     let state = captured.state_digest();
     if is_unchanged(task, progress, Some(state)) {
         writer.discard()?;
@@ -345,16 +365,13 @@ fn check_history(
 ) -> std::result::Result<u64, CaptureError> {
     let history = &progress.store.history;
     let needed = metadata.needed();
-    let proven = progress
-        .known
-        .proven
-        .filter(|(digest, _)| *digest == metadata.ids_digest());
-    if let Some((_, weak_missing)) =
-        proven.filter(|_| progress.packs.is_empty() && progress.holes.is_empty())
-    {
+    let digest = metadata.ids_digest(&progress.holes);
+    let proven = progress.known.proven.filter(|(known, _)| *known == digest);
+    if let Some((_, weak_missing)) = proven.filter(|_| progress.packs.is_empty()) {
         return Ok(weak_missing);
     }
     if let Some(missing) = history::missing(history, &needed).first() {
+        progress.store.check()?;
         // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
         let again = Metadata::read(task.repository)?;
         if again.needed() != needed {
@@ -642,7 +659,7 @@ fn source_state(repository: &Repository, metadata: &Metadata) -> SourceState {
 /// What a person should know of this snapshot.
 fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     let mut notes = Vec::new();
-    for name in &attempt.metadata.tips.broken {
+    for name in attempt.metadata.tips.broken.iter().take(NOTED_REFS) {
         notes.push(format!("broken ref kept as evidence: {}", text_name(name)));
     }
     if !progress.holes.is_empty() {

@@ -165,11 +165,11 @@ impl Metadata {
             .collect()
     }
 
-    /// A digest of all ids that are named, needed and tolerated.
+    /// A digest of all ids that are named, needed and tolerated, and of known holes.
     #[must_use]
-    pub fn ids_digest(&self) -> Digest {
+    pub fn ids_digest(&self, holes: &BTreeSet<ObjectId>) -> Digest {
         let mut bytes = Vec::new();
-        for ids in [&self.needed(), &self.tips.tolerated] {
+        for ids in [&self.needed(), &self.tips.tolerated, holes] {
             bytes.extend_from_slice(&(ids.len() as u64).to_le_bytes());
             for id in ids {
                 bytes.extend_from_slice(id.as_bytes());
@@ -325,6 +325,7 @@ pub fn capture(
         worktree: worktree_cache,
         gitdir: gitdir_cache,
         mirrored: Vec::new(),
+        sound: Vec::new(),
         places: BTreeMap::new(),
         proven: None,
         state: None,

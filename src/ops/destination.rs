@@ -261,7 +261,14 @@ impl RestoreStaging {
         let put_in_place = || {
             sync(&self.root, &self.path)?;
             match self.destination.state {
-                State::Absent => disk::rename_new(&self.path, &target),
+                State::Absent => match disk::rename_new(&self.path, &target) {
+                    // Where the system has no such rename: take the name exclusively, then replace what is empty.
+                    Err(error) if error.source.kind() == std::io::ErrorKind::InvalidInput => {
+                        disk::create_directory(&target)?;
+                        std::fs::rename(&self.path, &target).context("rename to", &target)
+                    }
+                    renamed => renamed,
+                },
                 // rename(2) replaces a directory only while it is empty.
                 State::EmptyDirectory => {
                     std::fs::rename(&self.path, &target).context("rename to", &target)

@@ -4,9 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::host::git::error::Error;
 use crate::host::git::loose;
-use crate::host::git::object::{ObjectFormat, ObjectId, each_link};
+use crate::host::git::object::{
+    MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link, tree_entries,
+};
 use crate::host::git::pack_copy::copy_entries;
-use crate::host::git::pack_reader::Pack;
+use crate::host::git::pack_reader::{Object, Pack};
 use crate::host::git::pack_writer::{FinishedPack, PackWriter};
 use crate::host::git::packs::Packs;
 use crate::host::git::stores::{PackStamp, Stores};
@@ -221,10 +223,11 @@ pub fn reach_hole(
             .map_err(|error| refuse_git_read(&error))?;
         let format = history.format().unwrap_or(ObjectFormat::Sha1);
         let mut found = None;
+        let blobs: HashSet<ObjectId> = blobs_of(format, &object).collect();
         let parsed = each_link(format, object.kind, &object.content, |link| {
             if holes.contains(&link) {
                 found.get_or_insert((link, id));
-            } else if seen.insert(link) {
+            } else if !blobs.contains(&link) && seen.insert(link) {
                 stack.push(link);
             }
         });
@@ -239,4 +242,17 @@ pub fn reach_hole(
         }
     }
     Ok(None)
+}
+
+/// The entries of a tree that are no trees: they name nothing further, so that they need not be read.
+fn blobs_of(format: ObjectFormat, object: &Object) -> impl Iterator<Item = ObjectId> {
+    let tree = if object.kind == ObjectKind::Tree {
+        object.content.as_slice()
+    } else {
+        &[]
+    };
+    let entries = tree_entries(format, tree).flatten();
+    entries
+        .filter(|entry| entry.mode & 0o170_000 != MODE_TREE)
+        .map(|entry| entry.id)
 }

@@ -28,7 +28,9 @@ use crate::ops::selection::select;
 use crate::ops::verify::check_bytes;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
-use crate::vault::reader::{Directory, Place, SnapshotReader, Trusted, needed_packs, trust};
+use crate::vault::reader::{
+    Directory, Place, SnapshotReader, Trusted, check_inventory, needed_packs, trust,
+};
 use crate::vault::registry::real_path;
 use crate::vault::store::Store;
 
@@ -68,6 +70,7 @@ pub fn restore(
     let vault = workplace.existing_vault()?;
     let logged = select(&vault, name)?;
     let trusted = trust(&vault, &logged)?;
+    check_inventory(&vault, &trusted)?;
     let destination = claim(
         destination,
         &workplace.lookup.start,
@@ -87,7 +90,7 @@ pub fn restore(
         .map(|pack| pack.bytes + pack.index_bytes)
         .sum();
     let staging = destination.stage(&plan.needs, plan.needs.bytes.saturating_add(history_bytes))?;
-    let total = Some(plan.needs.bytes + history_bytes);
+    let total = Some(plan.needs.bytes.saturating_add(history_bytes));
     monitor.event(Event::Started {
         phase: Phase::Restore,
         total,
@@ -203,7 +206,7 @@ fn add_to_plan(plan: &mut Plan, place: Place, directory: &Directory) {
                 attributes, bytes, ..
             } => {
                 plan.files += 1;
-                plan.needs.bytes += bytes;
+                plan.needs.bytes = plan.needs.bytes.saturating_add(*bytes);
                 plan.needs.add_attributes(attributes);
             }
             Entry::Link { .. } => plan.needs.links += 1,

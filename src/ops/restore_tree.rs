@@ -27,7 +27,7 @@ pub struct TreeWriter<'a> {
     monitor: &'a dyn Monitor,
     /// Directories with the attributes they get when everything in them is written.
     directories: Vec<(Vec<u8>, Attributes)>,
-    /// Executable files in `hooks`, by path.
+    /// Executable files and links in `hooks`, by path.
     pub executable: Vec<Vec<u8>>,
 }
 
@@ -77,6 +77,10 @@ impl<'a> TreeWriter<'a> {
                 }
                 (Entry::Link { attributes, blake3 }, Some(content)) => {
                     self.write_link(&open, name, &shown, content, *blake3, attributes.mtime_ns)?;
+                    if directory.path == b"hooks" {
+                        self.executable
+                            .push(crate::host::walk::join(&directory.path, name));
+                    }
                 }
                 (Entry::Directory { .. }, _) => {
                     mkdirat(&open, name.as_slice(), Mode::RWXU)

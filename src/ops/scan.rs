@@ -33,6 +33,10 @@ const COARSE_NS: i128 = 2_100_000_000;
 /// Largest file among those that tips are read from.
 const TIPS_LIMIT_BYTES: u64 = 1 << 30;
 
+/// How long a file must have been left alone before its content is remembered: a write through a memory mapping to a page
+/// that is dirty already changes no time, and pages stay dirty until the system writes them back (30 s by default).
+const QUIET_NS: i128 = 60_000_000_000;
+
 /// Whether a file with this change time could have changed at or after `moment_ns` without a newer change time.
 #[must_use]
 pub fn is_fresh(fingerprint: &Fingerprint, moment_ns: i128) -> bool {
@@ -131,7 +135,7 @@ impl<'a> FileReader<'a> {
         if metadata::look_at_open(&file, &shown)? != *fingerprint {
             return Err(Error::Changing(shown));
         }
-        if !is_fresh(fingerprint, began_ns) {
+        if !is_fresh(fingerprint, began_ns - QUIET_NS) {
             self.remember(
                 path,
                 CachedFile {
@@ -376,7 +380,7 @@ fn refuse_nested(directory: &Opened<'_>) -> Result<()> {
     let shown = directory.shown(b".git");
     let fingerprint = metadata::look_in(directory.file, b".git", &shown)?;
     let is_repository = match fingerprint.kind() {
-        Kind::Directory => shown.join("HEAD").symlink_metadata().is_ok(),
+        Kind::Directory => metadata::look_in(directory.file, b".git/HEAD", &shown).is_ok(),
         Kind::File | Kind::Link => true,
         Kind::Special(_) => false,
     };
@@ -391,14 +395,26 @@ fn refuse_nested(directory: &Opened<'_>) -> Result<()> {
 }
 
 /// What becomes of an entry of a git directory.
-fn judge_gitdir(path: &[u8], kind: Kind) -> Judgement {
+///
+/// A symbolic link where git keeps state would make the restored copy read or write the original's: only hooks and `info`,
+/// which git reads and never writes, may be linked.
+fn judge_gitdir(path: &[u8], kind: Kind) -> Result<Judgement> {
+    let may_be_linked =
+        path == b"hooks" || path.starts_with(b"hooks/") || path.starts_with(b"info/");
+    if kind == Kind::Link && !may_be_linked {
+        let path = crate::host::git::repository::join_bytes(Path::new(".git"), path);
+        return Err(Error::NotSupported(
+            "symbolic link in the git directory",
+            path,
+        ));
+    }
     if path == b"objects" && kind == Kind::Directory {
-        return Judgement::LeaveOut(Reason::Objects, String::new());
+        return Ok(Judgement::LeaveOut(Reason::Objects, String::new()));
     }
     if kind == Kind::File && is_lock(path) {
-        return Judgement::LeaveOut(Reason::Lock, String::new());
+        return Ok(Judgement::LeaveOut(Reason::Lock, String::new()));
     }
-    Judgement::Keep
+    Ok(Judgement::Keep)
 }
 
 /// Looks at a git directory first: fingerprints of everything, and the bytes of the files that name tips.
@@ -417,7 +433,7 @@ impl Scan for GitdirLook {
     }
 
     fn judge(&self, _context: &(), path: &[u8], kind: Kind) -> Result<Judgement> {
-        Ok(judge_gitdir(path, kind))
+        judge_gitdir(path, kind)
     }
 
     fn file(
@@ -464,7 +480,7 @@ impl Scan for GitdirScan<'_> {
     }
 
     fn judge(&self, _context: &(), path: &[u8], kind: Kind) -> Result<Judgement> {
-        Ok(judge_gitdir(path, kind))
+        judge_gitdir(path, kind)
     }
 
     fn file(
@@ -481,20 +497,12 @@ impl Scan for GitdirScan<'_> {
     }
 }
 
-/// Whether a file of a git directory is a lock of a running git: such files appear only beside what git rewrites.
+/// Whether a file of a git directory is a lock of a running git: such files appear beside what git rewrites.
 fn is_lock(path: &[u8]) -> bool {
     let is_named_so = path.ends_with(b".lock") || path == b"gc.pid";
-    let holds_no_locks = [
-        &b"hooks/"[..],
-        b"info/",
-        b"lfs/",
-        b"modules/",
-        b"worktrees/",
-    ];
-    is_named_so
-        && !holds_no_locks
-            .iter()
-            .any(|directory| path.starts_with(directory))
+    let is_beside_state =
+        !path.contains(&b'/') || path.starts_with(b"refs/") || path.starts_with(b"logs/");
+    is_named_so && is_beside_state
 }
 
 #[cfg(test)]
@@ -516,7 +524,12 @@ mod tests {
         for lock in ["index.lock", "HEAD.lock", "refs/heads/main.lock", "gc.pid"] {
             assert!(is_lock(lock.as_bytes()), "{lock}");
         }
-        for file in ["hooks/yarn.lock", "index", "info/x.lock"] {
+        for file in [
+            "hooks/yarn.lock",
+            "index",
+            "info/x.lock",
+            "lfs/cache/x.lock",
+        ] {
             assert!(!is_lock(file.as_bytes()), "{file}");
         }
     }

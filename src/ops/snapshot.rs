@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::host::git::repository::{Repository, check_supported};
+use crate::host::git::stores::PackStamp;
 use crate::host::random::random_bytes;
 use crate::model::event::Monitor;
 use crate::model::ids::SnapshotId;
@@ -121,7 +122,8 @@ pub fn snapshot(
                 workplace,
                 &repository,
                 &mut ready.vault,
-                &cache,
+                cache,
+                &manifest,
                 root_commits,
             ));
             Ok(ready.report(Outcome::Sealed, manifest, sealed.logged.number, warnings))
@@ -155,7 +157,8 @@ fn after_seal(
     workplace: &Workplace,
     repository: &Repository,
     vault: &mut Vault,
-    cache: &ScanCache,
+    mut cache: ScanCache,
+    manifest: &Manifest,
     root_commits: Vec<String>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -171,6 +174,11 @@ fn after_seal(
         let remembered = crate::vault::last_seen::remember(state, vault.binding.vault, &vault.log);
         warnings.extend(remembered.err().map(|error| error.to_string()));
     }
+    let new = manifest
+        .packs
+        .iter()
+        .filter_map(|pack| PackStamp::of(&vault.layout.pack(&pack.name)).ok());
+    cache.sound.extend(new);
     warnings.extend(cache.save(vault).err().map(|error| error.to_string()));
     warnings
 }
@@ -244,6 +252,10 @@ fn check_outside(repository: &Repository, vault: &Vault) -> Result<()> {
 
 fn say_what_is_left(refusal: Refusal, staging: &Staging) -> Refusal {
     if !staging.is_made() || refusal.changed != Changed::Nothing {
+        return refusal;
+    }
+    // A source that cannot be captured leaves no evidence in what was copied of it, only a full disk in the end.
+    if refusal.code.exit() == RefusalCode::SourceChanging.exit() && staging.discard().is_ok() {
         return refusal;
     }
     let left = staging.left_at();

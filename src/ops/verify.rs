@@ -27,8 +27,8 @@ use crate::vault::inspect::Vault;
 use crate::vault::last_seen;
 use crate::vault::log::{LoggedSnapshot, NewEntry};
 use crate::vault::reader::{
-    Content, Directory, Place, SnapshotReader, Trusted, hash_content, needed_packs, trust,
-    write_content,
+    Content, Directory, Place, SnapshotReader, Trusted, check_inventory, hash_content,
+    needed_packs, trust, write_content,
 };
 use crate::vault::store::{Scope, Store};
 
@@ -99,6 +99,11 @@ pub fn verify(
         .iter()
         .map(|logged| trust(&vault, logged))
         .collect::<Result<Vec<_>>>()?;
+    if level != VerifyLevel::Quick {
+        trusted
+            .iter()
+            .try_for_each(|trusted| check_inventory(&vault, trusted))?;
+    }
     let packs = packs_of(&vault, &trusted);
     let bytes = if level == VerifyLevel::Quick {
         0
@@ -134,13 +139,12 @@ pub fn verify(
     Ok(report)
 }
 
+/// The packs that any of the snapshots needs: those of the newest one, because packs are only ever added.
 fn packs_of(vault: &Vault, trusted: &[Trusted]) -> Vec<PackRecord> {
-    let needed = trusted
-        .iter()
-        .flat_map(|trusted| needed_packs(vault, trusted));
-    let by_name: BTreeMap<String, PackRecord> =
-        needed.map(|pack| (pack.name.clone(), pack)).collect();
-    by_name.into_values().collect()
+    let newest = trusted.iter().max_by_key(|trusted| trusted.logged().entry);
+    newest
+        .map(|newest| needed_packs(vault, newest))
+        .unwrap_or_default()
 }
 
 /// A vault that cannot be written can be verified all the same; the report says that it is not on record.

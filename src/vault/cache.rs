@@ -43,11 +43,15 @@ pub struct ScanCache {
     pub places: BTreeMap<String, (Digest, BuiltPlace)>,
     /// The newest snapshot and a digest of the state it holds.
     pub state: Option<(SnapshotId, Digest)>,
-    /// A digest of ids that were all found in a history without holes, and how many tolerated ones were not.
+    /// A digest of ids that were all found in the history, reaching no hole, and how many tolerated ones were not.
     pub proven: Option<(Digest, u64)>,
+    /// Packs of the vault as they were when their bytes were last found to be what was written.
+    pub sound: Vec<PackStamp>,
     /// Packs of the source whose objects are all in the vault.
     pub mirrored: Vec<PackStamp>,
 }
+
+type StampRecord = (Vec<u8>, u64, u64, i128, i128);
 
 #[derive(Serialize, Deserialize)]
 struct File {
@@ -58,7 +62,8 @@ struct File {
     places: Vec<PlaceRecord>,
     state: Option<(String, [u8; 32])>,
     proven: Option<([u8; 32], u64)>,
-    mirrored: Vec<(Vec<u8>, u64, u64, i128, i128)>,
+    sound: Vec<StampRecord>,
+    mirrored: Vec<StampRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -127,6 +132,7 @@ impl ScanCache {
                 .into_iter()
                 .map(place_from_record)
                 .collect::<Option<_>>()?,
+            sound: file.sound.into_iter().map(stamp_from_record).collect(),
             mirrored: file.mirrored.into_iter().map(stamp_from_record).collect(),
         })
     }
@@ -152,6 +158,7 @@ impl ScanCache {
                 .as_ref()
                 .map(|(id, digest)| (id.to_string(), *digest.as_bytes())),
             places: self.places.iter().map(place_to_record).collect(),
+            sound: self.sound.iter().map(stamp_to_record).collect(),
             mirrored: self.mirrored.iter().map(stamp_to_record).collect(),
         };
         let path = path(vault);
@@ -185,7 +192,7 @@ fn place_from_record(record: PlaceRecord) -> Option<(String, (Digest, BuiltPlace
     Some((record.name, (Digest::from_bytes(record.digest), place)))
 }
 
-fn stamp_to_record(stamp: &PackStamp) -> (Vec<u8>, u64, u64, i128, i128) {
+fn stamp_to_record(stamp: &PackStamp) -> StampRecord {
     (
         stamp.path.clone(),
         stamp.bytes,
@@ -195,9 +202,7 @@ fn stamp_to_record(stamp: &PackStamp) -> (Vec<u8>, u64, u64, i128, i128) {
     )
 }
 
-fn stamp_from_record(
-    (path, bytes, inode, mtime_ns, ctime_ns): (Vec<u8>, u64, u64, i128, i128),
-) -> PackStamp {
+fn stamp_from_record((path, bytes, inode, mtime_ns, ctime_ns): StampRecord) -> PackStamp {
     PackStamp {
         path,
         bytes,

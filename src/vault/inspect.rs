@@ -14,7 +14,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Binding, Purpose, SignedError, SigningKey};
 use crate::model::timestamp::Timestamp;
 use crate::vault::last_seen;
-use crate::vault::layout::Layout;
+use crate::vault::layout::{INCOMPLETE_PREFIX, Layout};
 use crate::vault::log::Log;
 use crate::vault::skeleton::{self, Leftovers};
 
@@ -76,13 +76,28 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Opens the vault at `root`: description, log, last-seen state and skeleton are all checked.
+    /// Opens the vault at `root`: description, log, last-seen state and skeleton are all checked. While another process
+    /// writes, one look can see some of its files and not yet others: then the look is taken again.
     ///
     /// # Errors
     /// When there is none, the key is missing, or anything is not as it must be.
     pub fn open(root: &Path, homes: &Homes) -> Result<Self> {
         let layout = Layout::new(root);
-        let (description, key) = read_description(&layout, homes)?;
+        let mut attempt = 1;
+        loop {
+            let before = disk::list(&layout.log()).ok();
+            match Self::open_once(&layout, homes) {
+                Err(_) if attempt < LOOKS && is_being_written(&layout, before.as_deref()) => {
+                    attempt += 1;
+                    std::thread::sleep(BETWEEN_LOOKS);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn open_once(layout: &Layout, homes: &Homes) -> Result<Self> {
+        let (description, key) = read_description(layout, homes)?;
         let binding = Binding {
             vault: description.vault,
             repository: description.repository,
@@ -94,11 +109,14 @@ impl Vault {
             )
             .because(format!("'{}'", description.object_format))
         })?;
-        let log = Log::read(&layout, binding, &key)?;
-        last_seen::check(&homes.state, binding.vault, root, &log)?;
-        let leftovers = skeleton::check(&layout, &description, &log, binding, &key)?;
+        let seen = last_seen::load(&homes.state, binding.vault)?;
+        let log = Log::read(layout, binding, &key)?;
+        last_seen::check(seen, layout.root(), &log)?;
+        let leftovers = skeleton::check(layout, &description, &log, binding, &key)?;
+        // Noting what was seen guards against a later rollback; where it cannot be noted, nothing else is lost.
+        drop(last_seen::remember(&homes.state, binding.vault, &log));
         Ok(Self {
-            layout,
+            layout: layout.clone(),
             binding,
             key,
             format,
@@ -107,15 +125,19 @@ impl Vault {
             homes: homes.clone(),
         })
     }
+}
 
-    /// Reads the log again, for what other processes added meanwhile.
-    ///
-    /// # Errors
-    /// As [`Log::read`].
-    pub fn reload_log(&mut self) -> Result<()> {
-        self.log = Log::read(&self.layout, self.binding, &self.key)?;
-        Ok(())
-    }
+/// How often a vault that another process writes to is looked at.
+const LOOKS: usize = 6;
+/// How long to wait between two looks.
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Whether another process seems to be writing: the log has grown, or a snapshot is on its way.
+fn is_being_written(layout: &Layout, log_before: Option<&[std::ffi::OsString]>) -> bool {
+    let on_its_way =
+        |name: &std::ffi::OsString| name.to_string_lossy().starts_with(INCOMPLETE_PREFIX);
+    disk::list(&layout.log()).ok().as_deref() != log_before
+        || disk::list(&layout.snapshots()).is_ok_and(|names| names.iter().any(on_its_way))
 }
 
 /// Whether there is something that looks like a vault at `root`.

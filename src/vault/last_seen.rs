@@ -16,7 +16,7 @@ const LIMIT_BYTES: u64 = 4096;
 /// The newest log entry seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LastSeen {
+pub struct LastSeen {
     entry: u64,
     blake3: Digest,
 }
@@ -25,18 +25,17 @@ fn path(state_home: &Path, vault: VaultId) -> PathBuf {
     state_home.join("last-seen").join(format!("{vault}.toml"))
 }
 
-/// Refuses a log that is shorter than, or different from, what was seen before.
+/// What was last seen of a vault; to be read before its log is, so that the log can only be newer.
 ///
 /// # Errors
-/// [`RefusalCode::VaultRolledBack`] or [`RefusalCode::LogForked`]; when the state cannot be read.
-pub fn check(state_home: &Path, vault: VaultId, root: &Path, log: &Log) -> Result<()> {
+/// When the state cannot be read.
+pub fn load(state_home: &Path, vault: VaultId) -> Result<Option<LastSeen>> {
     let path = path(state_home, vault);
     let bytes = match disk::read_bounded(&path, LIMIT_BYTES) {
-        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) if error.is_not_found() => return Ok(None),
         bytes => bytes.map_err(|error| error.refuse(RefusalCode::VaultUnreadable))?,
     };
-    let text = String::from_utf8_lossy(&bytes);
-    let seen: LastSeen = toml::from_str(&text).map_err(|error| {
+    let seen = toml::from_str(&String::from_utf8_lossy(&bytes)).map_err(|error| {
         Refusal::new(
             RefusalCode::RecordMalformed,
             format!("'{}' cannot be understood", path.display()),
@@ -44,14 +43,21 @@ pub fn check(state_home: &Path, vault: VaultId, root: &Path, log: &Log) -> Resul
         .because(error.message().to_owned())
         .because("it says what this machine has last seen of the vault")
     })?;
+    Ok(Some(seen))
+}
+
+/// Refuses a log that is shorter than, or different from, what was seen before.
+///
+/// # Errors
+/// [`RefusalCode::VaultRolledBack`] or [`RefusalCode::LogForked`].
+pub fn check(seen: Option<LastSeen>, root: &Path, log: &Log) -> Result<()> {
+    let Some(seen) = seen else { return Ok(()) };
+    let shown = root.display();
     match log.hash_of(seen.entry) {
         Some(found) if found == seen.blake3 => Ok(()),
         Some(found) => Err(Refusal::new(
             RefusalCode::LogForked,
-            format!(
-                "the log of '{}' tells another story than before",
-                root.display()
-            ),
+            format!("the log of '{shown}' tells another story than before"),
         )
         .because(format!(
             "entry {}: expected {}, found {found}",
@@ -59,10 +65,7 @@ pub fn check(state_home: &Path, vault: VaultId, root: &Path, log: &Log) -> Resul
         ))),
         None => Err(Refusal::new(
             RefusalCode::VaultRolledBack,
-            format!(
-                "'{}' is older than this machine has seen it",
-                root.display()
-            ),
+            format!("'{shown}' is older than this machine has seen it"),
         )
         .because(format!(
             "expected at least {} log entries, found {}",

@@ -298,12 +298,14 @@ impl Log {
                 Err(error) if error.is_already_there() => {
                     remove(&temporary)?;
                     self.read_next(layout, binding, key)?;
+                    self.check_still_newest(new)?;
                     continue;
                 }
                 Err(error) => return Err(error.refuse_vault_write()),
             }
             disk::sync_directory(&layout.log()).map_err(|error| unconfirmed(&error, number))?;
-            remove(&temporary)?;
+            // A second name in the cache harms nobody.
+            drop(remove(&temporary));
             self.read_next(layout, binding, key)?;
             return Ok(number);
         }
@@ -311,6 +313,18 @@ impl Log {
             RefusalCode::AnotherWriter,
             "other processes keep writing to the vault",
         ))
+    }
+
+    /// A snapshot stands on the one before it: on its holes and its packs. When another one came first, it must be made anew.
+    fn check_still_newest(&self, new: &NewEntry) -> Result<()> {
+        let newest_is_snapshot = self
+            .snapshots
+            .last()
+            .is_some_and(|snapshot| snapshot.entry == self.head);
+        if new.snapshot.is_some() && newest_is_snapshot {
+            return Err(other_snapshot());
+        }
+        Ok(())
     }
 
     /// What another process added meanwhile must not be added again: the entry would contradict the log for ever.
@@ -324,15 +338,7 @@ impl Log {
             .as_ref()
             .is_some_and(|record| self.find(&record.id).is_some());
         if known_pack || known_snapshot {
-            return Err(Refusal::new(
-                RefusalCode::AnotherWriter,
-                "another process made a snapshot at the same time",
-            )
-            .because("it brought the same history into the vault first")
-            .next(
-                "git vault snapshot",
-                "makes a snapshot of what is new since then",
-            ));
+            return Err(other_snapshot());
         }
         Ok(())
     }
@@ -363,6 +369,18 @@ impl Log {
         let body = toml::to_string(&entry).map_err(|error| internal(error.to_string()))?;
         signed::sign(&body, Purpose::Log, binding, key).map_err(|error| internal(error.to_string()))
     }
+}
+
+fn other_snapshot() -> Refusal {
+    Refusal::new(
+        RefusalCode::AnotherWriter,
+        "another process made a snapshot at the same time",
+    )
+    .because("its log entry came first")
+    .next(
+        "git vault snapshot",
+        "makes a snapshot of what is new since then",
+    )
 }
 
 /// The entry has its name, and the system would not say that the name is durable.

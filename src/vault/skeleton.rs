@@ -164,6 +164,11 @@ fn check_objects(layout: &Layout) -> Result<()> {
 /// Refs are a convenience that is never trusted; those that are there must be of snapshots.
 fn check_refs(layout: &Layout, log: &Log) -> Result<()> {
     let refs = layout.root().join("refs");
+    for directory in [refs.clone(), refs.join("heads"), refs.join("snapshots")] {
+        if !look(&directory)?.is_dir() {
+            return Err(foreign(&directory, "it is not a directory"));
+        }
+    }
     let known: BTreeSet<&str> = log
         .snapshots
         .iter()

@@ -34,6 +34,7 @@ use crate::vault::layout::Layout;
 use crate::vault::log::{LoggedSnapshot, NewEntry};
 use crate::vault::probe;
 use crate::vault::reader::hash_content;
+use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
 use crate::vault::store::{Scope, Store};
 
 /// The directory of a snapshot that is being written. It is made when something is first written to it, after the vault
@@ -454,6 +455,9 @@ fn sign(vault: &Vault, manifest: &Manifest) -> Result<Vec<u8>> {
         .map_err(|error| internal(&error.to_string()))?;
     let bytes = signed::sign(&body, Purpose::Manifest, vault.binding, &vault.key)
         .map_err(|error| internal(&error.to_string()))?;
+    if bytes.len() as u64 > MANIFEST_LIMIT_BYTES {
+        return Err(internal("its manifest would be too large to be read again"));
+    }
     // What cannot be read back as it was meant must not be sealed.
     let read = signed::open(&bytes, Purpose::Manifest, vault.binding, &vault.key)
         .map_err(|error| error.to_string());

@@ -32,7 +32,12 @@ impl Store {
                 PackRole::History => &mut store.history,
                 PackRole::Capture => &mut store.capture,
             };
-            packs.push_closed(layout.pack(&record.name), format, record.objects);
+            packs.push_closed(
+                layout.pack(&record.name),
+                format,
+                record.objects,
+                record.index_blake3,
+            );
         }
         store
     }
@@ -67,9 +72,12 @@ impl Store {
     /// # Errors
     /// When it is missing, damaged, or of another kind.
     pub fn read(&self, id: &ObjectId, kind: ObjectKind) -> Result<Vec<u8>> {
-        self.packs_with(id)
-            .read(id, kind)
-            .map_err(|error| refuse_git_read(&error))
+        let read = self.packs_with(id).read(id, kind);
+        if read.is_err() {
+            // A pack that cannot be opened holds nothing: it is to blame, not the object.
+            self.check()?;
+        }
+        read.map_err(|error| refuse_git_read(&error))
     }
 
     /// The format of the ids; `None` when there is no pack.

@@ -13,6 +13,9 @@ use crate::host::disk;
 /// The largest ignore file read; git reads any size.
 const LIMIT_BYTES: u64 = 64 << 20;
 
+/// How much of a rule is repeated in reports and records.
+const RULE_LIMIT_CHARACTERS: usize = 200;
+
 /// The rules that hold at one directory: those of the file in it, then those of the directories above.
 #[derive(Clone)]
 pub struct Rules {
@@ -69,7 +72,7 @@ impl Rules {
         };
         for path in excludes_file.into_iter().chain([info_exclude]) {
             // Git follows links to these two, and takes a directory or a missing file for an empty one.
-            match std::fs::read(path) {
+            match read_following(path) {
                 Ok(bytes) => {
                     rules = rules.with(&bytes, path, None, path.display().to_string())?;
                 }
@@ -101,8 +104,13 @@ impl Rules {
         root: Option<&Path>,
         name: String,
     ) -> disk::Result<Self> {
+        // Git drops a carriage return at the end of the last line, too.
+        let mut bytes = bytes.to_vec();
+        if bytes.ends_with(b"\r") {
+            bytes.push(b'\n');
+        }
         let read = |support_precious| {
-            List::from_bytes(bytes, source.to_owned(), root, Ignore { support_precious })
+            List::from_bytes(&bytes, source.to_owned(), root, Ignore { support_precious })
                 .map_err(|error| disk::Error::new("understand", source, error))
         };
         let marks_precious = bytes
@@ -153,6 +161,7 @@ impl Rules {
                 {
                     let rule =
                         format!("{}:{}: {}", file.name, found.sequence_number, found.pattern);
+                    let rule = rule.chars().take(RULE_LIMIT_CHARACTERS).collect();
                     decision = Some((!found.pattern.is_negative()).then_some(rule));
                 }
                 if precious.is_none()
@@ -171,6 +180,23 @@ impl Rules {
             Some(rule) => Decision::Ignored(rule),
         }
     }
+}
+
+/// Reads a file to which links may lead; what is not a regular file counts as absent, and is not waited for.
+fn read_following(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::ErrorKind::NotFound.into());
+    }
+    let mut bytes = Vec::new();
+    file.take(LIMIT_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn is_absent(error: &std::io::Error) -> bool {

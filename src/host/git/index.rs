@@ -26,16 +26,18 @@ impl Index {
     /// # Errors
     /// When it is there and cannot be understood.
     pub fn open(path: &Path, format: ObjectFormat) -> Result<Self, IndexError> {
-        let opened = gix::index::File::at_or_default(
-            path,
-            format.gix(),
-            false,
-            gix::index::decode::Options::default(),
-        );
-        let file = opened.map_err(|error| IndexError {
+        let open = || {
+            let options = gix::index::decode::Options::default();
+            gix::index::File::at_or_default(path, format.gix(), false, options)
+        };
+        let refuse = |reason: String| IndexError {
             path: path.to_owned(),
-            reason: error.to_string(),
-        })?;
+            reason,
+        };
+        // The parser looks up places that the file itself names; a crafted one must end in a refusal.
+        let opened = std::panic::catch_unwind(open)
+            .map_err(|_panic| refuse("it is malformed".to_owned()))?;
+        let file = opened.map_err(|error| refuse(error.to_string()))?;
         Ok(Self { state: file.into() })
     }
 
@@ -44,6 +46,16 @@ impl Index {
     pub fn is_tracked(&self, path: &[u8]) -> bool {
         self.first_not_before(path)
             .is_some_and(|found| found == path)
+            || self.is_in_sparse_directory(path)
+    }
+
+    /// Whether the path lies in a directory that a sparse index keeps as one entry: anything there may be tracked.
+    fn is_in_sparse_directory(&self, path: &[u8]) -> bool {
+        self.state.is_sparse()
+            && self.state.entries().iter().any(|entry| {
+                let directory: &[u8] = entry.path(&self.state);
+                entry.mode == Mode::DIR && path.starts_with(directory)
+            })
     }
 
     /// Whether the index has entries below the directory.
@@ -53,6 +65,7 @@ impl Index {
         prefix.push(b'/');
         self.first_not_before(&prefix)
             .is_some_and(|found| found.starts_with(&prefix))
+            || self.is_in_sparse_directory(&prefix)
     }
 
     /// The first path in the order of the index (bytes) that does not come before `path`.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::{Error, Result};
 use super::object::{ObjectFormat, ObjectId};
 use crate::host::disk::{self, Context};
+use crate::model::ids::Digest;
 
 /// The largest index this program reads, in bytes: about 100 million objects.
 const LIMIT_BYTES: u64 = 4 << 30;
@@ -28,12 +29,16 @@ pub struct IndexEntry {
 }
 
 impl PackIndex {
-    /// Reads an index. Its order and bounds are checked, its checksum is not: who needs that, hashes the file.
+    /// Reads an index. Its order and bounds are checked, its checksum is not; its BLAKE3 is, when
+    /// one is expected.
     ///
     /// # Errors
     /// When it cannot be read or has an unknown form.
-    pub fn open(path: &Path, format: ObjectFormat) -> Result<Self> {
+    pub fn open(path: &Path, format: ObjectFormat, expected: Option<Digest>) -> Result<Self> {
         let bytes = disk::read_bounded(path, LIMIT_BYTES)?;
+        if expected.is_some_and(|expected| expected != Digest::of(&bytes)) {
+            return Err(Error::damaged(path, "its BLAKE3 is not the one on record"));
+        }
         let file = gix_pack::index::File::from_data(bytes, path.to_owned(), format.gix())
             .map_err(|error| Error::damaged(path, error.to_string()))?;
         Ok(Self {
@@ -202,5 +207,6 @@ pub fn write_index(
     let mut file = disk::create_new(path)?;
     file.write_all(&bytes).context("write", path)?;
     file.sync_all().context("make durable", path)?;
+    disk::drop_from_cache(&file);
     Ok(())
 }

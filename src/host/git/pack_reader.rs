@@ -13,6 +13,7 @@ use super::error::{Error, Result};
 use super::object::{ObjectFormat, ObjectHasher, ObjectId, ObjectKind};
 use super::pack_index::PackIndex;
 use crate::host::disk::{self, Context};
+use crate::model::ids::Digest;
 
 /// Bytes of the header of a pack file: `PACK`, version, count.
 pub const HEADER_BYTES: u64 = 12;
@@ -22,6 +23,10 @@ const LONGEST_CHAIN: usize = 10_000;
 
 /// The most that deflate can shrink anything, with room to spare; a header that promises more is a lie.
 const LARGEST_RATIO: u64 = 1100;
+
+/// The largest result of a delta. Git stores files over 512 MiB whole (`core.bigFileThreshold`), so this is enough; more
+/// would let a few bytes claim all memory.
+const LARGEST_DELTA_RESULT: usize = 1 << 30;
 
 /// How many bytes are read at once where an entry's length is not known.
 const READ_AHEAD_BYTES: usize = 16 << 10;
@@ -73,7 +78,19 @@ impl Pack {
     /// # Errors
     /// When either cannot be read, or they do not belong together.
     pub fn open(path: &Path, format: ObjectFormat) -> Result<Self> {
-        let index = PackIndex::open(&path.with_extension("idx"), format)?;
+        Self::open_with(path, format, None)
+    }
+
+    /// Opens a pack as [`Pack::open`] does; its index must have the BLAKE3 given.
+    ///
+    /// # Errors
+    /// As [`Pack::open`], and when the index has another BLAKE3.
+    pub fn open_with(
+        path: &Path,
+        format: ObjectFormat,
+        index_blake3: Option<Digest>,
+    ) -> Result<Self> {
+        let index = PackIndex::open(&path.with_extension("idx"), format, index_blake3)?;
         let file = disk::open_regular(path)?;
         let bytes = file.metadata().context("look at", path)?.len();
         let pack = Self {
@@ -484,7 +501,7 @@ impl Default for Inflater {
 pub fn apply_delta(base: &[u8], delta: &[u8]) -> Option<Vec<u8>> {
     let (base_size, rest) = delta_size(delta)?;
     let (result_size, mut rest) = delta_size(rest)?;
-    if base_size != base.len() {
+    if base_size != base.len() || result_size > LARGEST_DELTA_RESULT {
         return None;
     }
     let mut result = Vec::new();

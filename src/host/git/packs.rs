@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use super::error::{Error, Result};
 use super::object::{ObjectFormat, ObjectId, ObjectKind, hash_object};
 use super::pack_reader::{Object, Pack};
+use crate::model::ids::Digest;
 
 /// An ordered set of packs, the newest last. A pack is opened when it is first needed; one that cannot be opened holds
 /// nothing, and [`Packs::check`] says why.
@@ -19,6 +20,7 @@ struct Slot {
     path: PathBuf,
     format: ObjectFormat,
     objects: u64,
+    index_blake3: Option<Digest>,
     pack: OnceLock<Option<Pack>>,
 }
 
@@ -31,16 +33,24 @@ impl Packs {
             path,
             format,
             objects,
+            index_blake3: None,
             pack: OnceLock::from(Some(pack)),
         });
     }
 
-    /// Adds a pack to be opened when it is needed; it must then hold so many objects.
-    pub fn push_closed(&mut self, path: PathBuf, format: ObjectFormat, objects: u64) {
+    /// Adds a pack to be opened when it is needed; it must then hold so many objects, and its index have this BLAKE3.
+    pub fn push_closed(
+        &mut self,
+        path: PathBuf,
+        format: ObjectFormat,
+        objects: u64,
+        index_blake3: Digest,
+    ) {
         self.slots.push(Slot {
             path,
             format,
             objects,
+            index_blake3: Some(index_blake3),
             pack: OnceLock::new(),
         });
     }
@@ -145,7 +155,7 @@ fn open(slot: &Slot) -> Option<&Pack> {
 }
 
 fn open_with_count(slot: &Slot) -> Result<Pack> {
-    let pack = Pack::open(&slot.path, slot.format)?;
+    let pack = Pack::open_with(&slot.path, slot.format, slot.index_blake3)?;
     let found = u64::from(pack.index.count());
     if found == slot.objects {
         Ok(pack)

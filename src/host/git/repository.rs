@@ -15,6 +15,8 @@ pub struct Lookup {
     pub start: PathBuf,
     /// Whether the environment names other configuration files (`GIT_CONFIG_GLOBAL` and its like).
     pub configuration_from_environment: bool,
+    /// The home directory, for `~/` in settings.
+    pub home: Option<PathBuf>,
     /// The ignore file git uses when `core.excludesFile` is not set.
     pub default_excludes_file: Option<PathBuf>,
 }
@@ -99,6 +101,13 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
         .ok_or_else(|| OpenError::FormatUnknown(repository.object_hash().to_string()))?;
     let common_dir = canonical(repository.common_dir())?;
     check_format(&repository)?;
+    if worktree.is_none() && git_dir.file_name().is_some_and(|name| name == ".git") {
+        let reason = format!("core.bare is true in '{}'", git_dir.display());
+        return Err(OpenError::NotSupported(
+            "working tree of a repository that says it is bare",
+            reason,
+        ));
+    }
     let configured = if lookup.configuration_from_environment {
         let again = open_options(true).open_path_as_is(true).open(&git_dir);
         again.map_err(|error| classify(&error))?.to_thread_local()
@@ -199,6 +208,10 @@ fn check_format(repository: &gix::Repository) -> Result<(), OpenError> {
             });
         }
     }
+    if let Some(path) = config.string("core.worktree") {
+        let reason = format!("core.worktree is '{path}'");
+        return Err(OpenError::NotSupported("core.worktree", reason));
+    }
     for section in config
         .plumbing()
         .sections_by_name("remote")
@@ -251,19 +264,13 @@ fn read_settings(
             .map_err(|_not_utf8| OpenError::Setting(format!("{key} is not UTF-8")))
     };
     let vault_home = match strings("vault.home")?.pop() {
-        Some(text) => Some(absolute_home(&text, repository)?),
+        Some(text) => Some(absolute_home(&text, lookup)?),
         None => None,
     };
     let excludes_file = config
         .trusted_path("core.excludesFile")
         .map_err(|error| OpenError::Setting(format!("core.excludesFile: {error}")))?
         .map(|path| worktree.map_or(path.clone(), |worktree| worktree.join(path)));
-    if let Some(path) = config.string("core.worktree") {
-        return Err(OpenError::NotSupported(
-            "core.worktree",
-            format!("core.worktree is '{path}'"),
-        ));
-    }
     Ok(Settings {
         vault_home,
         include: strings("vault.include")?,
@@ -274,12 +281,11 @@ fn read_settings(
 }
 
 /// `vault.home` with `~/` replaced; it must be absolute.
-fn absolute_home(text: &str, repository: &gix::Repository) -> Result<PathBuf, OpenError> {
-    let path = repository
-        .config_snapshot()
-        .trusted_path("vault.home")
-        .map_err(|error| OpenError::Setting(format!("vault.home: {error}")))?
-        .unwrap_or_else(|| PathBuf::from(text));
+fn absolute_home(text: &str, lookup: &Lookup) -> Result<PathBuf, OpenError> {
+    let path = match (text.strip_prefix("~/"), &lookup.home) {
+        (Some(below), Some(home)) => home.join(below),
+        _ => PathBuf::from(text),
+    };
     if path.is_absolute() {
         Ok(path)
     } else {
@@ -374,19 +380,21 @@ fn can_execute(section: &str, key: &str, value: &str) -> bool {
         "difftool" | "mergetool" | "browser" | "man" | "guitool" => matches!(key, "cmd" | "path"),
         "merge" => key == "driver",
         "credential" => key == "helper",
+        "imap" => key == "tunnel",
+        "url" => matches!(key, "insteadof" | "pushinsteadof"),
         "gpg" => matches!(key, "program" | "defaultkeycommand"),
-        "hook" => key == "command",
+        "hook" | "tar" => key == "command",
         "include" | "includeif" => key == "path",
         "pager" | "interactive" | "sequence" => !matches!(value, "true" | "false" | ""),
         "remote" => {
             matches!(key, "uploadpack" | "receivepack" | "vcs")
-                || (key == "url" && value.starts_with("ext::"))
+                || (matches!(key, "url" | "pushurl") && value.starts_with("ext::"))
         }
         "submodule" => key == "update" && value.starts_with('!'),
         "uploadpack" => key == "packobjectshook",
         "gc" => key == "recentobjectshook",
         "trailer" => matches!(key, "command" | "cmd"),
-        "sendemail" => key.ends_with("cmd"),
+        "sendemail" => key.ends_with("cmd") || (key == "smtpserver" && value.starts_with('/')),
         _ => false,
     }
 }

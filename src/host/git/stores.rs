@@ -75,7 +75,7 @@ impl Stores {
         }
         let before = stores.pack_paths()?;
         for path in &before {
-            let stamp = stamp(path)?;
+            let stamp = PackStamp::of(path)?;
             let pack = if is_mirrored(&stamp) {
                 None
             } else {
@@ -101,12 +101,17 @@ impl Stores {
                 Err(error) if error.is_not_found() => continue,
                 names => names?,
             };
-            for name in names {
-                let path = directory.join(&name);
-                if path.extension().is_some_and(|extension| extension == "idx") {
-                    paths.insert(path.with_extension("pack"));
-                }
-            }
+            // An index without its pack is nothing, for git as well.
+            let is_there = |path: &PathBuf| path.symlink_metadata().is_ok();
+            let indices = names
+                .iter()
+                .map(|name| directory.join(name))
+                .filter(|path| path.extension().is_some_and(|extension| extension == "idx"));
+            paths.extend(
+                indices
+                    .map(|path| path.with_extension("pack"))
+                    .filter(is_there),
+            );
         }
         Ok(paths)
     }
@@ -141,15 +146,21 @@ impl Stores {
     }
 }
 
-fn stamp(path: &Path) -> Result<PackStamp> {
-    let look = metadata::look_at(path)?;
-    Ok(PackStamp {
-        path: path.as_os_str().as_bytes().to_vec(),
-        bytes: look.bytes,
-        inode: look.inode,
-        mtime_ns: look.mtime_ns,
-        ctime_ns: look.ctime_ns,
-    })
+impl PackStamp {
+    /// Looks at a pack file.
+    ///
+    /// # Errors
+    /// When the system cannot.
+    pub fn of(path: &Path) -> disk::Result<Self> {
+        let look = metadata::look_at(path)?;
+        Ok(Self {
+            path: path.as_os_str().as_bytes().to_vec(),
+            bytes: look.bytes,
+            inode: look.inode,
+            mtime_ns: look.mtime_ns,
+            ctime_ns: look.ctime_ns,
+        })
+    }
 }
 
 /// The objects directory and all its alternates (gitrepository-layout(5)), each once.

@@ -22,7 +22,7 @@ pub struct Tips {
 }
 
 /// Files at the top of a git directory that hold one id, or one a line, without which an operation cannot go on.
-const OPERATION_FILES: [&[u8]; 8] = [
+const OPERATION_FILES: [&[u8]; 9] = [
     b"MERGE_HEAD",
     b"MERGE_AUTOSTASH",
     b"CHERRY_PICK_HEAD",
@@ -31,19 +31,23 @@ const OPERATION_FILES: [&[u8]; 8] = [
     b"AUTO_MERGE",
     b"BISECT_HEAD",
     b"BISECT_EXPECTED_REV",
+    b"NOTES_MERGE_PARTIAL",
 ];
 
 /// Files inside the directories of an operation that hold one id.
-const OPERATION_DIRECTORY_FILES: [&[u8]; 9] = [
+const OPERATION_DIRECTORY_FILES: [&[u8]; 12] = [
     b"rebase-merge/autostash",
     b"rebase-merge/orig-head",
     b"rebase-merge/onto",
     b"rebase-merge/stopped-sha",
+    b"rebase-merge/amend",
+    b"rebase-merge/squash-onto",
     b"rebase-apply/autostash",
     b"rebase-apply/orig-head",
     b"rebase-apply/onto",
     b"rebase-apply/original-commit",
     b"sequencer/head",
+    b"sequencer/abort-safety",
 ];
 
 /// Lists of commits still to be worked on.
@@ -92,11 +96,7 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.starts_with(b"#"))
         {
-            tips.needed.extend(
-                line.split(|byte| *byte == b' ')
-                    .nth(1)
-                    .and_then(ObjectId::from_hex),
-            );
+            tips.needed.extend(todo_id(line));
         }
     }
     for content in ["ORIG_HEAD", "FETCH_HEAD"]
@@ -106,13 +106,22 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
         tips.tolerated
             .extend(content.split(|byte| *byte == b'\n').filter_map(first_id));
     }
-    for (_, content) in files.iter().filter(|(path, _)| path.starts_with(b"logs/")) {
+    for (path, content) in files.iter().filter(|(path, _)| path.starts_with(b"logs/")) {
+        // The entries of a stash but the newest are in its reflog only.
+        let is_stash = path == b"logs/refs/stash";
         for line in content.split(|byte| *byte == b'\n') {
-            tips.tolerated.extend(
-                line.split(|byte| *byte == b' ')
-                    .take(2)
-                    .filter_map(ObjectId::from_hex),
-            );
+            let mut ids = line
+                .split(|byte| *byte == b' ')
+                .take(2)
+                .map(ObjectId::from_hex);
+            let (old, new) = (ids.next().flatten(), ids.next().flatten());
+            tips.tolerated.extend(old);
+            let named = if is_stash {
+                &mut tips.needed
+            } else {
+                &mut tips.tolerated
+            };
+            named.extend(new);
         }
     }
     tips.tolerated.retain(|id| !id.is_null());
@@ -128,6 +137,14 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
     tips
 }
 
+/// The commit a line of a list of work names: `pick <id>`, `merge -C <id> label`, `fixup -c <id>`.
+fn todo_id(line: &[u8]) -> Option<ObjectId> {
+    let words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    ObjectId::from_hex(words.skip(1).find(|word| !word.starts_with(b"-"))?)
+}
+
 /// The id at the beginning of a line, up to white space.
 fn first_id(line: &[u8]) -> Option<ObjectId> {
     ObjectId::from_hex(line.split(u8::is_ascii_whitespace).next()?)
@@ -141,9 +158,8 @@ fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> BTreeMap<Ve
         .into_iter()
         .flat_map(|content| content.split(|byte| *byte == b'\n'))
     {
-        if let Some(peeled) = line.strip_prefix(b"^") {
-            tips.needed.extend(ObjectId::from_hex(peeled));
-        } else if !line.starts_with(b"#") && !line.is_empty() {
+        // Lines that begin with ^ repeat what the tag before them leads to anyway, or stale news of an overridden one.
+        if !line.starts_with(b"#") && !line.starts_with(b"^") && !line.is_empty() {
             let mut fields = line.splitn(2, |byte| *byte == b' ');
             match (fields.next().and_then(ObjectId::from_hex), fields.next()) {
                 (Some(id), Some(name)) => drop(refs.insert(name.to_vec(), id)),
@@ -240,6 +256,24 @@ mod tests {
             BTreeSet::from([id(B)]),
             "the stale packed id is not needed"
         );
+    }
+
+    #[test]
+    fn every_entry_of_the_stash_is_needed_and_so_is_what_is_left_to_do() {
+        let tips = tips(&[
+            ("HEAD", "ref: refs/heads/main\n".into()),
+            (
+                "logs/refs/stash",
+                format!("{} {A} a <b> 0 +0000\tm\n", "0".repeat(40)),
+            ),
+            (
+                "rebase-merge/git-rebase-todo",
+                format!("# {A}\nmerge -C {B} label # title\nlabel x\n"),
+            ),
+            ("packed-refs", format!("^{B}\n")),
+        ]);
+        assert_eq!(tips.needed, BTreeSet::from([id(A), id(B)]));
+        assert!(tips.broken.is_empty());
     }
 
     #[test]
