@@ -58,7 +58,7 @@ impl Environment {
         })?;
         let directory = match &arguments.directory {
             Some(directory) => current.join(directory),
-            None => current,
+            None => current.clone(),
         };
         let base = etcetera::choose_base_strategy()
             .map_err(|error| surroundings("the home directory is not known", error.to_string()))?;
@@ -97,6 +97,7 @@ impl Environment {
                 keys: config.join("git-vault").join("keys"),
                 state: state.join("git-vault"),
             },
+            current,
             now: now(),
         };
         Ok(Self {

@@ -187,7 +187,7 @@ fn attempt(
     progress: &mut Progress,
 ) -> std::result::Result<Attempted, CaptureError> {
     let metadata = Metadata::read(task.repository)?;
-    let mirrored = mirror(task, progress)?;
+    let mirrored = mirror(task, progress, &metadata)?;
     let weak_missing = check_history(task, progress, &metadata)?;
     let format = task.vault.format;
     let writer = ContentWriter::new(&progress.store, task.staging, format);
@@ -306,6 +306,7 @@ fn built(
 fn mirror(
     task: &Task<'_>,
     progress: &mut Progress,
+    metadata: &Metadata,
 ) -> std::result::Result<Vec<PackStamp>, CaptureError> {
     let format = task.vault.format;
     let objects = task.repository.common_dir.join("objects");
@@ -314,7 +315,13 @@ fn mirror(
         MirrorError::Refused(refusal) => CaptureError::Refused(refusal),
     };
     let stores = history::open_stores(&objects, format, &progress.known.mirrored).map_err(moved)?;
-    check_same_repository(task, &stores)?;
+    let is_known = || {
+        metadata
+            .needed()
+            .iter()
+            .any(|id| progress.store.history.contains(id))
+    };
+    check_same_repository(task, &stores, &is_known)?;
     let layout = &task.vault.layout;
     let mirrored = history::mirror(
         &stores,
@@ -337,8 +344,13 @@ fn mirror(
     Ok(mirrored.stamps)
 }
 
-/// A repository made anew at the old path is another one: its work must not be mixed into this vault.
-fn check_same_repository(task: &Task<'_>, stores: &Stores) -> Result<()> {
+/// A repository made anew at the old path, none of whose objects the vault knows, is another one: its work must not be mixed
+/// into this vault.
+fn check_same_repository(
+    task: &Task<'_>,
+    stores: &Stores,
+    is_known: &dyn Fn() -> bool,
+) -> Result<()> {
     let Some(attachment) = &task.vault.log.attachment else {
         return Ok(());
     };
@@ -348,7 +360,11 @@ fn check_same_repository(task: &Task<'_>, stores: &Stores) -> Result<()> {
         .filter_map(|hex| ObjectId::from_hex(hex.as_bytes()))
         .peekable();
     let knows_a_pack = stores.packs.iter().any(|pack| pack.pack.is_none());
-    if roots.peek().is_none() || knows_a_pack || roots.any(|root| stores.contains(&root)) {
+    if roots.peek().is_none()
+        || knows_a_pack
+        || roots.any(|root| stores.contains(&root))
+        || is_known()
+    {
         return Ok(());
     }
     Err(of_another(task.vault, task.repository)

@@ -61,9 +61,14 @@ pub fn claim(
     })?;
     let path = parent.join(name);
     if disk::is_same(&path, current) {
+        let other = format!("{}-restored", path.display());
         return Err(unusable(
             &path,
             "it is the current directory, which a restore would replace",
+        )
+        .next(
+            format!("git vault restore SNAP '{other}'"),
+            "any new or empty directory",
         ));
     }
     let state = look(&path, &parent)?;
@@ -104,12 +109,34 @@ fn look(path: &Path, parent: &Path) -> Result<State> {
             format!("{} {entries}, the first is '{first}'", names.len()),
         ));
     }
+    if is_mount_root(path) {
+        return Err(unusable(path, "another file system is mounted there"));
+    }
     let same_device = std::fs::metadata(parent).is_ok_and(|parent| parent.dev() == found.dev());
     if same_device {
         Ok(State::EmptyDirectory)
     } else {
         Err(unusable(path, "another file system is mounted there"))
     }
+}
+
+/// Whether something is mounted on the directory, be it from the same file system.
+#[cfg(target_os = "linux")]
+fn is_mount_root(path: &Path) -> bool {
+    use rustix::fs::{CWD, StatxAttributes, StatxFlags, statx};
+    statx(
+        CWD,
+        path,
+        AtFlags::SYMLINK_NOFOLLOW,
+        StatxFlags::BASIC_STATS,
+    )
+    .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Whether something is mounted on the directory: not known here; the rename at the end would be refused.
+#[cfg(not(target_os = "linux"))]
+fn is_mount_root(_path: &Path) -> bool {
+    false
 }
 
 fn not_empty(path: &Path, fact: String) -> Refusal {

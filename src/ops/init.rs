@@ -32,10 +32,13 @@ pub struct InitReport {
 pub fn init(workplace: &Workplace, existing: Existing) -> Result<InitReport> {
     let repository = workplace.repository()?;
     let home = workplace.home_of(&repository);
-    let _lock = registry::lock(&home, &repository.common_dir)?;
-    if existing == Existing::Keep
-        && let Some(found) = registry::registered(&home, &repository.common_dir)
-    {
+    let _lock = registry::lock(&home, &workplace.homes, &repository)?;
+    let found = match existing {
+        Existing::Leave => None,
+        Existing::Keep => workplace.find_attached(&repository)?,
+    };
+    if let Some(found) = found {
+        let found = found.vault.layout.root().to_owned();
         return Err(Refusal::new(
             RefusalCode::VaultPlaceUnsuitable,
             "this repository has a vault already",

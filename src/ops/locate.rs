@@ -23,6 +23,8 @@ pub struct Workplace {
     pub vault_home: PathBuf,
     /// Where keys and last-seen states are kept.
     pub homes: Homes,
+    /// The current directory of the process.
+    pub current: PathBuf,
     /// The time of the command.
     pub now: Timestamp,
 }
@@ -61,22 +63,28 @@ impl Workplace {
         }
     }
 
+    /// The vault of a repository in its vault home, whatever vault is named.
+    ///
+    /// # Errors
+    /// When the one found cannot be opened.
+    pub fn find_attached(&self, repository: &Repository) -> Result<Option<FoundVault>> {
+        let home = self.home_of(repository);
+        registry::find(
+            &home,
+            &self.homes,
+            &repository.common_dir,
+            &has_commit_in(repository),
+        )
+    }
+
     /// The vault of a repository: the one named, which must be its own, or the one found.
     ///
     /// # Errors
     /// When the one named is another's, or the one found cannot be opened.
     pub fn find_vault(&self, repository: &Repository) -> Result<Option<FoundVault>> {
-        let has_commit = |id: &ObjectId| {
-            let stores = Stores::open(
-                &repository.common_dir.join("objects"),
-                repository.format,
-                &|_stamp| false,
-            );
-            stores.is_ok_and(|stores| stores.contains(id))
-        };
+        let has_commit = has_commit_in(repository);
         let Some(root) = &self.vault else {
-            let home = self.home_of(repository);
-            return registry::find(&home, &self.homes, &repository.common_dir, &has_commit);
+            return self.find_attached(repository);
         };
         if !inspect::looks_like_vault(root) {
             return Err(inspect::no_vault(root));
@@ -95,6 +103,14 @@ impl Workplace {
             })),
             None => Err(of_another(&vault, repository)),
         }
+    }
+}
+
+/// Answers whether a repository holds a commit.
+fn has_commit_in(repository: &Repository) -> impl Fn(&ObjectId) -> bool {
+    let (objects, format) = (repository.common_dir.join("objects"), repository.format);
+    move |id| {
+        Stores::open(&objects, format, &|_stamp| false).is_ok_and(|stores| stores.contains(id))
     }
 }
 
@@ -165,7 +181,7 @@ pub fn refuse_open(error: &OpenError, start: &Path) -> Refusal {
         .because(reason.clone()),
         OpenError::FormatUnknown(reason) => Refusal::new(
             RefusalCode::SourceFormatUnknown,
-            "the repository has a format this version does not know",
+            "format or configuration of the repository cannot be understood",
         )
         .because(reason.clone())
         .next(

@@ -73,7 +73,7 @@ pub fn restore(
     check_inventory(&vault, &trusted)?;
     let destination = claim(
         destination,
-        &workplace.lookup.start,
+        &workplace.current,
         &forbidden(workplace, &vault, &trusted),
     )?;
     let packs = needed_packs(&vault, &trusted);

@@ -78,9 +78,13 @@ pub fn snapshot(
 ) -> Result<SnapshotReport> {
     let repository = workplace.repository()?;
     check_supported(&repository).map_err(|error| refuse_open(&error, &repository.git_dir))?;
-    let _lock = registry::lock(&workplace.home_of(&repository), &repository.common_dir)?;
+    let _lock = registry::lock(
+        &workplace.home_of(&repository),
+        &workplace.homes,
+        &repository,
+    )?;
     let mut ready = open_or_create(workplace, &repository)?;
-    check_outside(&repository, &ready.vault)?;
+    registry::check_outside(&repository, &[(ready.vault.layout.root(), "the vault")])?;
     let id = random_bytes().map(SnapshotId::from_random);
     let id =
         id.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the system gives no random bytes"))?;
@@ -93,8 +97,8 @@ pub fn snapshot(
         clock,
         monitor,
     };
-    let finished =
-        assemble(&task, workplace.now).map_err(|refusal| say_what_is_left(refusal, &staging))?;
+    let finished = assemble(&task, workplace.now)
+        .map_err(|refusal| say_what_is_made(say_what_is_left(refusal, &staging), &ready))?;
     match finished {
         Finished::Unchanged(trusted, cache) => {
             staging.discard()?;
@@ -230,24 +234,18 @@ fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Read
     }
 }
 
-/// A vault inside the workspace would be captured into itself, and be lost with it.
-fn check_outside(repository: &Repository, vault: &Vault) -> Result<()> {
-    let root = registry::real_path(vault.layout.root());
-    let protected = [repository.worktree.as_ref(), Some(&repository.git_dir)];
-    for protected in protected.into_iter().flatten() {
-        if root.starts_with(protected) {
-            return Err(Refusal::new(
-                RefusalCode::VaultPlaceUnsuitable,
-                "the vault lies inside the repository it protects",
-            )
-            .because(format!(
-                "'{}' is in '{}'",
-                root.display(),
-                protected.display()
-            )));
+/// A refusal of the very first snapshot must not hide that vault and key were made.
+fn say_what_is_made(refusal: Refusal, ready: &Ready) -> Refusal {
+    match &ready.new_key {
+        Some(key) if refusal.changed == Changed::Nothing => {
+            let vault = ready.vault.layout.root().display();
+            refusal.having_changed(format!(
+                "a vault was made at '{vault}', and its key, so far the only copy, at '{}'; no snapshot was made",
+                key.display()
+            ))
         }
+        _ => refusal,
     }
-    Ok(())
 }
 
 fn say_what_is_left(refusal: Refusal, staging: &Staging) -> Refusal {

@@ -58,12 +58,21 @@ fn registration_path(home: &Path, common_dir: &Path) -> PathBuf {
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until no other process makes a vault or a snapshot for this repository. Only for politeness: what protects the
-/// vault is that log entries are created exclusively.
+/// vault is that log entries are created exclusively. Nothing is written unless all that will be written lies outside the
+/// repository.
 ///
 /// # Errors
-/// When another process takes too long, or the lock file cannot be made.
-pub fn lock(home: &Path, common_dir: &Path) -> Result<disk::Lock> {
-    let path = registration_path(home, common_dir).with_extension("lock");
+/// When a place lies inside the repository, another process takes too long, or the lock file cannot be made.
+pub fn lock(home: &Path, homes: &Homes, repository: &Repository) -> Result<disk::Lock> {
+    check_outside(
+        repository,
+        &[
+            (home, "the vault"),
+            (&homes.keys, "the key"),
+            (&homes.state, "what is remembered of the vault"),
+        ],
+    )?;
+    let path = registration_path(home, &repository.common_dir).with_extension("lock");
     let directory = path.parent().unwrap_or(home);
     disk::create_directories(directory).map_err(|error| error.refuse_vault_write())?;
     let locked = disk::lock(&path, PATIENCE).map_err(|error| error.refuse_vault_write())?;
@@ -331,39 +340,49 @@ pub fn create(
     Ok(CreatedVault { vault, key_file })
 }
 
-/// A vault must lie outside what it protects, and so must its key.
-fn check_place(root: &Path, repository: &Repository, homes: &Homes) -> Result<()> {
-    let unsuitable = |what: String, fact: String| {
-        Err(Refusal::new(RefusalCode::VaultPlaceUnsuitable, what)
-            .because(fact)
-            .next(
-                "git config vault.home /another/place",
-                "chooses where vaults are kept",
-            ))
-    };
-    if root.symlink_metadata().is_ok() {
-        return unsuitable(
-            format!("there is something at '{}'", root.display()),
-            "a vault is made anew".to_owned(),
-        );
-    }
+fn unsuitable(what: String, fact: String) -> Refusal {
+    Refusal::new(RefusalCode::VaultPlaceUnsuitable, what)
+        .because(fact)
+        .keeping("nothing was touched")
+        .next(
+            "git config --global vault.home /another/place",
+            "chooses where vaults are kept",
+        )
+}
+
+/// Refuses places inside the repository: what is kept there would be captured, and be lost with it.
+///
+/// # Errors
+/// [`RefusalCode::VaultPlaceUnsuitable`].
+pub fn check_outside(repository: &Repository, places: &[(&Path, &str)]) -> Result<()> {
     let protected = [
         repository.worktree.as_ref(),
         Some(&repository.git_dir),
         Some(&repository.common_dir),
     ];
-    for (place, what) in [(root, "the vault"), (&homes.keys, "the key")] {
+    for (place, what) in places {
         let real = real_path(place);
         for protected in protected.into_iter().flatten() {
             if real.starts_with(protected) {
-                return unsuitable(
+                return Err(unsuitable(
                     format!("{what} would lie inside the repository it protects"),
                     format!("'{}' is in '{}'", place.display(), protected.display()),
-                );
+                ));
             }
         }
     }
     Ok(())
+}
+
+/// A vault is made anew, outside what it protects.
+fn check_place(root: &Path, repository: &Repository, homes: &Homes) -> Result<()> {
+    if root.symlink_metadata().is_ok() {
+        return Err(unsuitable(
+            format!("there is something at '{}'", root.display()),
+            "a vault is made anew".to_owned(),
+        ));
+    }
+    check_outside(repository, &[(root, "the vault"), (&homes.keys, "the key")])
 }
 
 /// The path with links resolved as far as it exists.

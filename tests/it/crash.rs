@@ -374,7 +374,8 @@ fn failed(rig: &Rig, said: &Said) -> Vec<String> {
         wrong.push(format!("=== a code that does not fit\n{said}"));
     }
     // After the log entry has its name, the truth is that it may be durable or not; the refusal must say just that.
-    let says_so = said.text().contains("may or may not survive a power cut");
+    let says_so =
+        String::from_utf8_lossy(&said.stderr).contains("may or may not survive a power cut");
     if exists && !says_so {
         wrong.push(format!("=== refused, and yet there is a snapshot\n{said}"));
     }

@@ -19,16 +19,26 @@
     reason = "the support modules serve test files that come and go"
 )]
 
+mod answers;
+mod architecture;
+mod capture;
 mod concurrency;
 mod continuation;
 mod crash;
 mod crash_edges;
 mod damage;
+mod documents;
+mod finding;
 mod hostile;
+mod ignore_rules;
 mod keys_and_modes;
 mod laboratory;
+mod naming;
 mod oracle;
 mod plain_git;
 mod refusals;
 mod roundtrip;
+mod source_access;
+mod source_refusals;
 mod support;
+mod terminal;

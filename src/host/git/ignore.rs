@@ -144,6 +144,7 @@ impl Rules {
             .map(|slash| slash + 1);
         let mut decision = None;
         let mut precious = None;
+        let mut may_differ = false;
         let mut level = Some(self);
         while let Some(rules) = level {
             if let Some(file) = &rules.inner.list {
@@ -161,7 +162,9 @@ impl Rules {
                 {
                     let rule =
                         format!("{}:{}: {}", file.name, found.sequence_number, found.pattern);
-                    let rule = rule.chars().take(RULE_LIMIT_CHARACTERS).collect();
+                    let rule: String = rule.chars().take(RULE_LIMIT_CHARACTERS).collect();
+                    may_differ =
+                        self.inner.case == Case::Fold && has_odd_range(&found.pattern.to_string());
                     decision = Some((!found.pattern.is_negative()).then_some(rule));
                 }
                 if precious.is_none()
@@ -173,6 +176,11 @@ impl Rules {
                 }
             }
             level = rules.inner.above.as_ref();
+        }
+        // With case folded, the matcher reads ranges such as [c-a] or [a-C] otherwise than git: what might be such a range
+        // leaves nothing out.
+        if may_differ {
+            return Decision::Keep;
         }
         match decision.flatten() {
             None => Decision::Keep,
@@ -197,6 +205,17 @@ fn read_following(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LIMIT_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Whether a pattern holds a range that ends before it begins, or in another case than it begins.
+fn has_odd_range(pattern: &str) -> bool {
+    let is_odd = |low: u8, high: u8| {
+        let both_letters = low.is_ascii_alphabetic() && high.is_ascii_alphabetic();
+        high < low || (both_letters && low.is_ascii_lowercase() != high.is_ascii_lowercase())
+    };
+    let mut places = pattern.as_bytes().windows(3);
+    pattern.contains('[')
+        && places.any(|place| matches!(place, [low, b'-', high] if is_odd(*low, *high)))
 }
 
 fn is_absent(error: &std::io::Error) -> bool {

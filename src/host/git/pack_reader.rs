@@ -154,10 +154,12 @@ impl Pack {
     /// # Errors
     /// When the file is shorter or cannot be read.
     pub fn read_exactly(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        Ok(self
-            .file
-            .read_exact_at(buffer, offset)
-            .context("read", &self.path)?)
+        match self.file.read_exact_at(buffer, offset) {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Err(self.damaged("it is shorter than its index says"))
+            }
+            read => Ok(read.context("read", &self.path)?),
+        }
     }
 
     /// Reads up to `buffer.len()` bytes of entries from `offset`; gives how many.

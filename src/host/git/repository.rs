@@ -148,10 +148,8 @@ fn classify(error: &gix::Error) -> OpenError {
         OpenError::NotFound
     } else if chain.contains("owned by") {
         OpenError::OtherOwner(text)
-    } else if chain.contains("config") {
-        OpenError::Setting(text)
     } else {
-        OpenError::FormatUnknown(text)
+        OpenError::FormatUnknown(chain.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -1,0 +1,461 @@
+//! What cannot be captured whole is refused by name: the source is not touched, and earlier snapshots stay what they are.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use crate::laboratory::{only_vault, vaults};
+use crate::refusals::assert_refused;
+use crate::support::files::{append, chmod, mkdir, noise, symlink, write};
+use crate::support::fingerprint::Fingerprint;
+use crate::support::{Sandbox, states};
+
+/// A repository with one snapshot, about to become one that cannot be captured.
+pub struct Scene {
+    pub sandbox: Sandbox,
+    pub source: PathBuf,
+    pub vault: PathBuf,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let source = states::small_repository(&sandbox);
+        let _id = sandbox.snapshot(&source);
+        let vault = only_vault(&sandbox);
+        Self {
+            sandbox,
+            source,
+            vault,
+        }
+    }
+
+    pub fn git(&self, arguments: &[&str]) {
+        self.sandbox.git(&self.source, arguments);
+    }
+
+    /// A snapshot of `directory` is refused, naming `what`; nothing is touched, and the earlier snapshot is whole.
+    #[track_caller]
+    pub fn assert_refused_in(&self, directory: &Path, codes: &[&str], what: &str) {
+        let untouched = Fingerprint::of(&self.sandbox.workplace());
+        for arguments in [&["snapshot"][..], &["snapshot", "-m", "all the same"]] {
+            let said = self.sandbox.vault(directory, arguments);
+            assert_refused(&said, codes, what);
+        }
+        untouched.assert_untouched(&self.sandbox.workplace());
+        self.assert_earlier_snapshot_is_whole();
+    }
+
+    #[track_caller]
+    pub fn assert_refused(&self, codes: &[&str], what: &str) {
+        self.assert_refused_in(&self.source, codes, what);
+    }
+
+    #[track_caller]
+    pub fn assert_earlier_snapshot_is_whole(&self) {
+        let vault = self.vault.to_str().expect("a UTF-8 path");
+        let run = |arguments: &[&str]| {
+            let arguments = [&["--vault", vault, "--json"], arguments].concat();
+            self.sandbox
+                .vault(&self.sandbox.home(), &arguments)
+                .succeeded()
+        };
+        let verified = run(&["verify", "--deep"]).json();
+        assert_eq!(verified["snapshots_in_vault"], 1);
+        let listed = run(&["list"]).json();
+        assert_eq!(listed["snapshots"].as_array().map(Vec::len), Some(1));
+    }
+
+    /// New content, committed, so that its objects are not in the vault yet; gives the loose object of the file.
+    pub fn commit_new_file(&self, name: &str, content: &[u8]) -> PathBuf {
+        write(&self.source, name, content);
+        self.sandbox.commit(&self.source, "new");
+        self.loose_object(&format!("HEAD:{name}"))
+    }
+
+    fn loose_object(&self, revision: &str) -> PathBuf {
+        let id = self
+            .sandbox
+            .git_text(&self.source, &["rev-parse", revision]);
+        self.source
+            .join(".git/objects")
+            .join(&id[..2])
+            .join(&id[2..])
+    }
+}
+
+/// Replaces a file that git made read-only, keeping its mode.
+pub fn damage(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).expect("the file is read");
+    let mode = fs::metadata(path).expect("its mode").permissions().mode();
+    change(&mut bytes);
+    chmod(path, mode | 0o200);
+    fs::write(path, bytes).expect("the file is written");
+    chmod(path, mode);
+}
+
+pub fn flip_middle(bytes: &mut [u8]) {
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x20;
+}
+
+fn id_of(object: &Path) -> String {
+    let name = object
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("a name");
+    let fan = object
+        .parent()
+        .and_then(Path::file_name)
+        .expect("a directory");
+    format!("{}{name}", fan.to_str().expect("a UTF-8 name"))
+}
+
+#[test]
+fn submodules_are_refused() {
+    let scene = Scene::new();
+    let other = scene.sandbox.init("other");
+    write(&other, "file", "of the submodule\n");
+    scene.sandbox.commit(&other, "first");
+    let url = other.to_str().expect("a UTF-8 path");
+    scene.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        url,
+        "sub",
+    ]);
+    scene.assert_refused(&["GV-2004"], "submodule");
+}
+
+#[test]
+fn a_gitlink_whose_repository_is_not_there_is_no_hole() {
+    let scene = Scene::new();
+    let head = scene
+        .sandbox
+        .git_text(&scene.source, &["rev-parse", "HEAD"]);
+    let entry = format!("160000,{},sub", head.replace(|_: char| true, "1"));
+    scene.git(&["update-index", "--add", "--cacheinfo", &entry]);
+    mkdir(&scene.source, "sub");
+    let id = scene.sandbox.snapshot(&scene.source);
+    let restored = scene.sandbox.restore(&scene.source, &id, "restored");
+    let staged = ["ls-files", "--stage"];
+    assert_eq!(
+        scene.sandbox.git(&restored, &staged),
+        scene.sandbox.git(&scene.source, &staged)
+    );
+}
+
+#[test]
+fn repositories_inside_the_working_tree_are_refused() {
+    for kind in [
+        "with a commit",
+        "without a commit",
+        "a gitfile",
+        "a link",
+        "a linked worktree of another",
+    ] {
+        let scene = Scene::new();
+        let nested = mkdir(&scene.source, "deep/nested");
+        let elsewhere = scene.sandbox.init("elsewhere");
+        write(&elsewhere, "file", "x\n");
+        scene.sandbox.commit(&elsewhere, "first");
+        match kind {
+            "with a commit" => {
+                scene.sandbox.git(&nested, &["init", "--quiet"]);
+                write(&nested, "file", "x\n");
+                scene.sandbox.commit(&nested, "first");
+            }
+            "without a commit" => {
+                scene.sandbox.git(&nested, &["init", "--quiet"]);
+            }
+            "a gitfile" => {
+                write(
+                    &nested,
+                    ".git",
+                    format!("gitdir: {}/.git\n", elsewhere.display()),
+                );
+            }
+            "a link" => {
+                symlink(
+                    &nested,
+                    ".git",
+                    elsewhere.join(".git").as_os_str().as_encoded_bytes(),
+                );
+            }
+            _ => {
+                let path = nested.to_str().expect("a UTF-8 path");
+                scene
+                    .sandbox
+                    .git(&elsewhere, &["worktree", "add", "--quiet", "--force", path]);
+            }
+        }
+        scene.assert_refused(&["GV-2004"], "deep/nested");
+    }
+}
+
+#[test]
+fn linked_worktrees_are_refused_from_either_side() {
+    let scene = Scene::new();
+    let linked = scene.sandbox.workplace().join("linked");
+    scene.git(&[
+        "worktree",
+        "add",
+        "--quiet",
+        linked.to_str().expect("a UTF-8 path"),
+    ]);
+    scene.assert_refused(&["GV-2004"], "linked worktree");
+    scene.assert_refused_in(&linked, &["GV-2004"], "linked worktree");
+}
+
+#[test]
+fn a_shallow_clone_is_refused() {
+    let scene = Scene::new();
+    let origin = scene.sandbox.copy(&scene.source, "work/origin");
+    let origin = format!("file://{}", origin.display());
+    let clone = scene.sandbox.workplace().join("clone");
+    let clone_text = clone.to_str().expect("a UTF-8 path");
+    scene.git(&["clone", "--quiet", "--depth=1", &origin, clone_text]);
+    scene.assert_refused_in(&clone, &["GV-2004"], "shallow");
+    assert_eq!(vaults(&scene.sandbox).len(), 1, "no vault is made for it");
+}
+
+/// Whatever the configuration says, a clone without all of its objects is none that could be captured whole.
+#[test]
+fn a_partial_clone_is_refused() {
+    let scene = Scene::new();
+    let origin = scene.sandbox.copy(&scene.source, "work/origin");
+    write(&origin, "src/one.txt", "a newer version\n");
+    scene.sandbox.commit(&origin, "newer");
+    scene
+        .sandbox
+        .git(&origin, &["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", origin.display());
+    let clone = scene.sandbox.workplace().join("clone");
+    let text = clone.to_str().expect("a UTF-8 path");
+    scene.git(&["clone", "--quiet", "--filter=blob:none", &url, text]);
+    let missing = scene.sandbox.git_text(
+        &clone,
+        &["rev-list", "--objects", "--all", "--missing=print"],
+    );
+    assert!(missing.contains('?'), "a blob is missing");
+    scene.assert_refused_in(&clone, &["GV-2004", "GV-2005"], "");
+    let config = fs::read_to_string(clone.join(".git/config")).expect("the configuration");
+    let silent: Vec<&str> = config
+        .lines()
+        .filter(|line| {
+            !["partial", "promisor"]
+                .iter()
+                .any(|word| line.to_lowercase().contains(word))
+        })
+        .collect();
+    write(&clone, ".git/config", silent.join("\n") + "\n");
+    scene.assert_refused_in(&clone, &["GV-2004", "GV-2005"], "");
+}
+
+#[test]
+fn a_reftable_repository_is_refused() {
+    let scene = Scene::new();
+    let source = scene.sandbox.workplace().join("reftable");
+    let text = source.to_str().expect("a UTF-8 path");
+    let made = scene.sandbox.try_git(
+        &scene.source,
+        &["init", "--quiet", "--ref-format=reftable", text],
+    );
+    if !made.status.success() {
+        eprintln!("SKIPPED: this git makes no reftable repositories");
+        return;
+    }
+    write(&source, "file", "x\n");
+    scene.sandbox.commit(&source, "first");
+    scene.assert_refused_in(&source, &["GV-2003", "GV-2004"], "reftable");
+    assert_eq!(vaults(&scene.sandbox).len(), 1, "no vault is made for it");
+}
+
+#[test]
+fn formats_and_settings_that_are_not_known_are_refused() {
+    let cases = [
+        (
+            "[extensions]\n\tfrobnicate = true\n",
+            &["GV-2003"][..],
+            "frobnicate",
+        ),
+        (
+            "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tfrobnicate = 7\n",
+            &["GV-2003"],
+            "frobnicate",
+        ),
+        (
+            "[core]\n\trepositoryformatversion = 99\n",
+            &["GV-2003"],
+            "99",
+        ),
+        ("[core]\n\trepositoryformatversion = 2\n", &["GV-2003"], "2"),
+        (
+            "[core]\n\trepositoryformatversion = 1\n[extensions]\n\trefStorage = shelf\n",
+            &["GV-2003"],
+            "shelf",
+        ),
+        (
+            "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectFormat = md5\n",
+            &["GV-2003"],
+            "md5",
+        ),
+        (
+            "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tcompatObjectFormat = sha256\n",
+            &["GV-2003", "GV-2004"],
+            "",
+        ),
+        (
+            "[core]\n\tworktree = ../..\n",
+            &["GV-2004", "GV-2003"],
+            "core.worktree",
+        ),
+        ("[core\n", &["GV-2003", "GV-1005"], ""),
+        (
+            "[vault]\n\thome = not/absolute\n",
+            &["GV-1005"],
+            "not/absolute",
+        ),
+        (
+            "[vault]\n\texclude = \"a{b\"\n",
+            &["GV-1005"],
+            "vault.exclude",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (lines, codes, what) in cases {
+        let scene = Scene::new();
+        append(&scene.source, ".git/config", lines);
+        let judge = || scene.assert_refused(codes, what);
+        if catch_unwind(AssertUnwindSafe(judge)).is_err() {
+            wrong.push(lines);
+        }
+    }
+    assert_eq!(wrong, [""; 0], "see above for each of these");
+}
+
+#[test]
+fn objects_that_are_missing_are_refused_by_their_ids() {
+    for what in ["staged blob", "blob", "tree", "commit", "old blob", "stash"] {
+        let scene = Scene::new();
+        let blob = scene.commit_new_file("new/file.txt", b"new content\n");
+        let object = match what {
+            "staged blob" => {
+                write(&scene.source, "staged.txt", "staged only\n");
+                scene.git(&["add", "staged.txt"]);
+                scene.loose_object(":staged.txt")
+            }
+            "blob" => blob,
+            "tree" => scene.loose_object("HEAD:new"),
+            "commit" => scene.loose_object("HEAD"),
+            "old blob" => {
+                scene.git(&["rm", "--quiet", "new/file.txt"]);
+                scene.git(&["commit", "--quiet", "-m", "gone again"]);
+                blob
+            }
+            _ => {
+                write(&scene.source, "README.md", "in a stash\n");
+                scene.git(&["stash", "push", "--quiet"]);
+                scene.loose_object("stash:README.md")
+            }
+        };
+        fs::remove_file(&object).expect("the object is removed");
+        scene.assert_refused(&["GV-2005"], &id_of(&object));
+    }
+}
+
+#[test]
+fn damaged_loose_objects_are_refused_by_their_paths() {
+    for what in ["flipped", "empty", "truncated", "nonsense"] {
+        let scene = Scene::new();
+        let one = scene.commit_new_file("one.bin", &noise(1, 3000));
+        match what {
+            "flipped" => damage(&one, |bytes| flip_middle(bytes)),
+            "empty" => damage(&one, Vec::clear),
+            "truncated" => damage(&one, |bytes| bytes.truncate(bytes.len() / 2)),
+            _ => damage(&one, |bytes| *bytes = b"nonsense".to_vec()),
+        }
+        scene.assert_refused(&["GV-2006"], one.to_str().expect("a UTF-8 path"));
+    }
+}
+
+#[test]
+fn two_loose_objects_that_changed_places_are_refused() {
+    let scene = Scene::new();
+    let one = scene.commit_new_file("one.txt", b"one content\n");
+    let two = scene.commit_new_file("two.txt", b"two content\n");
+    let aside = scene.sandbox.path("aside");
+    for (from, to) in [(&one, &aside), (&two, &one), (&aside, &two)] {
+        fs::rename(from, to).expect("renamed");
+    }
+    scene.assert_refused(
+        &["GV-2006"],
+        scene
+            .source
+            .join(".git/objects")
+            .to_str()
+            .expect("a UTF-8 path"),
+    );
+}
+
+#[test]
+fn damaged_packs_are_refused_by_their_paths() {
+    for (extension, what) in [
+        ("pack", "flipped"),
+        ("pack", "truncated"),
+        ("pack", "empty"),
+        ("pack", "gone"),
+        ("idx", "flipped"),
+        ("idx", "truncated"),
+        ("idx", "empty"),
+    ] {
+        let scene = Scene::new();
+        let _blob = scene.commit_new_file("new.bin", &noise(3, 200_000));
+        scene.git(&["repack", "-a", "-d", "--quiet"]);
+        let pack = fs::read_dir(scene.source.join(".git/objects/pack"))
+            .expect("the packs are read")
+            .map(|entry| entry.expect("an entry").path())
+            .find(|path| path.extension().is_some_and(|found| found == extension))
+            .expect("a pack");
+        match what {
+            "flipped" => damage(&pack, |bytes| flip_middle(bytes)),
+            "truncated" => damage(&pack, |bytes| bytes.truncate(bytes.len() - 30)),
+            "empty" => damage(&pack, Vec::clear),
+            _ => fs::remove_file(&pack).expect("the pack is removed"),
+        }
+        let stem = pack
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .expect("a stem");
+        let named = if what == "gone" { "" } else { stem };
+        scene.assert_refused(&["GV-2005", "GV-2006"], named);
+    }
+}
+
+#[test]
+fn a_damaged_index_is_refused() {
+    for what in ["flipped", "truncated", "empty", "nonsense", "a directory"] {
+        let scene = Scene::new();
+        write(&scene.source, "staged.txt", "staged\n");
+        scene.git(&["add", "staged.txt"]);
+        let index = scene.source.join(".git/index");
+        match what {
+            "flipped" => damage(&index, |bytes| flip_middle(bytes)),
+            "truncated" => damage(&index, |bytes| bytes.truncate(bytes.len() / 2)),
+            "empty" => damage(&index, Vec::clear),
+            "nonsense" => damage(&index, |bytes| *bytes = b"nonsense".to_vec()),
+            _ => {
+                fs::remove_file(&index).expect("the index is removed");
+                mkdir(&scene.source, ".git/index");
+            }
+        }
+        scene.assert_refused(
+            &["GV-2007", "GV-2001"],
+            index.to_str().expect("a UTF-8 path"),
+        );
+    }
+}
