@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// Say nothing but refusals
+    /// Say nothing but refusals, and where a new key was put
     #[arg(short, long, global = true)]
     pub quiet: bool,
 

@@ -16,6 +16,8 @@ use clap::Parser;
 use args::Arguments;
 use environment::Environment;
 
+use crate::model::escape::for_json;
+
 /// How a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -69,7 +71,7 @@ pub fn run() -> ExitCode {
         let _unread = std::io::stderr().write_all(notice.as_bytes());
     }
     let output = match format {
-        Format::Json => format!("{}\n", answer.json),
+        Format::Json => format!("{}\n", for_json(&answer.json.to_string())),
         Format::Text if arguments.quiet => String::new(),
         Format::Text => answer.text,
     };

@@ -89,6 +89,24 @@ pub fn for_terminal(text: &str) -> String {
     safe
 }
 
+/// Makes JSON text safe for a terminal, too: control and direction-changing characters beyond ASCII, which can stand in
+/// strings only, become `\uXXXX`. What the JSON means stays the same.
+#[must_use]
+pub fn for_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        if !character.is_ascii() && (character.is_control() || is_invisible(character)) {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                let _infallible = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
 /// Whether `character` changes how its neighbours look without being seen itself (Unicode bidi controls, zero-width
 /// characters, byte-order mark, line and paragraph separators, tags).
 fn is_invisible(character: char) -> bool {

@@ -13,22 +13,21 @@ use crate::host::walk::{Walked, path_bytes};
 use crate::model::escape::text_name;
 use crate::model::event::{Monitor, Silent};
 use crate::model::ids::{Digest, SnapshotId};
-use crate::model::manifest::{
-    Completeness, Content, FORMAT, History, LeftOut, Manifest, SourceState, StandsOn,
-};
+use crate::model::manifest::Manifest;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
 use crate::ops::capture::{CaptureContext, CaptureError, Metadata, capture, changing};
+use crate::ops::describe::manifest;
 use crate::ops::history::{self, MirrorError};
 use crate::ops::locate::of_another;
 use crate::ops::scan::Clock;
 use crate::ops::snapshot::SnapshotRequest;
 use crate::ops::verify::check_bytes;
-use crate::vault::builder::{self, BuiltPlace, DirectoryTimes};
+use crate::vault::builder::{self, BuiltPlace, Times};
 use crate::vault::cache::ScanCache;
 use crate::vault::content::{ContentWriter, Stored};
-use crate::vault::inspect::{TOOL, Vault};
+use crate::vault::inspect::Vault;
 use crate::vault::reader::{SnapshotReader, Trusted, trust};
 use crate::vault::staging::{IncompletePack, Staging, Verified, VerifiedPack};
 use crate::vault::store::Store;
@@ -38,9 +37,6 @@ const ATTEMPTS: usize = 8;
 
 /// How many root commits are noted, to recognise a repository that moved.
 const ROOT_COMMITS: usize = 64;
-
-/// How many broken refs are named.
-const NOTED_REFS: usize = 100;
 
 /// What a snapshot is made of, by whom, and where.
 pub struct Task<'a> {
@@ -79,15 +75,15 @@ pub struct Proven {
 }
 
 /// What is known of the history, growing with each attempt.
-struct Progress {
-    store: Store,
-    known: ScanCache,
-    newest: Option<Trusted>,
-    holes: BTreeSet<ObjectId>,
-    holes_before: BTreeSet<ObjectId>,
-    root_commits: BTreeSet<ObjectId>,
-    packs: Vec<VerifiedPack>,
-    sound: Vec<PackStamp>,
+pub(super) struct Progress {
+    pub(super) store: Store,
+    pub(super) known: ScanCache,
+    pub(super) newest: Option<Trusted>,
+    pub(super) holes: BTreeSet<ObjectId>,
+    pub(super) holes_before: BTreeSet<ObjectId>,
+    pub(super) root_commits: BTreeSet<ObjectId>,
+    pub(super) packs: Vec<VerifiedPack>,
+    pub(super) sound: Vec<PackStamp>,
 }
 
 /// Assembles a snapshot of the workspace.
@@ -163,15 +159,15 @@ fn check_packs(vault: &Vault, known: &ScanCache) -> Result<Vec<PackStamp>> {
 }
 
 /// What one attempt captured.
-struct Attempt {
-    metadata: Metadata,
-    weak_missing: u64,
-    cache: ScanCache,
-    gitdir: BuiltPlace,
-    worktree: Option<BuiltPlace>,
-    tree: ObjectId,
-    capture: Option<VerifiedPack>,
-    commit: ObjectId,
+pub(super) struct Attempt {
+    pub(super) metadata: Metadata,
+    pub(super) weak_missing: u64,
+    pub(super) cache: ScanCache,
+    pub(super) gitdir: BuiltPlace,
+    pub(super) worktree: Option<BuiltPlace>,
+    pub(super) tree: ObjectId,
+    pub(super) capture: Option<VerifiedPack>,
+    pub(super) commit: ObjectId,
 }
 
 /// What came of an attempt.
@@ -286,7 +282,7 @@ fn built(
     progress: &Progress,
     cache: &mut ScanCache,
 ) -> Result<BuiltPlace> {
-    let digest = builder::digest(walked, DirectoryTimes::Counted);
+    let digest = builder::digest(walked, Times::Counted);
     let known = progress
         .known
         .places
@@ -526,7 +522,8 @@ fn same_parents(
     Ok(parsed.map(|()| links.into_iter().skip(1).collect()))
 }
 
-fn tips_digest(tips: &Tips) -> Digest {
+/// The digest of the tips, as a manifest states it.
+pub(super) fn tips_digest(tips: &Tips) -> Digest {
     let text: String = tips.needed.iter().map(|id| format!("{id}\n")).collect();
     Digest::of(text.as_bytes())
 }
@@ -590,114 +587,4 @@ fn finish(
         cache,
         root_commits,
     })))
-}
-
-fn manifest(task: &Task<'_>, progress: &Progress, attempt: &Attempt, now: Timestamp) -> Manifest {
-    let (repository, vault) = (task.repository, task.vault);
-    let packs: Vec<_> = progress
-        .packs
-        .iter()
-        .map(|pack| pack.record().clone())
-        .collect();
-    let is_history = |pack: &&crate::model::inventory::PackRecord| {
-        pack.role == crate::model::inventory::PackRole::History
-    };
-    let places = [Some(&attempt.gitdir), attempt.worktree.as_ref()];
-    let left_out: Vec<LeftOut> = places
-        .into_iter()
-        .flatten()
-        .flat_map(|place| place.left_out.clone())
-        .collect();
-    Manifest {
-        format: FORMAT,
-        minimum_reader: FORMAT,
-        tool: TOOL.to_owned(),
-        vault: vault.binding.vault,
-        repository: vault.binding.repository,
-        snapshot: task.staging.id().clone(),
-        created: now,
-        trigger: task.request.trigger.clone(),
-        message: task.request.message.clone(),
-        labels: task.request.labels.clone(),
-        completeness: Completeness::SelfContained,
-        include: repository.settings.include.clone(),
-        exclude: repository.settings.exclude.clone(),
-        notes: notes(progress, attempt),
-        stands_on: StandsOn {
-            entry: vault.log.head,
-            entry_blake3: vault.log.head_blake3.unwrap_or(Digest::from_bytes([0; 32])),
-            packs: vault.log.inventory.count(),
-            inventory: vault.log.inventory.digest(),
-        },
-        source: source_state(repository, &attempt.metadata),
-        content: Content {
-            commit: attempt.commit.to_string(),
-            tree: attempt.tree.to_string(),
-            gitdir: attempt.gitdir.counts.clone(),
-            worktree: attempt.worktree.as_ref().map(|place| place.counts.clone()),
-        },
-        history: History {
-            objects_added: packs
-                .iter()
-                .filter(is_history)
-                .map(|pack| pack.objects)
-                .sum(),
-            tips: attempt.metadata.tips.needed.len() as u64,
-            tips_blake3: tips_digest(&attempt.metadata.tips),
-            holes: progress.holes.len() as u64,
-            weak_missing: attempt.weak_missing,
-        },
-        left_out,
-        packs,
-    }
-}
-
-fn source_state(repository: &Repository, metadata: &Metadata) -> SourceState {
-    let tips = &metadata.tips;
-    SourceState {
-        git_dir: text_name(path_bytes(&repository.git_dir)),
-        worktree: repository
-            .worktree
-            .as_ref()
-            .map(|path| text_name(path_bytes(path))),
-        object_format: repository.format.word().to_owned(),
-        branch: tips.branch.as_ref().map(|branch| text_name(branch)),
-        head: tips.head.map(|head| head.to_string()),
-        operations: tips.operations.clone(),
-        locks: metadata
-            .locks()
-            .iter()
-            .map(|path| text_name(path))
-            .collect(),
-    }
-}
-
-/// What a person should know of this snapshot.
-fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
-    let mut notes = Vec::new();
-    for name in attempt.metadata.tips.broken.iter().take(NOTED_REFS) {
-        notes.push(format!("broken ref kept as evidence: {}", text_name(name)));
-    }
-    if !progress.holes.is_empty() {
-        notes.push(format!(
-            "objects named only by unreferenced objects that were not in the source: {}",
-            progress.holes.len()
-        ));
-    }
-    if attempt.weak_missing > 0 {
-        notes.push(format!(
-            "objects named only by reflogs and the like that were not in the source: {}",
-            attempt.weak_missing
-        ));
-    }
-    let special = attempt
-        .worktree
-        .as_ref()
-        .map_or(0, |place| place.counts.special);
-    if special > 0 {
-        notes.push(format!(
-            "special files (FIFOs, sockets, devices) are recorded, not recreated: {special}"
-        ));
-    }
-    notes
 }

@@ -18,7 +18,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::ops::scan::{
     Clock, FileReader, GitdirLook, GitdirScan, Patterns, WorktreeScan, is_fresh,
 };
-use crate::vault::builder::{self, DirectoryTimes};
+use crate::vault::builder::{self, Times};
 use crate::vault::cache::{CachedFile, ScanCache};
 use crate::vault::content::{ContentWriter, Stored};
 
@@ -51,11 +51,11 @@ impl Captured {
     /// A digest of the state that was captured: equal digests, equal workspaces.
     #[must_use]
     pub fn state_digest(&self) -> Digest {
-        let gitdir = builder::digest(&self.gitdir, DirectoryTimes::Ignored);
+        let gitdir = builder::digest(&self.gitdir, Times::Ignored);
         let worktree = self
             .worktree
             .as_ref()
-            .map(|walked| builder::digest(walked, DirectoryTimes::Counted));
+            .map(|walked| builder::digest(walked, Times::Counted));
         let mut bytes = gitdir.as_bytes().to_vec();
         bytes.extend(worktree.iter().flat_map(|digest| *digest.as_bytes()));
         Digest::of(&bytes)

@@ -2,6 +2,7 @@
 
 pub mod assemble;
 pub mod capture;
+pub mod describe;
 pub mod destination;
 pub mod history;
 pub mod init;

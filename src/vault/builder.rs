@@ -34,34 +34,34 @@ pub struct BuiltPlace {
     pub left_out: Vec<LeftOut>,
 }
 
-/// Whether the times of directories are part of a digest.
+/// Whether modification times are part of a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DirectoryTimes {
+pub enum Times {
     /// They are.
     Counted,
-    /// They are not: in a git directory they move whenever git takes a lock, also for a look.
+    /// They are not: in a git directory they move when git only looks, because it takes locks and writes the same again.
     Ignored,
 }
 
-/// A digest of everything that decides what [`build`] makes: equal digests, equal trees and listings (but for the times of
-/// directories, where they are ignored).
+/// A digest of everything that decides what [`build`] makes: equal digests, equal trees and listings (but for times, where
+/// they are ignored).
 #[must_use]
-pub fn digest(walked: &[Walked<Stored>], times: DirectoryTimes) -> Digest {
+pub fn digest(walked: &[Walked<Stored>], times: Times) -> Digest {
     let mut bytes = Vec::with_capacity(walked.len() * 1024);
+    let seen = |fingerprint: &Fingerprint| match times {
+        Times::Counted => *fingerprint,
+        Times::Ignored => Fingerprint {
+            mtime_ns: 0,
+            ..*fingerprint
+        },
+    };
     for directory in walked {
         push_bytes(&mut bytes, &directory.path);
-        let own = match times {
-            DirectoryTimes::Counted => directory.fingerprint,
-            DirectoryTimes::Ignored => Fingerprint {
-                mtime_ns: 0,
-                ..directory.fingerprint
-            },
-        };
-        push_fingerprint(&mut bytes, &own, &directory.xattrs);
+        push_fingerprint(&mut bytes, &seen(&directory.fingerprint), &directory.xattrs);
         push_number(&mut bytes, directory.entries.len() as u64);
         for (name, found) in &directory.entries {
             push_bytes(&mut bytes, name);
-            push_found(&mut bytes, found);
+            push_found(&mut bytes, found, &seen);
         }
     }
     Digest::of(&bytes)
@@ -93,7 +93,11 @@ fn push_stored(bytes: &mut Vec<u8>, stored: &Stored) {
     bytes.extend_from_slice(stored.blake3.as_bytes());
 }
 
-fn push_found(bytes: &mut Vec<u8>, found: &Found<Stored>) {
+fn push_found(
+    bytes: &mut Vec<u8>,
+    found: &Found<Stored>,
+    seen: &dyn Fn(&Fingerprint) -> Fingerprint,
+) {
     match found {
         Found::File {
             fingerprint,
@@ -101,7 +105,7 @@ fn push_found(bytes: &mut Vec<u8>, found: &Found<Stored>) {
             content,
         } => {
             bytes.push(0);
-            push_fingerprint(bytes, fingerprint, xattrs);
+            push_fingerprint(bytes, &seen(fingerprint), xattrs);
             push_stored(bytes, content);
         }
         Found::Link {
@@ -109,14 +113,14 @@ fn push_found(bytes: &mut Vec<u8>, found: &Found<Stored>) {
             content,
         } => {
             bytes.push(1);
-            push_fingerprint(bytes, fingerprint, &Xattrs::new());
+            push_fingerprint(bytes, &seen(fingerprint), &Xattrs::new());
             push_stored(bytes, content);
         }
         Found::Directory => bytes.push(2),
         Found::Special(kind, fingerprint) => {
             bytes.push(3);
             push_bytes(bytes, kind.word().as_bytes());
-            push_fingerprint(bytes, fingerprint, &Xattrs::new());
+            push_fingerprint(bytes, &seen(fingerprint), &Xattrs::new());
         }
         Found::LeftOut {
             reason,
