@@ -12,7 +12,7 @@ use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::assemble::{Finished, Proven, Task, assemble};
 use crate::ops::locate::{Workplace, of_another, refuse_open};
-use crate::ops::scan::Clock;
+use crate::ops::scan::{Clock, Patterns};
 use crate::vault::cache::ScanCache;
 use crate::vault::inspect::Vault;
 use crate::vault::registry;
@@ -78,6 +78,9 @@ pub fn snapshot(
 ) -> Result<SnapshotReport> {
     let repository = workplace.repository()?;
     check_supported(&repository).map_err(|error| refuse_open(&error, &repository.git_dir))?;
+    // A slip in a pattern is found before anything is made or copied.
+    Patterns::new("vault.include", &repository.settings.include)?;
+    Patterns::new("vault.exclude", &repository.settings.exclude)?;
     let _lock = registry::lock(
         &workplace.home_of(&repository),
         &workplace.homes,
