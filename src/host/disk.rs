@@ -356,28 +356,54 @@ pub fn drop_from_cache(file: &File) {
     }
 }
 
+/// Reads a stream to its end and shows it piece by piece; gives how many bytes there were.
+///
+/// # Errors
+/// When reading fails (named with `path`), or what `each` gives.
+pub fn each_piece(
+    source: &mut dyn Read,
+    path: &Path,
+    each: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<u64> {
+    let mut buffer = vec![0; 1 << 18];
+    let mut total_bytes = 0;
+    loop {
+        let count = source.read(&mut buffer).context("read", path)?;
+        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
+            return Ok(total_bytes);
+        };
+        each(piece)?;
+        total_bytes += piece.len() as u64;
+    }
+}
+
+/// Size and BLAKE3 of a stream, read to its end; `progress` is told how many bytes came.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_stream(
+    source: &mut dyn Read,
+    path: &Path,
+    mut progress: impl FnMut(u64),
+) -> Result<(u64, crate::model::ids::Digest)> {
+    let mut hasher = blake3::Hasher::new();
+    let total_bytes = each_piece(source, path, &mut |piece| {
+        hasher.update(piece);
+        progress(piece.len() as u64);
+        Ok(())
+    })?;
+    Ok((total_bytes, crate::model::ids::Digest::finish(&hasher)))
+}
+
 /// Size and BLAKE3 of a regular file, read from start to end.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn hash_file(
     path: &Path,
-    mut progress: impl FnMut(u64),
+    progress: impl FnMut(u64),
 ) -> Result<(u64, crate::model::ids::Digest)> {
-    let mut file = open_regular(path)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 18];
-    let mut total_bytes = 0;
-    loop {
-        let count = file.read(&mut buffer).context("read", path)?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
-            break;
-        };
-        hasher.update(bytes);
-        total_bytes += bytes.len() as u64;
-        progress(bytes.len() as u64);
-    }
-    Ok((total_bytes, crate::model::ids::Digest::finish(&hasher)))
+    hash_stream(&mut open_regular(path)?, path, progress)
 }
 
 /// Whether two paths are the same file or directory right now.

@@ -2,7 +2,7 @@
 //! overwritten, every byte hashed again after it was written.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, Write};
+use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, mkdirat, openat, readlinkat, symlinkat};
@@ -217,16 +217,5 @@ pub(super) fn open_below(root: &File, path: &[u8], shown: &Path) -> disk::Result
 
 fn hash_again(file: &mut File, shown: &Path) -> disk::Result<(u64, Digest)> {
     file.rewind().context("read", shown)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 17];
-    let mut total_bytes = 0;
-    loop {
-        let count = file.read(&mut buffer).context("read back", shown)?;
-        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
-            break;
-        };
-        hasher.update(piece);
-        total_bytes += piece.len() as u64;
-    }
-    Ok((total_bytes, Digest::finish(&hasher)))
+    disk::hash_stream(file, shown, |_bytes| {})
 }

@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::path::Path;
 use std::sync::Mutex;
 
 use crate::host::chunker::{self, Profile};
+use crate::host::disk;
 use crate::host::git;
 use crate::host::git::object::{
     MODE_FILE, ObjectFormat, ObjectHasher, ObjectId, ObjectKind, hash_object,
@@ -222,17 +224,12 @@ impl<'a> ContentWriter<'a> {
     ) -> std::result::Result<Stored, StoreError> {
         let mut hasher = ObjectHasher::new(self.format, ObjectKind::Blob, expected_bytes);
         let mut blake3 = blake3::Hasher::new();
-        let mut buffer = vec![0; 1 << 18];
-        let mut total_bytes = 0;
-        loop {
-            let count = file.read(&mut buffer)?;
-            let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
-                break;
-            };
+        let total_bytes = disk::each_piece(file, Path::new("the file"), &mut |piece| {
             hasher.update(piece);
             blake3.update(piece);
-            total_bytes += piece.len() as u64;
-        }
+            Ok(())
+        })
+        .map_err(|error| StoreError::Source(error.source))?;
         if total_bytes != expected_bytes {
             return Err(StoreError::Changed);
         }

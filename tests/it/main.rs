@@ -36,6 +36,7 @@ mod laboratory;
 mod naming;
 mod oracle;
 mod plain_git;
+mod progress;
 mod refusals;
 mod roundtrip;
 mod source_access;

@@ -143,17 +143,10 @@ impl PackWriter {
         entry.header(whole_header(kind), size_bytes)?;
         let path = entry.writer.path.clone();
         let mut deflater = deflate::Write::new(&mut entry, compression());
-        let mut buffer = vec![0; 1 << 17];
-        let mut total_bytes = 0;
-        loop {
-            let count = source.read(&mut buffer).context("read", source_path)?;
-            let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
-                break;
-            };
+        let total_bytes = disk::each_piece(source, source_path, &mut |piece| {
             hasher.update(piece);
-            deflater.write_all(piece).context("write", &path)?;
-            total_bytes += piece.len() as u64;
-        }
+            deflater.write_all(piece).context("write", &path)
+        })?;
         deflater.flush().context("write", &path)?;
         drop(deflater);
         entry.end();
@@ -235,14 +228,10 @@ impl PackWriter {
 fn hash_from_start(file: &mut File, path: &Path, format: ObjectFormat) -> Result<ObjectId> {
     file.seek(SeekFrom::Start(0)).context("seek in", path)?;
     let mut hasher = gix::hash::hasher(format.gix());
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        let count = file.read(&mut buffer).context("read", path)?;
-        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
-            break;
-        };
+    disk::each_piece(file, path, &mut |piece| {
         hasher.update(piece);
-    }
+        Ok(())
+    })?;
     let id = hasher
         .try_finalize()
         .map_err(|_collision| Error::damaged(path, "SHA-1 collision"))?;
