@@ -89,13 +89,14 @@ pub fn for_terminal(text: &str) -> String {
     safe
 }
 
-/// Makes JSON text safe for a terminal, too: control and direction-changing characters beyond ASCII, which can stand in
-/// strings only, become `\uXXXX`. What the JSON means stays the same.
+/// Makes JSON text safe for a terminal, too: control characters from U+007F up and direction-changing ones, which can
+/// stand in strings only, become `\uXXXX`. What the JSON means stays the same.
 #[must_use]
 pub fn for_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for character in json.chars() {
-        if !character.is_ascii() && (character.is_control() || is_invisible(character)) {
+        // JSON itself escapes the controls below U+0020.
+        if character >= '\u{7f}' && (character.is_control() || is_invisible(character)) {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
                 let _infallible = write!(safe, "\\u{unit:04x}");

@@ -348,6 +348,10 @@ fn unsuitable(what: String, fact: String) -> Refusal {
             "git config --global vault.home /another/place",
             "chooses where vaults are kept",
         )
+        .next(
+            "export XDG_CONFIG_HOME=/another/place XDG_STATE_HOME=/a/third",
+            "chooses where keys and states are kept",
+        )
 }
 
 /// Refuses places inside the repository: what is kept there would be captured, and be lost with it.
