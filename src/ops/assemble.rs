@@ -148,14 +148,22 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
 fn check_packs(vault: &Vault, known: &ScanCache) -> Result<Vec<PackStamp>> {
     let mut sound = Vec::new();
     for record in vault.log.inventory.packs() {
-        let path = vault.layout.pack(&record.name);
-        let stamp = PackStamp::of(&path).map_err(|error| error.refuse_vault_read())?;
-        if !known.sound.contains(&stamp) {
+        let stamps = pack_stamps(vault, &record.name).map_err(|error| error.refuse_vault_read())?;
+        if !stamps.iter().all(|stamp| known.sound.contains(stamp)) {
             check_bytes(vault, std::slice::from_ref(record), &Silent)?;
         }
-        sound.push(stamp);
+        sound.extend(stamps);
     }
     Ok(sound)
+}
+
+/// What a pack of the vault and its index look like now.
+pub(super) fn pack_stamps(vault: &Vault, name: &str) -> crate::host::disk::Result<[PackStamp; 2]> {
+    let path = vault.layout.pack(name);
+    Ok([
+        PackStamp::of(&path)?,
+        PackStamp::of(&path.with_extension("idx"))?,
+    ])
 }
 
 /// What one attempt captured.

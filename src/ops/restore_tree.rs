@@ -77,7 +77,8 @@ impl<'a> TreeWriter<'a> {
                 }
                 (Entry::Link { attributes, blake3 }, Some(content)) => {
                     self.write_link(&open, name, &shown, content, *blake3, attributes.mtime_ns)?;
-                    if directory.path == b"hooks" {
+                    if directory.path == b"hooks" || (directory.path.is_empty() && name == b"hooks")
+                    {
                         self.executable
                             .push(crate::host::walk::join(&directory.path, name));
                     }

@@ -396,11 +396,11 @@ fn refuse_nested(directory: &Opened<'_>) -> Result<()> {
 
 /// What becomes of an entry of a git directory.
 ///
-/// A symbolic link where git keeps state would make the restored copy read or write the original's: only hooks and `info`,
-/// which git reads and never writes, may be linked.
+/// A symbolic link where git keeps state would make the restored copy read or write the original's: only what git
+/// reads and never writes may be linked: hooks, `info/exclude` and `info/attributes`.
 fn judge_gitdir(path: &[u8], kind: Kind) -> Result<Judgement> {
-    let may_be_linked =
-        path == b"hooks" || path.starts_with(b"hooks/") || path.starts_with(b"info/");
+    let may_be_linked = path.starts_with(b"hooks/")
+        || [&b"hooks"[..], b"info/exclude", b"info/attributes"].contains(&path);
     if kind == Kind::Link && !may_be_linked {
         let path = crate::host::git::repository::join_bytes(Path::new(".git"), path);
         return Err(Error::NotSupported(

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use crate::host::git::repository::{Repository, check_supported};
-use crate::host::git::stores::PackStamp;
 use crate::host::random::random_bytes;
 use crate::model::event::Monitor;
 use crate::model::ids::SnapshotId;
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
-use crate::ops::assemble::{Finished, Proven, Task, assemble};
+use crate::ops::assemble::{Finished, Proven, Task, assemble, pack_stamps};
 use crate::ops::locate::{Workplace, of_another, refuse_open};
 use crate::ops::scan::{Clock, Patterns};
 use crate::vault::cache::ScanCache;
@@ -184,8 +183,8 @@ fn after_seal(
     let new = manifest
         .packs
         .iter()
-        .filter_map(|pack| PackStamp::of(&vault.layout.pack(&pack.name)).ok());
-    cache.sound.extend(new);
+        .filter_map(|pack| pack_stamps(vault, &pack.name).ok());
+    cache.sound.extend(new.flatten());
     warnings.extend(cache.save(vault).err().map(|error| error.to_string()));
     warnings
 }

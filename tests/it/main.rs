@@ -38,6 +38,8 @@ mod oracle;
 mod plain_git;
 mod progress;
 mod refusals;
+mod review;
+mod review_trust;
 mod roundtrip;
 mod source_access;
 mod source_refusals;
