@@ -1,6 +1,6 @@
 //! The only reader of environment, current directory, home and clock; gives one plain struct.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use etcetera::BaseStrategy;
@@ -75,6 +75,20 @@ impl Environment {
             }
             None => base.data_dir().join("git-vault").join("vaults"),
         };
+        let goes_up = |path: &PathBuf| {
+            path.components()
+                .any(|part| matches!(part, Component::ParentDir))
+        };
+        if let Some(path) = [&config, &state, &vault_home]
+            .into_iter()
+            .find(|path| goes_up(path))
+        {
+            let fact = format!(
+                "'{}' has '..' in it, so that it is not clear where it leads",
+                path.display()
+            );
+            return Err(surroundings("a setting makes no sense", fact));
+        }
         let redirects = [
             "GIT_CONFIG_GLOBAL",
             "GIT_CONFIG_SYSTEM",

@@ -254,8 +254,10 @@ fn say_what_is_left(refusal: Refusal, staging: &Staging) -> Refusal {
     if !staging.is_made() || refusal.changed != Changed::Nothing {
         return refusal;
     }
-    // A source that cannot be captured leaves no evidence in what was copied of it, only a full disk in the end.
-    if refusal.code.exit() == RefusalCode::SourceChanging.exit() && staging.discard().is_ok() {
+    // A sound source that moves, or holds what cannot be captured, leaves no evidence in its copy, only a full disk in the end.
+    let proves_nothing =
+        [RefusalCode::SourceChanging, RefusalCode::SourceNotSupported].contains(&refusal.code);
+    if proves_nothing && staging.discard().is_ok() {
         return refusal;
     }
     let left = staging.left_at();

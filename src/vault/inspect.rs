@@ -91,6 +91,15 @@ impl Vault {
                     attempt += 1;
                     std::thread::sleep(BETWEEN_LOOKS);
                 }
+                Err(_) if disk::list(&layout.log()).ok() != before => {
+                    return Err(Refusal::new(
+                        RefusalCode::AnotherWriter,
+                        "the vault is being written all the time",
+                    )
+                    .because("every look at it met a log that had grown meanwhile")
+                    .keeping("nothing was touched")
+                    .next("git vault list", "tries again"));
+                }
                 outcome => return outcome,
             }
         }
@@ -113,8 +122,13 @@ impl Vault {
         let log = Log::read(layout, binding, &key)?;
         last_seen::check(seen, layout.root(), &log)?;
         let leftovers = skeleton::check(layout, &description, &log, binding, &key)?;
-        // Noting what was seen guards against a later rollback; where it cannot be noted, nothing else is lost.
-        drop(last_seen::remember(&homes.state, binding.vault, &log));
+        // Noting what was seen guards against a later rollback; where it cannot be noted, nothing else is lost. An entry that
+        // might still vanish in a power cut must not be noted: the vault would then seem rolled back.
+        if seen.is_none_or(|seen| seen.entry < log.head)
+            && disk::sync_directory(&layout.log()).is_ok()
+        {
+            drop(last_seen::remember(&homes.state, binding.vault, &log));
+        }
         Ok(Self {
             layout: layout.clone(),
             binding,

@@ -17,7 +17,8 @@ const LIMIT_BYTES: u64 = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastSeen {
-    entry: u64,
+    /// Its number.
+    pub entry: u64,
     blake3: Digest,
 }
 

@@ -367,7 +367,21 @@ impl Log {
             Refusal::new(RefusalCode::Internal, "a log entry cannot be written").because(reason)
         };
         let body = toml::to_string(&entry).map_err(|error| internal(error.to_string()))?;
-        signed::sign(&body, Purpose::Log, binding, key).map_err(|error| internal(error.to_string()))
+        let bytes = signed::sign(&body, Purpose::Log, binding, key)
+            .map_err(|error| internal(error.to_string()))?;
+        // What could not be read again would make the vault unreadable for ever.
+        let read = signed::open(&bytes, Purpose::Log, binding, key)
+            .map_err(|error| internal(error.to_string()))?;
+        let again: LogEntry = toml::from_str(read).map_err(|error| internal(error.to_string()))?;
+        if again != entry || !again.is_consistent() || bytes.len() as u64 > LIMIT_BYTES {
+            return Err(internal(
+                "it would read differently than it was meant".to_owned(),
+            ));
+        }
+        if toml::to_string(&again).ok().as_deref() != Some(read) {
+            return Err(internal("it would not be in canonical form".to_owned()));
+        }
+        Ok(bytes)
     }
 }
 

@@ -197,12 +197,17 @@ fn claims(root: &Path, common_dir: &Path) -> bool {
         toml::Value::String(text_name(path_bytes(common_dir)))
     );
     let log = Layout::new(root).log();
-    let entries = disk::list(&log).unwrap_or_default();
-    let says_so = |name| {
-        disk::read_bounded(&log.join(name), LIMIT_BYTES)
-            .is_ok_and(|bytes| contains(&bytes, line.as_bytes()))
+    let entries = match disk::list(&log) {
+        Ok(entries) => entries,
+        // A vault that was never finished has no log; one whose log cannot be looked at may be this repository's.
+        Err(error) => return !error.is_not_found(),
     };
-    entries.into_iter().any(says_so)
+    entries.into_iter().any(
+        |name| match disk::read_bounded(&log.join(name), LIMIT_BYTES) {
+            Ok(bytes) => contains(&bytes, line.as_bytes()),
+            Err(_) => true,
+        },
+    )
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
@@ -366,6 +371,18 @@ pub fn check_outside(repository: &Repository, places: &[(&Path, &str)]) -> Resul
     ];
     for (place, what) in places {
         let real = real_path(place);
+        if real
+            .components()
+            .any(|part| matches!(part, std::path::Component::ParentDir))
+        {
+            return Err(unsuitable(
+                format!("it is not clear where {what} would lie"),
+                format!(
+                    "'{}' goes up from a directory that does not exist",
+                    place.display()
+                ),
+            ));
+        }
         for protected in protected.into_iter().flatten() {
             if real.starts_with(protected) {
                 return Err(unsuitable(

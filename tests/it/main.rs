@@ -35,6 +35,7 @@ mod keys_and_modes;
 mod laboratory;
 mod naming;
 mod oracle;
+mod places;
 mod plain_git;
 mod progress;
 mod refusals;

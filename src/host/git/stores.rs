@@ -183,6 +183,8 @@ fn with_alternates(objects: &Path) -> Result<Vec<PathBuf>> {
             }
             let alternate = directory.join(std::ffi::OsStr::from_bytes(line));
             let alternate = std::fs::canonicalize(&alternate).map_err(|source| {
+                // Not a file that comes and goes: whoever is told "not found" would try again.
+                let source = std::io::Error::other(source.to_string());
                 disk::Error::new("find the alternate object store", &alternate, source)
             })?;
             if !directories.contains(&alternate) {
