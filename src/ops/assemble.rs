@@ -192,7 +192,7 @@ fn attempt(
 ) -> std::result::Result<Attempted, CaptureError> {
     let metadata = Metadata::read(task.repository)?;
     let mirrored = mirror(task, progress, &metadata)?;
-    let weak_missing = check_history(task, progress, &metadata)?;
+    let (named, weak_missing) = check_history(task, progress, &metadata)?;
     let format = task.vault.format;
     let writer = ContentWriter::new(&progress.store, task.staging, format);
     let context = CaptureContext {
@@ -212,7 +212,7 @@ fn attempt(
     };
     captured.cache.mirrored = mirrored;
     captured.cache.sound.clone_from(&progress.sound);
-    captured.cache.proven = Some((metadata.ids_digest(&progress.holes), weak_missing));
+    captured.cache.proven = Some((named, weak_missing));
     let state = captured.state_digest();
     if is_unchanged(task, progress, Some(state)) {
         writer.discard()?;
@@ -376,21 +376,21 @@ fn check_same_repository(
         .next("git vault init --new", "gives this repository a vault of its own; the old one stays as it is"))
 }
 
-/// Proves that all that the captured state needs is in the vault's history; gives how many ids that git itself does without
-/// are not.
+/// Proves that all that the captured state needs is in the vault's history; gives a digest of all that is named, and how many
+/// ids that git itself does without are not there.
 fn check_history(
     task: &Task<'_>,
     progress: &Progress,
     metadata: &Metadata,
-) -> std::result::Result<u64, CaptureError> {
+) -> std::result::Result<(Digest, u64), CaptureError> {
     let history = &progress.store.history;
     let needed = metadata.needed();
     let digest = metadata.ids_digest(&progress.holes);
     let proven = progress.known.proven.filter(|(known, _)| *known == digest);
     if let Some((_, weak_missing)) = proven.filter(|_| progress.packs.is_empty()) {
-        return Ok(weak_missing);
+        return Ok((digest, weak_missing));
     }
-    if let Some(missing) = history::missing(history, &needed).first() {
+    if let Some(missing) = history::missing(history, needed).first() {
         progress.store.check()?;
         // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
         let again = Metadata::read(task.repository)?;
@@ -400,7 +400,7 @@ fn check_history(
         return Err(missing_object(missing, metadata).into());
     }
     if !progress.holes.is_empty()
-        && let Some((hole, named_by)) = history::reach_hole(history, &needed, &progress.holes)?
+        && let Some((hole, named_by)) = history::reach_hole(history, needed, &progress.holes)?
     {
         return Err(Refusal::new(
             RefusalCode::SourceObjectMissing,
@@ -415,7 +415,10 @@ fn check_history(
         )
         .into());
     }
-    Ok(history::missing(history, &metadata.tips.tolerated).len() as u64)
+    Ok((
+        digest,
+        history::missing(history, &metadata.tips.tolerated).len() as u64,
+    ))
 }
 
 fn missing_object(id: &ObjectId, metadata: &Metadata) -> Refusal {
@@ -521,7 +524,16 @@ fn same_parents(
     if newest.history.tips_blake3 != tips_digest(tips) || newest.source.head != head {
         return Ok(None);
     }
-    let Some(commit) = ObjectId::from_hex(newest.content.commit.as_bytes()) else {
+    parents_of(progress, newest, format)
+}
+
+/// The parents of a snapshot's commit.
+fn parents_of(
+    progress: &Progress,
+    manifest: &Manifest,
+    format: ObjectFormat,
+) -> Result<Option<Vec<ObjectId>>> {
+    let Some(commit) = ObjectId::from_hex(manifest.content.commit.as_bytes()) else {
         return Ok(None);
     };
     let content = progress.store.read(&commit, ObjectKind::Commit)?;
@@ -564,13 +576,8 @@ fn same_tree(
     if !is_unchanged(task, progress, None) || newest.content.tree != tree.to_string() {
         return None;
     }
-    let commit = ObjectId::from_hex(newest.content.commit.as_bytes())?;
-    let content = progress.store.read(&commit, ObjectKind::Commit).ok()?;
-    let mut links = Vec::new();
-    each_link(task.vault.format, ObjectKind::Commit, &content, |id| {
-        links.push(id);
-    })?;
-    (links.get(1..) == Some(parents)).then(|| newest.snapshot.clone())
+    let known = parents_of(progress, newest, task.vault.format).ok()??;
+    (known == parents).then(|| newest.snapshot.clone())
 }
 
 fn finish(

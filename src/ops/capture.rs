@@ -34,6 +34,7 @@ pub struct Metadata {
     pub tips: Tips,
     /// The objects that the index names.
     pub index_ids: Vec<ObjectId>,
+    needed: BTreeSet<ObjectId>,
     index: Index,
 }
 
@@ -145,31 +146,29 @@ impl Metadata {
                 .because(format!("'{}': {}", error.path.display(), error.reason))
                 .next("git fsck --cache", "says what git thinks of it")
             })?;
+        let index_ids = index.ids();
+        let needed = tips.needed.iter().chain(&index_ids).copied().collect();
         Ok(Self {
             look,
             tip_digests,
             tips,
-            index_ids: index.ids(),
+            index_ids,
+            needed,
             index,
         })
     }
 
     /// Ids that must be in the history.
     #[must_use]
-    pub fn needed(&self) -> BTreeSet<ObjectId> {
-        self.tips
-            .needed
-            .iter()
-            .chain(&self.index_ids)
-            .copied()
-            .collect()
+    pub fn needed(&self) -> &BTreeSet<ObjectId> {
+        &self.needed
     }
 
     /// A digest of all ids that are named, needed and tolerated, and of known holes.
     #[must_use]
     pub fn ids_digest(&self, holes: &BTreeSet<ObjectId>) -> Digest {
         let mut bytes = Vec::new();
-        for ids in [&self.needed(), &self.tips.tolerated, holes] {
+        for ids in [&self.needed, &self.tips.tolerated, holes] {
             bytes.extend_from_slice(&(ids.len() as u64).to_le_bytes());
             for id in ids {
                 bytes.extend_from_slice(id.as_bytes());

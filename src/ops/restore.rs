@@ -1,7 +1,7 @@
 //! `git vault restore`: gives a workspace back, exactly, into a directory that is absent or empty.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, mkdirat};
@@ -309,26 +309,23 @@ fn copy(
     let mut to = create(directory, name.as_bytes(), shown).map_err(stopped)?;
     let shown = shown.join(name);
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 18];
-    let mut total_bytes = 0;
-    loop {
-        let count = from
-            .read(&mut buffer)
-            .context("read", source)
-            .map_err(|error| error.refuse_vault_read())?;
-        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
-            break;
-        };
+    let copied = disk::each_piece(&mut from, source, &mut |piece| {
         hasher.update(piece);
-        to.write_all(piece)
-            .context("write", &shown)
-            .map_err(stopped)?;
-        total_bytes += piece.len() as u64;
+        let units = piece.len() as u64;
         monitor.event(Event::Advanced {
             phase: Phase::Restore,
-            units: piece.len() as u64,
+            units,
         });
-    }
+        to.write_all(piece).context("write", &shown)
+    });
+    let total_bytes = copied.map_err(|error| {
+        let is_read = error.path == source;
+        if is_read {
+            error.refuse_vault_read()
+        } else {
+            stopped(error)
+        }
+    })?;
     if (total_bytes, Digest::finish(&hasher)) != expected {
         return Err(Refusal::new(
             RefusalCode::VaultDamaged,
@@ -373,7 +370,7 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
         let opened = crate::host::git::pack_reader::Pack::open(&path, format);
         handed_over.push(opened.map_err(|error| incomplete(error.to_string()))?);
     }
-    if let Some(lost) = missing(&handed_over, &metadata.needed()).first() {
+    if let Some(lost) = missing(&handed_over, metadata.needed()).first() {
         return Err(incomplete(format!("object {lost} is not in it")));
     }
     if metadata.tips.needed.len() as u64 != trusted.manifest().history.tips {

@@ -19,6 +19,7 @@ use crate::model::listing::Entry;
 use crate::model::log_entry::{LogKind, VerifyLevel, VerifyRecord};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::ops::assemble::tips_digest;
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
 use crate::ops::selection::select;
@@ -319,10 +320,9 @@ fn check_tips(store: &Store, trusted: &Trusted, files: &[(Vec<u8>, Content)]) ->
     }
     let tips = tips::read(&contents, &contents.keys().cloned().collect::<Vec<_>>());
     let stated = &trusted.manifest().history;
-    let text: String = tips.needed.iter().map(|id| format!("{id}\n")).collect();
     let lost = missing(&store.history, &tips.needed);
     if tips.needed.len() as u64 == stated.tips
-        && Digest::of(text.as_bytes()) == stated.tips_blake3
+        && tips_digest(&tips) == stated.tips_blake3
         && lost.is_empty()
     {
         return Ok(());

@@ -99,12 +99,6 @@ impl<'a> ContentWriter<'a> {
         }
     }
 
-    /// Whether anything was written.
-    #[must_use]
-    pub fn has_written(&self) -> bool {
-        self.state.lock().map_or(true, |state| state.pack.is_some())
-    }
-
     /// Whether an object is in the vault or in this snapshot's pack.
     #[must_use]
     pub fn contains(&self, id: &ObjectId) -> bool {

@@ -1,6 +1,6 @@
 //! Builds tree and commit objects.
 
-use super::object::{MODE_TREE, ObjectFormat, ObjectId, TreeEntry, tree_entries};
+use super::object::{MODE_TREE, ObjectId};
 
 /// One entry of a tree that is being built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,14 +30,6 @@ pub fn tree_content(mut entries: Vec<NewEntry>) -> Vec<u8> {
 fn sort_key(entry: &NewEntry) -> impl Iterator<Item = &u8> {
     let end: &[u8] = if entry.mode == MODE_TREE { b"/" } else { b"" };
     entry.name.iter().chain(end)
-}
-
-/// The entry of that name in a tree; `None` when there is none or the tree is damaged.
-#[must_use]
-pub fn find_entry<'a>(format: ObjectFormat, tree: &'a [u8], name: &[u8]) -> Option<TreeEntry<'a>> {
-    tree_entries(format, tree)
-        .flatten()
-        .find(|entry| entry.name == name)
 }
 
 /// A commit that is being built.
