@@ -102,12 +102,33 @@ pub enum Command {
         destination: PathBuf,
     },
 
+    /// Examine the health of the vault
+    ///
+    /// One line for each check, with what it means. Nothing is changed; a few files of its own are written to the cache of
+    /// the vault and removed again. Exit status 0 when all is well, 3 when something needs attention, 13 when no snapshot
+    /// can be made; a vault that cannot be opened gives the exit status of its refusal.
+    Doctor,
+
+    /// Work on the list of snapshots that the vault keeps as a cache
+    Index {
+        /// What to do with it
+        #[command(subcommand)]
+        command: IndexCommand,
+    },
+
     /// Print the runbook, or the checklist for one code; works offline
     Runbook {
         /// A code such as GV-2101
         #[arg(value_name = "CODE")]
         code: Option<String>,
     },
+}
+
+/// What can be done with the list of snapshots.
+#[derive(Debug, Subcommand)]
+pub enum IndexCommand {
+    /// Make it anew from the snapshots; a damaged one is kept beside it
+    Rebuild,
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::cli::args::{Arguments, Command};
+use crate::cli::args::{Arguments, Command, IndexCommand};
 use crate::cli::environment::{Environment, now_ns};
 use crate::cli::{json, refusals, text};
 use crate::model::event::Monitor;
 use crate::model::log_entry::VerifyLevel;
 use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
 use crate::ops;
+use crate::ops::doctor::{DoctorReport, Verdict};
 use crate::ops::init::Existing;
 use crate::ops::locate::Workplace;
 use crate::ops::snapshot::SnapshotRequest;
@@ -96,6 +98,10 @@ pub fn run(
             snapshot,
             destination,
         } => call.restore(snapshot, destination),
+        Command::Doctor => call.doctor(),
+        Command::Index {
+            command: IndexCommand::Rebuild,
+        } => call.rebuild_index(),
         Command::Runbook { code } => runbook(code.as_deref()),
     }
 }
@@ -139,6 +145,31 @@ impl Call<'_> {
         let destination = self.environment.absolute(destination);
         let report = ops::restore::restore(self.workplace, name, &destination, self.monitor)?;
         Ok(Answer::new(json::restore(&report), text::restore(&report)))
+    }
+
+    fn doctor(&self) -> Result<Answer> {
+        let report = ops::doctor::doctor(self.workplace, &now_ns)?;
+        let answer = Answer::new(json::doctor::doctor(&report), text::doctor::doctor(&report));
+        Ok(Answer {
+            status: status(&report),
+            ..answer.with_notice(report.refusal.as_ref().map(refusals::text))
+        })
+    }
+
+    fn rebuild_index(&self) -> Result<Answer> {
+        let report = ops::index::rebuild(self.workplace)?;
+        let text = text::doctor::rebuild(&report);
+        Ok(Answer::new(json::doctor::rebuild(&report), text))
+    }
+}
+
+/// A vault that cannot be opened has the exit status of its refusal, whatever else was found.
+fn status(report: &DoctorReport) -> u8 {
+    match (&report.refusal, report.verdict()) {
+        (Some(refusal), _) => refusal.code.exit(),
+        (None, Verdict::Failed) => RefusalCode::VaultProbeFailed.exit(),
+        (None, Verdict::Attention) => ATTENTION,
+        (None, Verdict::Good) => 0,
     }
 }
 

@@ -9,7 +9,8 @@ use crate::model::timestamp::Timestamp;
 use crate::ops::locate::Workplace;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
-use crate::vault::reader::trust;
+use crate::vault::reader::{Trusted, trust};
+use crate::vault::snapshot_index::SnapshotIndex;
 
 /// How far a snapshot is proven beyond its seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,17 +43,20 @@ pub struct ListReport {
     pub incomplete: Vec<PathBuf>,
 }
 
-/// Lists the snapshots; every manifest is authenticated.
+/// Lists the snapshots: what the index knows from there, every other manifest authenticated.
 ///
 /// # Errors
-/// When the vault or a manifest cannot be trusted.
+/// When the vault, its index or a manifest cannot be trusted.
 pub fn list(workplace: &Workplace) -> Result<ListReport> {
-    let vault = workplace.existing_vault()?;
-    let summaries = vault
-        .log
-        .snapshots
-        .iter()
-        .map(|logged| summarize(&vault, logged));
+    let mut vault = workplace.existing_vault()?;
+    let index = SnapshotIndex::load(&mut vault)?;
+    let summaries = vault.log.snapshots.iter().map(|logged| {
+        let known = index.as_ref().and_then(|index| index.get(logged));
+        match known {
+            Some(trusted) => Ok(summary(&vault, trusted)),
+            None => summarize(&vault, logged),
+        }
+    });
     let snapshots = summaries.collect::<Result<_>>()?;
     Ok(ListReport {
         vault: vault.layout.root().to_owned(),
@@ -66,12 +70,16 @@ pub fn list(workplace: &Workplace) -> Result<ListReport> {
 /// # Errors
 /// When its manifest cannot be trusted.
 pub fn summarize(vault: &Vault, logged: &LoggedSnapshot) -> Result<SnapshotSummary> {
-    let trusted = trust(vault, logged)?;
-    Ok(SnapshotSummary {
+    Ok(summary(vault, &trust(vault, logged)?))
+}
+
+fn summary(vault: &Vault, trusted: &Trusted) -> SnapshotSummary {
+    let logged = trusted.logged();
+    SnapshotSummary {
         logged: logged.clone(),
         manifest: trusted.manifest().clone(),
         proof: proof(vault, logged),
-    })
+    }
 }
 
 fn proof(vault: &Vault, logged: &LoggedSnapshot) -> Option<Proof> {

@@ -24,7 +24,7 @@ use crate::vault::log::LoggedSnapshot;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
 use crate::vault::store::Store;
 
-/// A manifest that is authentic and agrees with the log. Only [`trust`] makes one.
+/// A manifest that is authentic and agrees with the log. Only [`trust`] and [`trust_copy`] make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trusted {
     manifest: Manifest,
@@ -87,6 +87,33 @@ pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
             format!("BLAKE3 {}", logged.record.manifest_blake3),
             format!("BLAKE3 {}", Digest::of(&bytes)),
         );
+    }
+    check_against_log(vault, logged, &manifest)?;
+    Ok(Trusted {
+        manifest,
+        logged: logged.clone(),
+    })
+}
+
+/// Compares a copy of a manifest with the log: written and signed as its snapshot's was, it must have the very BLAKE3 that
+/// the log names. So the copy proves itself, wherever it was kept.
+///
+/// # Errors
+/// When it is another's, or contradicts the log.
+pub fn trust_copy(vault: &Vault, logged: &LoggedSnapshot, manifest: Manifest) -> Result<Trusted> {
+    let id = &logged.record.id;
+    let subject = format!("a copy of the manifest of snapshot {id}");
+    let unwritable = |reason: String| contradiction(&subject, reason);
+    let body = manifest
+        .to_body()
+        .map_err(|error| unwritable(error.to_string()))?;
+    let key = &vault.log.keyring.signer_of(logged.entry).key;
+    let bytes = signed::sign(&body, Purpose::Manifest, vault.binding, key)
+        .map_err(|error| unwritable(error.to_string()))?;
+    if manifest.snapshot != *id || Digest::of(&bytes) != logged.record.manifest_blake3 {
+        let expected = logged.record.manifest_blake3;
+        let fact = format!("expected BLAKE3 {expected}, found {}", Digest::of(&bytes));
+        return Err(contradiction(&subject, fact));
     }
     check_against_log(vault, logged, &manifest)?;
     Ok(Trusted {

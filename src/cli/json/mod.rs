@@ -1,5 +1,7 @@
 //! Every report as a JSON object; the schemas are described in `docs/JSON.md`.
 
+pub mod doctor;
+
 use std::path::Path;
 
 use serde_json::{Value, json};

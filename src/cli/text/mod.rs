@@ -1,5 +1,7 @@
 //! Every report as text for people.
 
+pub mod doctor;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
