@@ -234,10 +234,10 @@ pub(super) fn index(vault: &mut Vault) -> Check {
     let rebuild = "git vault index rebuild makes it anew";
     match SnapshotIndex::load(vault) {
         Ok(Some(index)) => {
-            let later = vault.log.snapshots.len() - index.count().min(vault.log.snapshots.len());
             let fact = format!(
-                "{} up to log entry {}, {later} sealed since",
-                number(index.count() as u64, "snapshot", "snapshots"),
+                "{} of {}, up to log entry {}",
+                index.count(),
+                number(vault.log.snapshots.len() as u64, "snapshot", "snapshots"),
                 index.entry
             );
             Check::new(

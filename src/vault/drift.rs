@@ -64,6 +64,7 @@ pub fn everywhere(layout: &Layout) -> Vec<Drift> {
                 let ours = names.iter().filter(|name| !is_derived(layout, &path, name));
                 pending.extend(ours.rev().map(|name| path.join(name)));
             }
+            Err(error) if error.is_not_found() => {}
             Err(error) => all.push(Drift {
                 fact: error.to_string(),
                 path,

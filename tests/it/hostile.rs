@@ -11,6 +11,8 @@ use crate::support::listing;
 /// Every way of asking for what is stored is refused with one of these codes, and the vault stays as it is.
 #[track_caller]
 pub fn assert_refused(laboratory: &Laboratory, codes: &[&str], what: &str) -> Vec<Said> {
+    // With it, `list` would not look at the manifests.
+    drop(fs::remove_file(laboratory.vault.join("cache/index")));
     let before = laboratory.vault_listing();
     let destination = laboratory.sandbox.path("out");
     let out = destination.to_str().expect("a UTF-8 path");
