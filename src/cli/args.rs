@@ -20,7 +20,7 @@ pub struct Arguments {
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
 
-    /// Use this vault; then list, show, verify and restore need no repository
+    /// Use this vault; then list, show, verify, restore, doctor and index need no repository
     #[arg(long, value_name = "DIR", global = true)]
     pub vault: Option<PathBuf>,
 
