@@ -32,6 +32,7 @@ mod finding;
 mod hostile;
 mod ignore_rules;
 mod keys_and_modes;
+mod kit;
 mod laboratory;
 mod naming;
 mod oracle;
