@@ -1,16 +1,22 @@
 //! One short function per command: builds the request, calls `ops`, words the report.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::cli::args::{Arguments, Command};
 use crate::cli::environment::{Environment, now_ns};
-use crate::cli::{json, text};
+use crate::cli::{json, refusals, text};
 use crate::model::event::Monitor;
 use crate::model::log_entry::VerifyLevel;
-use crate::model::refusal::Result;
+use crate::model::refusal::{Refusal, Result};
 use crate::ops;
 use crate::ops::init::Existing;
+use crate::ops::locate::Workplace;
 use crate::ops::snapshot::SnapshotRequest;
+
+/// Exit status of an answer that holds, about a vault that needs attention.
+pub const ATTENTION: u8 = 3;
 
 /// What a command answers, for people and for programs.
 pub struct Answer {
@@ -20,6 +26,8 @@ pub struct Answer {
     pub text: String,
     /// For people who asked for quiet, when it cannot wait.
     pub notice: Option<String>,
+    /// The exit status: 0, or what the answer itself says is wrong.
+    pub status: u8,
 }
 
 impl Answer {
@@ -28,8 +36,29 @@ impl Answer {
             json,
             text,
             notice: None,
+            status: 0,
         }
     }
+
+    /// The answer of a command that was refused; the text goes elsewhere.
+    #[must_use]
+    pub fn of_refusal(refusal: &Refusal) -> Self {
+        Self {
+            status: refusal.code.exit(),
+            ..Self::new(refusals::json(refusal), String::new())
+        }
+    }
+
+    fn with_notice(self, notice: Option<String>) -> Self {
+        Self { notice, ..self }
+    }
+}
+
+/// What every command is given.
+struct Call<'a> {
+    environment: &'a Environment,
+    workplace: &'a Workplace,
+    monitor: &'a dyn Monitor,
 }
 
 /// Runs the command that was given.
@@ -41,45 +70,16 @@ pub fn run(
     environment: &Environment,
     monitor: &dyn Monitor,
 ) -> Result<Answer> {
-    let workplace = &environment.workplace;
+    let call = Call {
+        environment,
+        workplace: &environment.workplace,
+        monitor,
+    };
     match &arguments.command {
-        Command::Init { new } => {
-            let existing = if *new {
-                Existing::Leave
-            } else {
-                Existing::Keep
-            };
-            let report = ops::init::init(workplace, existing)?;
-            let notice = Some(text::key_notice(&report.key));
-            Ok(Answer {
-                notice,
-                ..Answer::new(json::init(&report), text::init(&report))
-            })
-        }
-        Command::Snapshot { message, labels } => {
-            let request = SnapshotRequest {
-                message: message.clone(),
-                labels: labels.clone(),
-                trigger: "manual".to_owned(),
-            };
-            let report = ops::snapshot::snapshot(workplace, &request, &now_ns, monitor)?;
-            let notice = report.new_key.as_deref().map(text::key_notice);
-            Ok(Answer {
-                notice,
-                ..Answer::new(json::snapshot(&report), text::snapshot(&report))
-            })
-        }
-        Command::List => {
-            let report = ops::list::list(workplace)?;
-            Ok(Answer::new(
-                json::list(&report),
-                text::list(&report, workplace.now),
-            ))
-        }
-        Command::Show { snapshot } => {
-            let report = ops::show::show(workplace, snapshot)?;
-            Ok(Answer::new(json::show(&report), text::show(&report)))
-        }
+        Command::Init { new } => call.init(*new),
+        Command::Snapshot { message, labels } => call.snapshot(message, labels),
+        Command::List => call.list(),
+        Command::Show { snapshot } => call.show(snapshot),
         Command::Verify {
             snapshots,
             quick,
@@ -90,20 +90,59 @@ pub fn run(
                 (false, true) => VerifyLevel::Deep,
                 (false, false) => VerifyLevel::Full,
             };
-            let report = ops::verify::verify(workplace, snapshots, level, monitor)?;
-            Ok(Answer::new(json::verify(&report), text::verify(&report)))
+            call.verify(snapshots, level)
         }
         Command::Restore {
             snapshot,
             destination,
-        } => {
-            let destination = environment.absolute(destination);
-            let report = ops::restore::restore(workplace, snapshot, &destination, monitor)?;
-            Ok(Answer::new(json::restore(&report), text::restore(&report)))
-        }
-        Command::Runbook { code } => {
-            let found = ops::runbook::runbook(code.as_deref())?;
-            Ok(Answer::new(json::runbook(found), found.to_owned()))
-        }
+        } => call.restore(snapshot, destination),
+        Command::Runbook { code } => runbook(code.as_deref()),
     }
+}
+
+impl Call<'_> {
+    fn init(&self, new: bool) -> Result<Answer> {
+        let existing = if new { Existing::Leave } else { Existing::Keep };
+        let report = ops::init::init(self.workplace, existing)?;
+        let notice = Some(text::key_notice(&report.key));
+        Ok(Answer::new(json::init(&report), text::init(&report)).with_notice(notice))
+    }
+
+    fn snapshot(&self, message: &str, labels: &[String]) -> Result<Answer> {
+        let request = SnapshotRequest {
+            message: message.to_owned(),
+            labels: labels.to_vec(),
+            trigger: "manual".to_owned(),
+        };
+        let report = ops::snapshot::snapshot(self.workplace, &request, &now_ns, self.monitor)?;
+        let notice = report.new_key.as_deref().map(text::key_notice);
+        Ok(Answer::new(json::snapshot(&report), text::snapshot(&report)).with_notice(notice))
+    }
+
+    fn list(&self) -> Result<Answer> {
+        let report = ops::list::list(self.workplace)?;
+        let text = text::list(&report, self.workplace.now);
+        Ok(Answer::new(json::list(&report), text))
+    }
+
+    fn show(&self, name: &str) -> Result<Answer> {
+        let report = ops::show::show(self.workplace, name)?;
+        Ok(Answer::new(json::show(&report), text::show(&report)))
+    }
+
+    fn verify(&self, names: &[String], level: VerifyLevel) -> Result<Answer> {
+        let report = ops::verify::verify(self.workplace, names, level, self.monitor)?;
+        Ok(Answer::new(json::verify(&report), text::verify(&report)))
+    }
+
+    fn restore(&self, name: &str, destination: &Path) -> Result<Answer> {
+        let destination = self.environment.absolute(destination);
+        let report = ops::restore::restore(self.workplace, name, &destination, self.monitor)?;
+        Ok(Answer::new(json::restore(&report), text::restore(&report)))
+    }
+}
+
+fn runbook(code: Option<&str>) -> Result<Answer> {
+    let found = ops::runbook::runbook(code)?;
+    Ok(Answer::new(json::runbook(found), found.to_owned()))
 }

@@ -16,7 +16,7 @@ use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
 use crate::model::inventory::PackRecord;
 use crate::model::listing::Entry;
-use crate::model::log_entry::{LogKind, VerifyLevel, VerifyRecord};
+use crate::model::log_entry::{LogEvent, VerifyLevel, VerifyRecord};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::assemble::tips_digest;
@@ -26,7 +26,7 @@ use crate::ops::selection::select;
 use crate::vault::content::{Form, refuse_git_read};
 use crate::vault::inspect::Vault;
 use crate::vault::last_seen;
-use crate::vault::log::{LoggedSnapshot, NewEntry};
+use crate::vault::log::LoggedSnapshot;
 use crate::vault::reader::{
     Content, Directory, Place, SnapshotReader, Trusted, check_inventory, hash_content,
     needed_packs, trust, write_content,
@@ -158,14 +158,7 @@ fn record(workplace: &Workplace, vault: &mut Vault, report: &VerifyReport) -> Re
         bytes: report.bytes,
         objects: report.objects,
     };
-    let entry = NewEntry {
-        verify: Some(record),
-        ..NewEntry::new(LogKind::Verify, workplace.now)
-    };
-    match vault
-        .log
-        .append(&vault.layout, vault.binding, &vault.key, &entry)
-    {
+    match vault.append(&LogEvent::Verify(record), workplace.now) {
         Ok(number) => {
             match last_seen::remember(&vault.homes.state, vault.binding.vault, &vault.log) {
                 Ok(()) => Recorded::Entry(number),

@@ -53,7 +53,8 @@ pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
     let path = vault.layout.manifest(&logged.record.id);
     let bytes = disk::read_bounded(&path, MANIFEST_LIMIT_BYTES)
         .map_err(|error| error.refuse_vault_read())?;
-    let body = signed::open(&bytes, Purpose::Manifest, vault.binding, &vault.key)
+    let key = &vault.log.keyring.signer_of(logged.entry).key;
+    let body = signed::open(&bytes, Purpose::Manifest, vault.binding, key)
         .map_err(|error| refuse_signed(&error, &path))?;
     let manifest = Manifest::from_body(body).map_err(|reason| {
         Refusal::new(
