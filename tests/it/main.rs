@@ -29,6 +29,7 @@ mod crash_edges;
 mod damage;
 mod documents;
 mod finding;
+mod fuzz;
 mod hostile;
 mod ignore_rules;
 mod keys_and_modes;
