@@ -30,6 +30,7 @@ mod damage;
 mod documents;
 mod finding;
 mod fuzz;
+mod fuzz_git;
 mod hostile;
 mod ignore_rules;
 mod keys_and_modes;
