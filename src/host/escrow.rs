@@ -36,7 +36,7 @@ struct Cost {
     lanes: u32,
 }
 
-/// What new copies cost: about a quarter of a second on a small machine.
+/// What new copies cost: less than a second on a small machine.
 const COST: Cost = Cost {
     memory_kib: 64 << 10,
     passes: 3,

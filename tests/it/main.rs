@@ -29,6 +29,8 @@ mod crash_edges;
 mod damage;
 mod documents;
 mod finding;
+mod fuzz;
+mod fuzz_git;
 mod hostile;
 mod ignore_rules;
 mod keys_and_modes;
