@@ -9,7 +9,7 @@ use crate::model::timestamp::Timestamp;
 use crate::ops::locate::Workplace;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
-use crate::vault::reader::{Trusted, trust};
+use crate::vault::reader::read_manifest;
 use crate::vault::snapshot_index::SnapshotIndex;
 
 /// How far a snapshot is proven beyond its seal.
@@ -28,6 +28,8 @@ pub struct SnapshotSummary {
     pub logged: LoggedSnapshot,
     /// What it says of itself, authenticated.
     pub manifest: Manifest,
+    /// Whether it is accepted; not if somebody else may have had the key.
+    pub is_accepted: bool,
     /// The newest verification of the deepest level that covered it.
     pub proof: Option<Proof>,
 }
@@ -53,7 +55,7 @@ pub fn list(workplace: &Workplace) -> Result<ListReport> {
     let summaries = vault.log.snapshots.iter().map(|logged| {
         let known = index.as_ref().and_then(|index| index.get(logged));
         match known {
-            Some(trusted) => Ok(summary(&vault, trusted)),
+            Some(manifest) => Ok(summary(&vault, logged, manifest.clone())),
             None => summarize(&vault, logged),
         }
     });
@@ -70,23 +72,22 @@ pub fn list(workplace: &Workplace) -> Result<ListReport> {
 /// # Errors
 /// When its manifest cannot be trusted.
 pub fn summarize(vault: &Vault, logged: &LoggedSnapshot) -> Result<SnapshotSummary> {
-    Ok(summary(vault, &trust(vault, logged)?))
+    Ok(summary(vault, logged, read_manifest(vault, logged)?))
 }
 
-fn summary(vault: &Vault, trusted: &Trusted) -> SnapshotSummary {
-    let logged = trusted.logged();
+fn summary(vault: &Vault, logged: &LoggedSnapshot, manifest: Manifest) -> SnapshotSummary {
     SnapshotSummary {
         logged: logged.clone(),
-        manifest: trusted.manifest().clone(),
+        manifest,
+        is_accepted: vault.log.accepts(logged),
         proof: proof(vault, logged),
     }
 }
 
 fn proof(vault: &Vault, logged: &LoggedSnapshot) -> Option<Proof> {
-    let covering = vault
-        .log
-        .verifications
-        .iter()
+    let log = &vault.log;
+    let covering = log
+        .newest_accepted(&log.verifications)
         .filter(|verify| verify.record.up_to >= logged.entry);
     let best = covering.max_by_key(|verify| (verify.record.level, verify.time))?;
     Some(Proof {

@@ -24,7 +24,7 @@ use crate::vault::log::LoggedSnapshot;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
 use crate::vault::store::Store;
 
-/// A manifest that is authentic and agrees with the log. Only [`trust`] and [`trust_copy`] make one.
+/// A manifest that is authentic and agrees with the log. Only [`trust`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trusted {
     manifest: Manifest,
@@ -45,11 +45,47 @@ impl Trusted {
     }
 }
 
-/// Authenticates a snapshot's manifest and compares it with the log.
+/// Authenticates a snapshot's manifest and compares it with the log. A snapshot whose records somebody else may have signed
+/// is not trusted.
+///
+/// # Errors
+/// When it is missing, damaged, forged, another's, contradicts the log, or is not accepted any more.
+pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
+    if !vault.log.accepts(logged) {
+        return Err(doubtful(vault, logged));
+    }
+    Ok(Trusted {
+        manifest: read_manifest(vault, logged)?,
+        logged: logged.clone(),
+    })
+}
+
+fn doubtful(vault: &Vault, logged: &LoggedSnapshot) -> Refusal {
+    let refusal = Refusal::new(
+        RefusalCode::KeyCompromised,
+        format!("snapshot {} is not accepted any more", logged.record.id),
+    )
+    .because(format!(
+        "it is log entry {}, and somebody else may have written entries from {} on",
+        logged.entry,
+        vault.log.first_doubtful().unwrap_or_default()
+    ))
+    .because("the log states that a key was compromised")
+    .keeping("the vault is untouched, and earlier snapshots are still accepted");
+    match vault.log.accepted().next_back() {
+        Some(newest) => refusal.next(
+            format!("git vault restore {} DIR", newest.record.id),
+            "the newest snapshot that is accepted",
+        ),
+        None => refusal.next("git vault list", "shows how each snapshot stands"),
+    }
+}
+
+/// A snapshot's manifest, authenticated and compared with the log: for telling of it, not for relying on it.
 ///
 /// # Errors
 /// When it is missing, damaged, forged, another's, or contradicts the log.
-pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
+pub fn read_manifest(vault: &Vault, logged: &LoggedSnapshot) -> Result<Manifest> {
     let path = vault.layout.manifest(&logged.record.id);
     let bytes = disk::read_bounded(&path, MANIFEST_LIMIT_BYTES)
         .map_err(|error| error.refuse_vault_read())?;
@@ -89,18 +125,15 @@ pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
         );
     }
     check_against_log(vault, logged, &manifest)?;
-    Ok(Trusted {
-        manifest,
-        logged: logged.clone(),
-    })
+    Ok(manifest)
 }
 
 /// Compares a copy of a manifest with the log: written and signed as its snapshot's was, it must have the very BLAKE3 that
-/// the log names. So the copy proves itself, wherever it was kept.
+/// the log names. So the copy proves itself, wherever it was kept: for telling of the snapshot, not for relying on it.
 ///
 /// # Errors
 /// When it is another's, or contradicts the log.
-pub fn trust_copy(vault: &Vault, logged: &LoggedSnapshot, manifest: Manifest) -> Result<Trusted> {
+pub fn check_copy(vault: &Vault, logged: &LoggedSnapshot, manifest: &Manifest) -> Result<()> {
     let id = &logged.record.id;
     let subject = format!("a copy of the manifest of snapshot {id}");
     let unwritable = |reason: String| contradiction(&subject, reason);
@@ -115,11 +148,7 @@ pub fn trust_copy(vault: &Vault, logged: &LoggedSnapshot, manifest: Manifest) ->
         let fact = format!("expected BLAKE3 {expected}, found {}", Digest::of(&bytes));
         return Err(contradiction(&subject, fact));
     }
-    check_against_log(vault, logged, &manifest)?;
-    Ok(Trusted {
-        manifest,
-        logged: logged.clone(),
-    })
+    check_against_log(vault, logged, manifest)
 }
 
 fn contradiction(subject: &str, fact: String) -> Refusal {

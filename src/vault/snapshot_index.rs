@@ -16,7 +16,7 @@ use crate::model::timestamp::Timestamp;
 use crate::vault::inspect::Vault;
 use crate::vault::keyring::KeyState;
 use crate::vault::log::LoggedSnapshot;
-use crate::vault::reader::{Trusted, trust, trust_copy};
+use crate::vault::reader::{check_copy, read_manifest};
 
 /// Largest index read and written.
 const LIMIT_BYTES: u64 = 512 << 20;
@@ -46,12 +46,15 @@ struct Line {
     manifest: Manifest,
 }
 
+/// A snapshot and what its manifest says.
+type Known = (LoggedSnapshot, Manifest);
+
 /// An index of which every line was found to be what the log says.
 #[derive(Debug)]
 pub struct SnapshotIndex {
     /// The log entry up to which it knows every snapshot.
     pub entry: u64,
-    snapshots: Vec<Trusted>,
+    snapshots: Vec<Known>,
 }
 
 impl SnapshotIndex {
@@ -78,11 +81,10 @@ impl SnapshotIndex {
 
     /// What it knows of a snapshot; `None` for one that was sealed after it was written.
     #[must_use]
-    pub fn get(&self, logged: &LoggedSnapshot) -> Option<&Trusted> {
+    pub fn get(&self, logged: &LoggedSnapshot) -> Option<&Manifest> {
         let place = usize::try_from(logged.number.checked_sub(1)?).ok()?;
-        self.snapshots
-            .get(place)
-            .filter(|trusted| trusted.logged() == logged)
+        let (known, manifest) = self.snapshots.get(place)?;
+        (known == logged).then_some(manifest)
     }
 
     fn check(vault: &mut Vault, bytes: &[u8]) -> std::result::Result<Self, String> {
@@ -111,8 +113,9 @@ impl SnapshotIndex {
                 let id = &logged.record.id;
                 return Err(format!("the log names another manifest of snapshot {id}"));
             }
-            let trusted = trust_copy(vault, logged, line.manifest);
-            snapshots.push(trusted.map_err(|refusal| refusal.to_string())?);
+            let checked = check_copy(vault, logged, &line.manifest);
+            checked.map_err(|refusal| refusal.to_string())?;
+            snapshots.push((logged.clone(), line.manifest));
         }
         Ok(Self {
             entry: header.entry,
@@ -133,7 +136,7 @@ pub fn add_newest(vault: &mut Vault) -> Result<()> {
         None => return Ok(()),
     };
     for logged in vault.log.snapshots.iter().skip(all.len()) {
-        all.push(trust(vault, logged)?);
+        all.push((logged.clone(), read_manifest(vault, logged)?));
     }
     write(vault, &all)
 }
@@ -151,12 +154,12 @@ pub struct Rebuilt {
 /// under a name of its own.
 ///
 /// # Errors
-/// When a manifest cannot be trusted: then nothing is touched. When the index cannot be written or read back.
+/// When a manifest is not authentic: then nothing is touched. When the index cannot be written or read back.
 pub fn rebuild(vault: &mut Vault, now: Timestamp) -> Result<Rebuilt> {
     let is_damaged = SnapshotIndex::load(vault).is_err();
     let manifests = vault.log.snapshots.iter();
     let all = manifests
-        .map(|logged| trust(vault, logged))
+        .map(|logged| Ok((logged.clone(), read_manifest(vault, logged)?)))
         .collect::<Result<Vec<_>>>()?;
     let set_aside = if is_damaged {
         Some(set_aside(vault, now)?)
@@ -214,7 +217,7 @@ fn set_aside(vault: &Vault, now: Timestamp) -> Result<PathBuf> {
     .keeping("nothing in the vault was touched"))
 }
 
-fn write(vault: &Vault, all: &[Trusted]) -> Result<()> {
+fn write(vault: &Vault, all: &[Known]) -> Result<()> {
     let path = vault.layout.snapshot_index();
     let internal = |reason: &dyn Display| {
         Refusal::new(RefusalCode::Internal, "the index cannot be written")
@@ -228,9 +231,9 @@ fn write(vault: &Vault, all: &[Trusted]) -> Result<()> {
         entry_blake3,
         snapshots: all.len() as u64,
     };
-    let lines = all.iter().map(|trusted| Line {
-        manifest_blake3: trusted.logged().record.manifest_blake3,
-        manifest: trusted.manifest().clone(),
+    let lines = all.iter().map(|(logged, manifest)| Line {
+        manifest_blake3: logged.record.manifest_blake3,
+        manifest: manifest.clone(),
     });
     let body = body(header, lines).map_err(|error| internal(&error))?;
     let bytes = signed::sign(&body, Purpose::Index, vault.binding, vault.key())

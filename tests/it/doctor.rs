@@ -615,7 +615,7 @@ fn a_vault_that_cannot_be_opened_is_examined_as_a_place() {
         let text = said.text();
         assert!(text.starts_with("FAILED     vault: "), "{text}");
         assert!(
-            text.contains(&format!("\nREFUSED  SEV-")) && text.contains(code),
+            text.contains("\nREFUSED  SEV-") && text.contains(code),
             "{text}"
         );
         let quiet = patient.run(&["--quiet", "doctor"]).refused(code);
