@@ -1,7 +1,6 @@
 //! Every check of `doctor` is made to fail, or to need attention, by a real cause; and doctor changes nothing.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,28 +9,28 @@ use serde_json::Value;
 use crate::crash::{can_trace, traced};
 use crate::laboratory::{bounded, effort, only_vault, run};
 use crate::refusals::Mount;
-use crate::support::files::{SECOND, append, chmod, mkdir, set_mtime, write};
+use crate::support::files::{append, chmod, mkdir, set_mtime, write};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::listing::{self, Listing};
 use crate::support::{Said, Sandbox, states};
 
 /// A repository with one snapshot.
-struct Patient {
-    sandbox: Sandbox,
-    source: PathBuf,
-    vault: PathBuf,
-    id: String,
+pub struct Patient {
+    pub sandbox: Sandbox,
+    pub source: PathBuf,
+    pub vault: PathBuf,
+    pub id: String,
 }
 
 impl Patient {
     #[track_caller]
-    fn new() -> Self {
+    pub fn new() -> Self {
         let sandbox = Sandbox::new();
         Self::in_sandbox(sandbox)
     }
 
     #[track_caller]
-    fn in_sandbox(sandbox: Sandbox) -> Self {
+    pub fn in_sandbox(sandbox: Sandbox) -> Self {
         let source = states::small_repository(&sandbox);
         let id = sandbox.snapshot(&source);
         let vault = only_vault(&sandbox);
@@ -43,35 +42,27 @@ impl Patient {
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Said {
+    pub fn run(&self, arguments: &[&str]) -> Said {
         run(&self.sandbox, &self.source, arguments)
     }
 
     /// Makes a change, so that a snapshot has something to write.
-    fn snapshot(&self) -> Said {
+    pub fn snapshot(&self) -> Said {
         append(&self.source, "README.md", "one more line\n");
         self.run(&["snapshot"])
     }
 
     #[track_caller]
-    fn examined(&self) -> Examined {
+    pub fn examined(&self) -> Examined {
         Examined::new(self.run(&["--json", "doctor"]))
     }
 
-    fn listing(&self) -> Listing {
+    pub fn listing(&self) -> Listing {
         vault_listing(&self.vault)
     }
 
-    fn state(&self, name: &str) -> PathBuf {
+    pub fn state(&self, name: &str) -> PathBuf {
         self.sandbox.path(&format!("state/git-vault/{name}"))
-    }
-
-    /// What this machine remembers of failures.
-    fn note(&self) -> Option<(PathBuf, String)> {
-        let mut entries = fs::read_dir(self.state("health")).ok()?;
-        let path = entries.next()?.expect("an entry").path();
-        let text = fs::read_to_string(&path).expect("the note is read");
-        Some((path, text))
     }
 }
 
@@ -85,8 +76,8 @@ fn vault_listing(vault: &Path) -> Listing {
 }
 
 /// What doctor said, as JSON.
-struct Examined {
-    said: Said,
+pub struct Examined {
+    pub said: Said,
     answer: Value,
 }
 
@@ -117,7 +108,7 @@ impl Examined {
 
     /// One check has this verdict and this in its fact, and the exit status is that of the worst.
     #[track_caller]
-    fn assert_found(&self, name: &str, verdict: &str, fact: &str, exit: i32) {
+    pub fn assert_found(&self, name: &str, verdict: &str, fact: &str, exit: i32) {
         let found = self.checks(name);
         assert!(
             found
@@ -130,7 +121,7 @@ impl Examined {
     }
 
     /// The names of all checks that are not as they should be, each once.
-    fn bad(&self) -> Vec<&str> {
+    pub fn bad(&self) -> Vec<&str> {
         let all = self.answer["checks"].as_array().expect("checks");
         let bad = all.iter().filter(|check| check["verdict"] != "ok");
         let mut names: Vec<&str> = bad
@@ -649,131 +640,4 @@ fn a_cache_that_leads_elsewhere_is_not_written_to() {
     examined.assert_found("vault", "failed", "GV-3103", 31);
     examined.assert_found("write", "failed", "it is not a directory", 31);
     before.assert_untouched(&elsewhere);
-}
-
-fn set_first_failed(path: &Path, time: &str) {
-    let text = fs::read_to_string(path).expect("the note is read");
-    let lines = text.lines().map(|line| {
-        if line.starts_with("first_failed") {
-            format!("first_failed = \"{time}\"\n")
-        } else {
-            format!("{line}\n")
-        }
-    });
-    fs::write(path, lines.collect::<String>()).expect("the note is written");
-}
-
-#[test]
-fn three_failures_over_ten_minutes_are_a_state_and_a_sealed_snapshot_ends_it() {
-    let patient = Patient::new();
-    chmod(&patient.vault, 0o755);
-    for times in 1..=4 {
-        let _said = patient.snapshot().refused("GV-1303");
-        let (_, text) = patient.note().expect("a note");
-        assert!(text.contains(&format!("times = {times}\n")), "{text}");
-        assert!(text.contains("code = \"GV-1303\""), "{text}");
-    }
-    let (path, _) = patient.note().expect("a note");
-    let meaning = "snapshots were refused";
-    let examined = patient.examined();
-    examined.assert_found("refusals", "attention", "4 in a row since", 13);
-    assert!(examined.said.to_string().contains(meaning));
-    set_first_failed(&path, "2024-01-02T03:04:05Z");
-    let before = patient.listing();
-    let said = patient.snapshot().refused("GV-1305");
-    assert_eq!(said.code, Some(13), "{said}");
-    let text = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(
-        text.starts_with("REFUSED  SEV-1  GV-1305 vault-unhealthy-persistently   exit 13"),
-        "{text}"
-    );
-    for part in [
-        "since 2024-01-02T03:04:05Z",
-        "5 failures in a row, the newest: GV-1303 vault-permissions: owner or permissions of",
-        "its permissions are 755, expected 700",
-        "git vault runbook GV-1303",
-        "ls -ld",
-    ] {
-        assert!(text.contains(part), "{part}\n{text}");
-    }
-    assert_eq!(
-        listing::differences("vault", &before, &patient.listing()),
-        [""; 0]
-    );
-    let fact = "5 in a row since 2024-01-02T03:04:05Z, the newest GV-1303";
-    let examined = patient.examined();
-    examined.assert_found("refusals", "attention", fact, 13);
-    assert!(
-        examined
-            .said
-            .to_string()
-            .contains("nothing has been protected since then")
-    );
-    chmod(&patient.vault, 0o700);
-    patient
-        .examined()
-        .assert_found("refusals", "attention", fact, 3);
-    let _said = patient.snapshot().succeeded();
-    assert!(patient.note().is_none(), "the note is gone");
-    assert_eq!(patient.examined().bad(), [""; 0]);
-    chmod(&patient.vault, 0o755);
-    let _said = patient.snapshot().refused("GV-1303");
-}
-
-#[test]
-fn two_failures_are_no_state_however_far_apart() {
-    let patient = Patient::new();
-    chmod(&patient.vault, 0o755);
-    let _said = patient.snapshot().refused("GV-1303");
-    let (path, _) = patient.note().expect("a note");
-    set_first_failed(&path, "2024-01-02T03:04:05Z");
-    let _said = patient.snapshot().refused("GV-1303");
-    let _said = patient.snapshot().refused("GV-1305");
-}
-
-#[test]
-fn a_note_that_cannot_be_written_or_read_hides_no_refusal() {
-    let patient = Patient::new();
-    chmod(&patient.vault, 0o755);
-    let health = patient.state("health");
-    fs::write(&health, b"in the way").expect("written");
-    let said = patient.snapshot().refused("GV-1303");
-    assert!(said.to_string().contains("could not be noted"), "{said}");
-    assert!(
-        said.to_string().contains("its permissions are 755"),
-        "{said}"
-    );
-    assert_eq!(fs::read(&health).expect("it is read"), b"in the way");
-    fs::remove_file(&health).expect("removed");
-    let _said = patient.snapshot().refused("GV-1303");
-    let (path, _) = patient.note().expect("a note");
-    fs::write(&path, b"first_failed = 7\n").expect("written");
-    let examined = patient.examined();
-    examined.assert_found("refusals", "attention", "cannot understand", 13);
-    let _said = patient.snapshot().refused("GV-1303");
-    let (_, text) = patient.note().expect("a note");
-    assert!(text.contains("times = 1\n"), "{text}");
-}
-
-/// A snapshot that needs no write proves nothing about the vault, and one that was refused for another reason does, if the
-/// probe was passed.
-#[test]
-fn only_a_probe_that_was_passed_ends_a_row_of_failures() {
-    let patient = Patient::new();
-    chmod(&patient.vault, 0o755);
-    let readme = patient.source.join("README.md");
-    let original = fs::read(&readme).expect("the file is read");
-    let metadata = fs::metadata(&readme).expect("its time");
-    let time_ns = i128::from(metadata.mtime()) * SECOND + i128::from(metadata.mtime_nsec());
-    let _said = patient.snapshot().refused("GV-1303");
-    fs::write(&readme, original).expect("put back");
-    set_mtime(&readme, time_ns);
-    let said = patient.run(&["snapshot"]).succeeded();
-    assert!(said.text().starts_with("UNCHANGED"), "{said}");
-    assert!(patient.note().is_some());
-    chmod(&patient.vault, 0o700);
-    let _said = patient.run(&["verify"]).succeeded();
-    assert!(patient.note().is_some(), "only snapshots are told by it");
-    let _said = patient.snapshot().succeeded();
-    assert!(patient.note().is_none());
 }

@@ -32,6 +32,7 @@ mod documents;
 mod finding;
 mod fuzz;
 mod fuzz_git;
+mod health;
 mod hostile;
 mod ignore_rules;
 mod index;
