@@ -3,7 +3,9 @@
 pub mod chunker;
 pub mod disk;
 pub mod git;
+pub mod git_program;
 pub mod keys;
 pub mod metadata;
 pub mod random;
+pub mod scratch;
 pub mod walk;

@@ -1,9 +1,12 @@
 //! One file per command; each is a straight line of steps.
 
+pub mod ask_git;
 pub mod assemble;
 pub mod capture;
+pub mod compare;
 pub mod describe;
 pub mod destination;
+pub mod drill;
 pub mod history;
 pub mod init;
 pub mod list;

@@ -1,5 +1,7 @@
 //! Every report as a JSON object; the schemas are described in `docs/JSON.md`.
 
+pub mod drill;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -50,7 +52,8 @@ fn snapshot_object(number: u64, manifest: &Manifest, proof: Option<&Proof>) -> V
         "new_bytes": new_bytes,
         "left_out": manifest.left_out,
         "notes": manifest.notes,
-        "proof": proof.map(|proof| json!({ "level": proof.level, "time": proof.time })),
+        "proof": proof.and_then(|proof| proof.verified).map(|verified| json!({ "level": verified.level, "time": verified.time })),
+        "drilled": proof.and_then(|proof| proof.drilled),
     })
 }
 
@@ -76,7 +79,7 @@ fn summary(summary: &SnapshotSummary) -> Value {
     snapshot_object(
         summary.logged.number,
         &summary.manifest,
-        summary.proof.as_ref(),
+        Some(&summary.proof),
     )
 }
 
@@ -102,6 +105,14 @@ pub fn show(report: &ShowReport) -> Value {
     })
 }
 
+/// The log entry, or why there is none.
+fn recorded(recorded: &Recorded) -> (Option<u64>, Option<&String>) {
+    match recorded {
+        Recorded::Entry(number) => (Some(*number), None),
+        Recorded::No(reason) => (None, Some(reason)),
+    }
+}
+
 /// `git vault verify`.
 #[must_use]
 pub fn verify(report: &VerifyReport) -> Value {
@@ -110,10 +121,7 @@ pub fn verify(report: &VerifyReport) -> Value {
         .iter()
         .map(|snapshot| snapshot.record.id.as_str())
         .collect();
-    let (entry, reason) = match &report.recorded {
-        Recorded::Entry(number) => (Some(*number), None),
-        Recorded::No(reason) => (None, Some(reason)),
-    };
+    let (entry, reason) = recorded(&report.recorded);
     json!({
         "schema": "git-vault/verify/1",
         "verdict": "verified",

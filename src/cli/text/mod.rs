@@ -1,5 +1,7 @@
 //! Every report as text for people.
 
+pub mod drill;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -231,10 +233,12 @@ fn incomplete(lines: &mut Lines, number: usize) {
     }
 }
 
-fn proof(proof: Option<&Proof>) -> String {
-    match proof {
-        None => "SEALED".to_owned(),
-        Some(proof) => format!("VERIFIED {} {}", proof.level.word(), proof.time),
+/// The strongest word that holds of a snapshot, and since when.
+fn proof(proof: &Proof) -> String {
+    match (proof.drilled, proof.verified) {
+        (Some(time), _) => format!("PROVEN {time}"),
+        (None, Some(verified)) => format!("VERIFIED {} {}", verified.level.word(), verified.time),
+        (None, None) => "SEALED".to_owned(),
     }
 }
 
@@ -268,7 +272,7 @@ pub fn list(report: &ListReport, now: Timestamp) -> String {
             manifest.created,
             age(manifest.created, now),
             manifest.trigger,
-            proof(summary.proof.as_ref()),
+            proof(&summary.proof),
             words.join(" "),
         );
         text.push_str(for_terminal(&line).replace('\n', " ").trim_end());
@@ -304,7 +308,7 @@ pub fn show(report: &ShowReport) -> String {
         "SNAPSHOT",
         format!("{}  snapshot {}", manifest.snapshot, logged.number),
     );
-    lines.add("PROVEN", proof(proven.as_ref()));
+    lines.add("PROVEN", proof(proven));
     lines.add(
         "MADE",
         format!(
@@ -372,6 +376,13 @@ fn left_out_line(one: &LeftOut) -> String {
     format!("{}: {}: {why}", one.place, parts.join(" and "))
 }
 
+fn recorded(lines: &mut Lines, recorded: &Recorded) {
+    match recorded {
+        Recorded::Entry(number) => lines.add("RECORDED", format!("as log entry {number}")),
+        Recorded::No(reason) => lines.add("RECORDED", format!("no: {reason}")),
+    }
+}
+
 /// `git vault verify`.
 #[must_use]
 pub fn verify(report: &VerifyReport) -> String {
@@ -408,10 +419,7 @@ pub fn verify(report: &VerifyReport) -> String {
             ),
         },
     );
-    match &report.recorded {
-        Recorded::Entry(number) => lines.add("RECORDED", format!("as log entry {number}")),
-        Recorded::No(reason) => lines.add("RECORDED", format!("no: {reason}")),
-    }
+    recorded(&mut lines, &report.recorded);
     incomplete(&mut lines, report.incomplete.len());
     lines.0
 }
