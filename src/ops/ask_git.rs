@@ -76,6 +76,9 @@ const CONFIG: &str = "\tbare = true
 \tauto = false
 ";
 
+/// How many refs git follows from one to the next.
+const LINKED_REFS: u8 = 5;
+
 /// How many lines of git's complaints are repeated.
 const LINES: usize = 6;
 
@@ -164,8 +167,37 @@ fn is_ref_name(name: &[u8]) -> bool {
         && !has(b"@{")
 }
 
-/// Makes a bare repository with the restored refs and reflogs, but for refs that were broken in the source: git would find
-/// fault with those, and they were compared byte for byte.
+/// Whether a ref names an object, itself or through other refs.
+fn leads_to_an_object(files: &BTreeMap<Vec<u8>, Vec<u8>>, name: &[u8], steps: u8) -> bool {
+    match files.get(name) {
+        Some(content) => match (content.strip_prefix(b"ref:"), steps.checked_sub(1)) {
+            (Some(target), Some(steps)) => {
+                let target = target.trim_ascii();
+                is_ref_name(target) && leads_to_an_object(files, target, steps)
+            }
+            (Some(_), None) => false,
+            (None, _) => is_id(content.split(u8::is_ascii_whitespace).next()),
+        },
+        None => {
+            let packed = files.get(&b"packed-refs"[..]);
+            let mut lines = packed
+                .into_iter()
+                .flat_map(|text| text.split(|byte| *byte == b'\n'));
+            lines.any(|line| {
+                let mut fields = line.splitn(2, |byte| *byte == b' ');
+                is_id(fields.next()) && fields.next() == Some(name)
+            })
+        }
+    }
+}
+
+fn is_id(word: Option<&[u8]>) -> bool {
+    word.and_then(ObjectId::from_hex)
+        .is_some_and(|id| !id.is_null())
+}
+
+/// Makes a bare repository with the restored refs and reflogs, but for refs that were broken in the source or lead nowhere:
+/// git would find fault with those, and they were compared byte for byte.
 fn lay_out(scratch: &Path, look: &Look, format: ObjectFormat) -> disk::Result<()> {
     disk::create_directory(scratch)?;
     let format = match format {
@@ -180,9 +212,9 @@ fn lay_out(scratch: &Path, look: &Look, format: ObjectFormat) -> disk::Result<()
     }
     for (path, content) in &look.files {
         let is_log = path.starts_with(b"logs/");
-        let is_ref = is_ref_name(path) && !look.tips.broken.contains(path);
+        let is_ref = is_ref_name(path) && leads_to_an_object(&look.files, path, LINKED_REFS);
         if path == b"packed-refs" {
-            write(scratch, path, &without_broken(content, &look.tips.broken))?;
+            write(scratch, path, &without_broken(content))?;
         } else if path == b"HEAD" || is_log || is_ref {
             write(scratch, path, content)?;
         }
@@ -199,15 +231,15 @@ fn write(scratch: &Path, name: &[u8], content: &[u8]) -> disk::Result<()> {
 }
 
 /// The lines of packed refs that git understands; a line that begins with `^` belongs to the one before it.
-fn without_broken(packed_refs: &[u8], broken: &[Vec<u8>]) -> Vec<u8> {
+fn without_broken(packed_refs: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
     let mut is_last_kept = true;
     for line in packed_refs.split_inclusive(|byte| *byte == b'\n') {
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        let name = text.splitn(2, |byte| *byte == b' ').nth(1);
-        let is_broken = broken.iter().any(|broken| broken == text);
-        if !text.starts_with(b"^") {
-            is_last_kept = text.starts_with(b"#") || (!is_broken && name.is_some_and(is_ref_name));
+        if !line.starts_with(b"^") {
+            let text = line.strip_suffix(b"\n").unwrap_or(line);
+            let mut fields = text.splitn(2, |byte| *byte == b' ');
+            is_last_kept = text.starts_with(b"#")
+                || (is_id(fields.next()) && fields.next().is_some_and(is_ref_name));
         }
         if is_last_kept {
             kept.extend_from_slice(line);
@@ -453,11 +485,31 @@ mod tests {
     }
 
     #[test]
-    fn broken_lines_of_packed_refs_are_left_out() {
-        let text =
-            b"# pack-refs with: peeled\naa refs/heads/a\n^bb\nnonsense\ncc refs/heads/.x\n^dd\n";
-        let broken = [b"nonsense".to_vec()];
-        let expected = b"# pack-refs with: peeled\naa refs/heads/a\n^bb\n";
-        assert_eq!(without_broken(text, &broken), expected);
+    fn refs_that_lead_nowhere_are_left_out() {
+        let id = "a".repeat(40);
+        let packed = format!(
+            "# pack-refs with: peeled\n{id} refs/heads/a\n^{id}\nnonsense\n{id} refs/heads/.x\n^{id}\n"
+        );
+        let expected = format!("# pack-refs with: peeled\n{id} refs/heads/a\n^{id}\n");
+        assert_eq!(without_broken(packed.as_bytes()), expected.as_bytes());
+        let files: BTreeMap<Vec<u8>, Vec<u8>> = [
+            ("packed-refs", packed),
+            ("refs/heads/good", format!("{id}\n")),
+            ("refs/heads/null", "0".repeat(40)),
+            ("refs/heads/empty", String::new()),
+            ("refs/heads/linked", "ref: refs/heads/a\n".to_owned()),
+            ("refs/heads/nowhere", "ref: refs/heads/gone\n".to_owned()),
+            ("refs/heads/ring", "ref: refs/heads/ring\n".to_owned()),
+        ]
+        .into_iter()
+        .map(|(name, content)| (name.into(), content.into_bytes()))
+        .collect();
+        let leads = |name: &str| leads_to_an_object(&files, name.as_bytes(), LINKED_REFS);
+        for name in ["good", "linked", "a"] {
+            assert!(leads(&format!("refs/heads/{name}")), "{name}");
+        }
+        for name in ["null", "empty", "nowhere", "ring", "gone"] {
+            assert!(!leads(&format!("refs/heads/{name}")), "{name}");
+        }
     }
 }

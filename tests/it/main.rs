@@ -28,6 +28,8 @@ mod crash;
 mod crash_edges;
 mod damage;
 mod documents;
+mod drill;
+mod drill_compare;
 mod finding;
 mod hostile;
 mod ignore_rules;
