@@ -102,8 +102,7 @@ impl GitProgram {
             ("LC_ALL", "C"),
         ];
         let output = Command::new(&self.program)
-            .arg("-C")
-            .arg(&self.git_dir)
+            .current_dir(&self.git_dir)
             .args(arguments)
             .env_clear()
             .envs(places)

@@ -271,7 +271,7 @@ impl Task<'_> {
         let random: [u8; 6] = random_bytes().unwrap_or_default();
         let name = format!("git-vault-drill-{}", to_hex(&random));
         let place = self.request.scratch.join(name);
-        let place = claim(&place, &self.workplace.current, &forbidden)?;
+        let place = claim(&place, &self.workplace.current, &forbidden).map_err(elsewhere)?;
         let scratch = Scratch::make(place.path()).map_err(|error| no_scratch(&error))?;
         let (compared, git) = self
             .rehearse(&trusted, &forbidden, scratch.path())
@@ -327,19 +327,33 @@ impl Task<'_> {
 }
 
 fn no_scratch(error: &disk::Error) -> Refusal {
-    error
-        .refuse(RefusalCode::DestinationUnusable)
-        .keeping("the snapshot and its vault are untouched")
-        .next(
+    let refusal = error.refuse(RefusalCode::DestinationUnusable);
+    elsewhere(refusal.keeping("the snapshot and its vault are untouched"))
+}
+
+/// Another place may be able to hold what this one could not.
+fn elsewhere(refusal: Refusal) -> Refusal {
+    let is_about_the_place = matches!(
+        refusal.code,
+        RefusalCode::DestinationUnusable
+            | RefusalCode::DestinationForbidden
+            | RefusalCode::DestinationSpace
+            | RefusalCode::DestinationCannotRepresent
+    );
+    if is_about_the_place {
+        refusal.next(
             "git vault drill --scratch DIR",
-            "uses a directory with room",
+            "restores to a scratch directory in DIR",
         )
+    } else {
+        refusal
+    }
 }
 
 /// A scratch directory with something in it is evidence.
 fn keep(refusal: Refusal, scratch: &Scratch) -> Refusal {
     if scratch.remove_if_empty() {
-        return refusal;
+        return elsewhere(refusal);
     }
     refusal
         .having_changed(format!(

@@ -234,12 +234,12 @@ fn a_git_that_finds_fault_refuses_the_drill_and_the_copy_is_kept() {
     let laboratory = Laboratory::new();
     let sandbox = &laboratory.sandbox;
     let complaints = [
-        "case \"$3\" in fsck) echo missing blob abc; exit 2;; esac",
-        "case \"$3\" in fsck) kill -KILL $$;; esac",
-        "case \"$3\" in fsck) exit 128;; esac",
-        "case \"$3\" in rev-parse) echo 1234; exit 0;; esac",
-        "case \"$3\" in rev-list) exit 1;; esac",
-        "case \"$3\" in cat-file) echo abc missing; exit 0;; esac",
+        "case \"$1\" in fsck) echo missing blob abc; exit 2;; esac",
+        "case \"$1\" in fsck) kill -KILL $$;; esac",
+        "case \"$1\" in fsck) exit 128;; esac",
+        "case \"$1\" in rev-parse) echo 1234; exit 0;; esac",
+        "case \"$1\" in rev-list) exit 1;; esac",
+        "case \"$1\" in cat-file) echo abc missing; exit 0;; esac",
     ];
     let real = sandbox.path("home/bin");
     for (number, complaint) in complaints.iter().enumerate() {
@@ -291,7 +291,7 @@ fn git_is_given_nothing_of_the_environment_or_the_workspace() {
         .vault_with(&laboratory.source, &environment, &["drill"])
         .succeeded();
     let record = fs::read_to_string(record).expect("git was run");
-    assert!(record.contains("ARGUMENTS -C ") && record.contains(" fsck "));
+    assert!(record.contains("ARGUMENTS version\n") && record.contains("ARGUMENTS fsck "));
     for absent in [
         source,
         "GIT_CONFIG_COUNT",
