@@ -5,6 +5,7 @@ pub mod commands;
 pub mod environment;
 pub mod json;
 pub mod progress;
+pub mod prompt;
 pub mod refusals;
 pub mod text;
 

@@ -11,6 +11,9 @@ use crate::host::disk::{Context, Result};
 /// Longest version that is believed to be one.
 const VERSION_LIMIT_BYTES: usize = 100;
 
+/// Tells git to read ids from the input it is given.
+pub const FROM_INPUT: &str = "--stdin";
+
 /// A git executable with the places it may look at.
 pub struct GitProgram {
     /// The executable, an absolute path.

@@ -10,7 +10,7 @@ use crate::host::git::index::Index;
 use crate::host::git::object::{ObjectFormat, ObjectId, ObjectKind, hash_object};
 use crate::host::git::repository::join_bytes;
 use crate::host::git::tips::{self, Tips};
-use crate::host::git_program::{Answer, GitProgram};
+use crate::host::git_program::{Answer, FROM_INPUT, GitProgram};
 use crate::host::walk::walk;
 use crate::model::escape::text_name;
 use crate::model::manifest::Manifest;
@@ -362,7 +362,7 @@ impl Asking<'_> {
             "rev-list",
             "--objects",
             "--quiet",
-            "--stdin",
+            FROM_INPUT,
             "--not",
             "--all",
         ];

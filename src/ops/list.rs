@@ -9,7 +9,7 @@ use crate::model::timestamp::Timestamp;
 use crate::ops::locate::Workplace;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
-use crate::vault::reader::trust;
+use crate::vault::reader::read_manifest;
 
 /// A verification that covered a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct SnapshotSummary {
     pub logged: LoggedSnapshot,
     /// What it says of itself, authenticated.
     pub manifest: Manifest,
+    /// Whether it is accepted; not if somebody else may have had the key.
+    pub is_accepted: bool,
     /// How far it is proven.
     pub proof: Proof,
 }
@@ -75,10 +77,10 @@ pub fn list(workplace: &Workplace) -> Result<ListReport> {
 /// # Errors
 /// When its manifest cannot be trusted.
 pub fn summarize(vault: &Vault, logged: &LoggedSnapshot) -> Result<SnapshotSummary> {
-    let trusted = trust(vault, logged)?;
     Ok(SnapshotSummary {
         logged: logged.clone(),
-        manifest: trusted.manifest().clone(),
+        manifest: read_manifest(vault, logged)?,
+        is_accepted: vault.log.accepts(logged),
         proof: proof(vault, logged),
     })
 }

@@ -1,5 +1,6 @@
 //! One file per command; each is a straight line of steps.
 
+pub mod acknowledge;
 pub mod ask_git;
 pub mod assemble;
 pub mod capture;
@@ -9,6 +10,9 @@ pub mod destination;
 pub mod drill;
 pub mod history;
 pub mod init;
+pub mod key;
+pub mod key_change;
+pub mod key_import;
 pub mod list;
 pub mod locate;
 pub mod restore;
@@ -17,5 +21,8 @@ pub mod runbook;
 pub mod scan;
 pub mod selection;
 pub mod show;
+pub mod since;
 pub mod snapshot;
+pub mod status;
+pub mod unproven;
 pub mod verify;

@@ -82,6 +82,10 @@ fn scratch_leftovers(sandbox: &Sandbox) -> Vec<PathBuf> {
     paths
 }
 
+fn no_paths() -> Vec<PathBuf> {
+    Vec::new()
+}
+
 /// A drill of the newest snapshot of a state: on record with the counts of the file system, and nothing else was touched.
 #[track_caller]
 fn assert_drilled(state: State) {
@@ -106,7 +110,7 @@ fn assert_drilled(state: State) {
         "{name}: a planted command was run"
     );
     untouched.assert_untouched(&sandbox.workplace());
-    assert_eq!(scratch_leftovers(&sandbox), [PathBuf::new(); 0], "{name}");
+    assert_eq!(scratch_leftovers(&sandbox), no_paths(), "{name}");
     let mut after = listing::list(&vault, &|_| true);
     after.retain(|path, _| before.contains_key(path) && path != b"log" && path != b"cache");
     let mut before = before;
@@ -327,7 +331,7 @@ fn a_damaged_vault_is_neither_proven_nor_on_record_and_leaves_no_copy() {
         let proven = drill_entries(&laboratory.vault).len();
         assert_ne!(said.code, Some(0), "{}: {said}", path.display());
         assert!(proven < 3, "{}", path.display());
-        assert_eq!(scratch_leftovers(&laboratory.sandbox), [PathBuf::new(); 0]);
+        assert_eq!(scratch_leftovers(&laboratory.sandbox), no_paths());
         laboratory.reset();
     }
 }

@@ -16,8 +16,8 @@ pub fn drill(report: &DrillReport) -> String {
     if !report.not_accepted.is_empty() {
         let ids = ids(&report.not_accepted);
         lines.add(
-            "LEFT OUT",
-            format!("{ids}: the key that signed them was stated to be compromised"),
+            "DOUBTFUL",
+            format!("{ids}: not drilled, somebody else may have signed them"),
         );
     }
     if !report.remaining.is_empty() {
