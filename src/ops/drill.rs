@@ -151,17 +151,18 @@ fn ids(snapshots: &[LoggedSnapshot]) -> Vec<SnapshotId> {
 }
 
 fn nothing_to_drill(not_accepted: &[SnapshotId]) -> Refusal {
-    let why = if not_accepted.is_empty() {
-        "the vault holds no snapshot: 0 of 0 restored proves nothing".to_owned()
+    let refusal = if not_accepted.is_empty() {
+        Refusal::new(RefusalCode::SnapshotNotFound, "there is nothing to drill")
+            .because("the vault holds no snapshot: 0 of 0 restored proves nothing")
     } else {
         let ids: Vec<&str> = not_accepted.iter().map(SnapshotId::as_str).collect();
-        format!(
-            "not accepted, because the key that signed them was stated to be compromised: {}",
+        let what = "somebody else may have signed what was asked for";
+        Refusal::new(RefusalCode::KeyCompromised, what).because(format!(
+            "their key was stated to be compromised: {}",
             ids.join(", ")
-        )
+        ))
     };
-    Refusal::new(RefusalCode::SnapshotNotFound, "there is nothing to drill")
-        .because(why)
+    refusal
         .keeping("nothing was touched")
         .next("git vault list", "shows the snapshots that exist")
 }

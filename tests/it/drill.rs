@@ -516,7 +516,7 @@ fn what_a_compromised_key_signed_is_not_drilled_and_its_drills_do_not_count() {
         newest["drills"][0]["number"], 1,
         "the newest that is accepted"
     );
-    let _said = laboratory.run(&["drill", "@latest"]).refused("GV-1101");
+    let _said = laboratory.run(&["drill", "@latest"]).refused("GV-3105");
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn snapshot_object(number: u64, manifest: &Manifest, proof: Option<&Proof>) -> V
         "new_bytes": new_bytes,
         "left_out": manifest.left_out,
         "notes": manifest.notes,
+        "accepted": true,
         "proof": proof.and_then(|proof| proof.verified).map(|verified| json!({ "level": verified.level, "time": verified.time })),
         "drilled": proof.and_then(|proof| proof.drilled),
     })
@@ -84,8 +85,8 @@ fn summary(summary: &SnapshotSummary) -> Value {
         &summary.manifest,
         Some(&summary.proof),
     );
-    if let Some(fields) = object.as_object_mut() {
-        fields.insert("accepted".to_owned(), Value::Bool(summary.is_accepted));
+    if let Some(accepted) = object.get_mut("accepted") {
+        *accepted = Value::Bool(summary.is_accepted);
     }
     object
 }
