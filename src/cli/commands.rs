@@ -1,6 +1,7 @@
 //! One short function per command: builds the request, calls `ops`, words the report.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -15,6 +16,7 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops;
 use crate::ops::doctor::{DoctorReport, Verdict};
+use crate::ops::drill::{DrillRequest, Which};
 use crate::ops::init::Existing;
 use crate::ops::key::ConfirmReport;
 use crate::ops::locate::Workplace;
@@ -105,6 +107,19 @@ pub fn run(
         Command::Index {
             command: IndexCommand::Rebuild,
         } => call.rebuild_index(),
+        Command::Drill {
+            snapshots,
+            all,
+            budget,
+            scratch,
+        } => {
+            let which = match (all, snapshots.as_slice()) {
+                (true, _) => Which::All,
+                (false, []) => Which::Newest,
+                (false, names) => Which::Named(names.to_vec()),
+            };
+            call.drill(which, *budget, scratch.as_deref())
+        }
         Command::Status { metrics } => call.status(metrics.as_deref()),
         Command::Key { command } => call.key(command),
         Command::Acknowledge { entry } => call.acknowledge(entry.as_deref()),
@@ -166,6 +181,27 @@ impl Call<'_> {
         let report = ops::index::rebuild(self.workplace)?;
         let text = text::doctor::rebuild(&report);
         Ok(Answer::new(json::doctor::rebuild(&report), text))
+    }
+
+    fn drill(
+        &self,
+        which: Which,
+        budget: Option<Duration>,
+        scratch: Option<&Path>,
+    ) -> Result<Answer> {
+        let environment = self.environment;
+        let scratch = scratch.map(|scratch| environment.absolute(scratch));
+        let request = DrillRequest {
+            which,
+            budget,
+            scratch: scratch.unwrap_or_else(|| environment.temporary.clone()),
+            git: environment.git.clone(),
+        };
+        let report = ops::drill::drill(self.workplace, &request, &now_ns, self.monitor)?;
+        Ok(Answer::new(
+            json::drill::drill(&report),
+            text::drill::drill(&report),
+        ))
     }
 }
 

@@ -19,6 +19,7 @@
     reason = "the support modules serve test files that come and go"
 )]
 
+mod acknowledged;
 mod answers;
 mod architecture;
 mod capture;
@@ -29,6 +30,8 @@ mod crash_edges;
 mod damage;
 mod doctor;
 mod documents;
+mod drill;
+mod drill_compare;
 mod finding;
 mod fuzz;
 mod fuzz_git;
@@ -36,6 +39,7 @@ mod health;
 mod hostile;
 mod ignore_rules;
 mod index;
+mod keys;
 mod keys_and_modes;
 mod kit;
 mod laboratory;
@@ -50,5 +54,6 @@ mod review_trust;
 mod roundtrip;
 mod source_access;
 mod source_refusals;
+mod status;
 mod support;
 mod terminal;
