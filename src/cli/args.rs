@@ -21,7 +21,7 @@ pub struct Arguments {
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
 
-    /// Use this vault; then list, show, verify, restore and drill need no repository
+    /// Use this vault; then commands that read or check one need no repository
     #[arg(long, value_name = "DIR", global = true)]
     pub vault: Option<PathBuf>,
 
@@ -126,6 +126,20 @@ pub enum Command {
         scratch: Option<PathBuf>,
     },
 
+    /// Examine the health of the vault
+    ///
+    /// One line for each check, with what it means. Nothing is changed; a few files of its own are written to the cache of
+    /// the vault and removed again. Exit status 0 when all is well, 3 when something needs attention, 13 when no snapshot
+    /// can be made; a vault that cannot be opened gives the exit status of its refusal.
+    Doctor,
+
+    /// Work on the list of snapshots that the vault keeps as a cache
+    Index {
+        /// What to do with it
+        #[command(subcommand)]
+        command: IndexCommand,
+    },
+
     /// Say in five lines how good the backup is
     ///
     /// Exit status 0 when all is well, 3 when something needs attention.
@@ -161,6 +175,13 @@ pub enum Command {
         #[arg(value_name = "CODE")]
         code: Option<String>,
     },
+}
+
+/// What can be done with the list of snapshots.
+#[derive(Debug, Subcommand)]
+pub enum IndexCommand {
+    /// Make it anew from the snapshots; a damaged one is kept beside it
+    Rebuild,
 }
 
 /// What can be done with keys.

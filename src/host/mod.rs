@@ -3,6 +3,7 @@
 pub mod chunker;
 pub mod disk;
 pub mod escrow;
+pub mod file_system;
 pub mod git;
 pub mod git_program;
 pub mod keys;

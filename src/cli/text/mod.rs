@@ -1,6 +1,7 @@
 //! Every report as text for people.
 
 pub mod acknowledge;
+pub mod doctor;
 pub mod drill;
 pub mod key;
 pub mod status;
