@@ -62,13 +62,15 @@ pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
             format!("'{}' cannot be understood", path.display()),
         )
         .because(reason)
+        .about(&path)
     })?;
     let misplaced = |expected: String, found: String| {
         Err(Refusal::new(
             RefusalCode::RecordMisplaced,
             format!("'{}' is another record", path.display()),
         )
-        .because(format!("expected {expected}, found {found}")))
+        .because(format!("expected {expected}, found {found}"))
+        .about_difference(&path, expected, found))
     };
     if manifest.snapshot != logged.record.id {
         return misplaced(
@@ -88,7 +90,7 @@ pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
             format!("BLAKE3 {}", Digest::of(&bytes)),
         );
     }
-    check_against_log(vault, logged, &manifest)?;
+    check_against_log(vault, logged, &manifest).map_err(|refusal| refusal.about(&path))?;
     Ok(Trusted {
         manifest,
         logged: logged.clone(),
@@ -149,7 +151,8 @@ pub fn check_inventory(vault: &Vault, trusted: &Trusted) -> Result<()> {
             "it stands on packs with digest {}, and there were others",
             base.inventory
         ),
-    ))
+    )
+    .about(&vault.layout.manifest(&trusted.manifest.snapshot)))
 }
 
 /// The packs a snapshot needs: those that were there when it was made, and its own.

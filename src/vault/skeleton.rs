@@ -60,6 +60,7 @@ fn foreign(path: &Path, fact: &str) -> Refusal {
         format!("'{}' does not belong in the vault", path.display()),
     )
     .because(fact.to_owned())
+    .about_difference(path, "nothing of that kind", fact)
     .keeping("nothing in the vault was touched")
     .next(
         format!("ls -ld '{}'", path.display()),
@@ -72,6 +73,7 @@ fn missing(path: &Path) -> Refusal {
         RefusalCode::VaultFileMissing,
         format!("'{}' is missing", path.display()),
     )
+    .about_difference(path, "to be there", "nothing")
     .keeping("nothing in the vault was touched")
 }
 
@@ -176,6 +178,7 @@ fn check_fixed(path: &Path, expected: Digest) -> Result<()> {
         format!("'{}' is not what it was made as", path.display()),
     )
     .because(format!("expected BLAKE3 {expected}, found {found}"))
+    .about_difference(path, format!("BLAKE3 {expected}"), format!("BLAKE3 {found}"))
     .keeping("nothing in the vault was touched"))
 }
 
@@ -319,6 +322,11 @@ fn check_size(path: &Path, expected: u64) -> Result<()> {
             "expected {expected} bytes, found {}",
             metadata.size()
         ))
+        .about_difference(
+            path,
+            format!("{expected} bytes"),
+            format!("{} bytes", metadata.size()),
+        )
         .keeping("nothing in the vault was touched"));
     }
     Ok(())
