@@ -4,13 +4,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::cli::args::{Arguments, Command};
+use crate::cli::args::{Arguments, Command, IncidentCommand};
 use crate::cli::environment::{Environment, now_ns};
 use crate::cli::{json, refusals, text};
 use crate::model::event::Monitor;
 use crate::model::log_entry::VerifyLevel;
 use crate::model::refusal::{Refusal, Result};
 use crate::ops;
+use crate::ops::incident::Noted;
 use crate::ops::init::Existing;
 use crate::ops::locate::Workplace;
 use crate::ops::snapshot::SnapshotRequest;
@@ -42,10 +43,10 @@ impl Answer {
 
     /// The answer of a command that was refused; the text goes elsewhere.
     #[must_use]
-    pub fn of_refusal(refusal: &Refusal) -> Self {
+    pub fn of_refusal(refusal: &Refusal, noted: &Noted) -> Self {
         Self {
             status: refusal.code.exit(),
-            ..Self::new(refusals::json(refusal), String::new())
+            ..Self::new(refusals::json(refusal, noted), String::new())
         }
     }
 
@@ -96,6 +97,8 @@ pub fn run(
             snapshot,
             destination,
         } => call.restore(snapshot, destination),
+        Command::SetAside { names } => call.set_aside(names),
+        Command::Incident { command } => call.incident(command),
         Command::Runbook { code } => runbook(code.as_deref()),
     }
 }
@@ -139,6 +142,33 @@ impl Call<'_> {
         let destination = self.environment.absolute(destination);
         let report = ops::restore::restore(self.workplace, name, &destination, self.monitor)?;
         Ok(Answer::new(json::restore(&report), text::restore(&report)))
+    }
+
+    fn set_aside(&self, names: &[String]) -> Result<Answer> {
+        let report = ops::set_aside::set_aside(self.workplace, names)?;
+        Ok(Answer::new(
+            json::set_aside::report(&report),
+            text::set_aside::report(&report),
+        ))
+    }
+
+    fn incident(&self, command: &IncidentCommand) -> Result<Answer> {
+        match command {
+            IncidentCommand::List => {
+                let report = ops::incidents::list(self.workplace)?;
+                Ok(Answer::new(
+                    json::incident::list(&report),
+                    text::incident::list(&report),
+                ))
+            }
+            IncidentCommand::Show { id } => {
+                let shown = ops::incidents::show(self.workplace, id.as_deref())?;
+                Ok(Answer::new(
+                    json::incident::show(&shown),
+                    text::incident::show(&shown),
+                ))
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod chunker;
 pub mod disk;
 pub mod git;
 pub mod keys;
+pub mod machine;
 pub mod metadata;
 pub mod random;
 pub mod walk;

@@ -140,6 +140,17 @@ impl std::ops::Deref for Refusal {
     }
 }
 
+impl Detail {
+    /// What was changed, in one sentence.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        match &self.changed {
+            Changed::Nothing => "nothing was written",
+            Changed::Said(sentence) => sentence,
+        }
+    }
+}
+
 impl std::fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(

@@ -339,7 +339,10 @@ fn copy(
         .about_difference(
             source,
             format!("{} bytes with BLAKE3 {}", expected.0, expected.1),
-            format!("{total_bytes} bytes with BLAKE3 {}", Digest::finish(&hasher)),
+            format!(
+                "{total_bytes} bytes with BLAKE3 {}",
+                Digest::finish(&hasher)
+            ),
         ));
     }
     metadata::set_mode(&to, 0o444, &shown).map_err(stopped)

@@ -326,7 +326,11 @@ pub fn refuse_signed(error: &SignedError, path: &Path) -> Refusal {
     };
     Refusal::new(code, what)
         .because(error.to_string())
-        .about_difference(path, "a record signed with the vault's key", error.to_string())
+        .about_difference(
+            path,
+            "a record signed with the vault's key",
+            error.to_string(),
+        )
         .keeping("the vault is untouched, as evidence")
         .next(
             format!(

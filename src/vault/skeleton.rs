@@ -178,7 +178,11 @@ fn check_fixed(path: &Path, expected: Digest) -> Result<()> {
         format!("'{}' is not what it was made as", path.display()),
     )
     .because(format!("expected BLAKE3 {expected}, found {found}"))
-    .about_difference(path, format!("BLAKE3 {expected}"), format!("BLAKE3 {found}"))
+    .about_difference(
+        path,
+        format!("BLAKE3 {expected}"),
+        format!("BLAKE3 {found}"),
+    )
     .keeping("nothing in the vault was touched"))
 }
 
@@ -302,6 +306,13 @@ fn explain(directory: &Path, binding: Binding, keyring: &Keyring) -> Vec<(String
         .flat_map(|manifest| manifest.packs)
         .map(|pack| (pack.name.clone(), pack))
         .collect()
+}
+
+/// The names of the packs that an unsealed snapshot's manifest explains.
+#[must_use]
+pub fn explained_packs(directory: &Path, binding: Binding, keyring: &Keyring) -> Vec<String> {
+    let packs = explain(directory, binding, keyring);
+    packs.into_iter().map(|(name, _)| name).collect()
 }
 
 fn check_size(path: &Path, expected: u64) -> Result<()> {

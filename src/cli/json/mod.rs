@@ -1,5 +1,8 @@
 //! Every report as a JSON object; the schemas are described in `docs/JSON.md`.
 
+pub mod incident;
+pub mod set_aside;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -13,7 +16,9 @@ use crate::ops::show::ShowReport;
 use crate::ops::snapshot::{Outcome, SnapshotReport};
 use crate::ops::verify::{Recorded, VerifyReport};
 
-fn path(path: &Path) -> Value {
+/// A path in the form of "Names in listings".
+#[must_use]
+pub fn path(path: &Path) -> Value {
     Value::String(text_name(crate::host::walk::path_bytes(path)))
 }
 

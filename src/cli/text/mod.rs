@@ -1,5 +1,8 @@
 //! Every report as text for people.
 
+pub mod incident;
+pub mod set_aside;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
