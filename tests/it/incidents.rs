@@ -217,9 +217,9 @@ const CASES: [Break; 17] = [
         case("GV-3302", &path, "file", ("", ""))
     },
     |laboratory| {
-        let path = mkdir(&laboratory.vault, "snapshots/.incomplete-klmnopqrstuv");
+        let path = mkdir(&laboratory.vault, "snapshots/.incomplete-kmnpqrstvwxy");
         let case = case("GV-4001", &path, "directory", ("a sealed snapshot", ""));
-        with(&["show", "klmnopqrstuv"], case)
+        with(&["show", "kmnpqrstvwxy"], case)
     },
     |laboratory| {
         let path = laboratory.sandbox.path("full");
@@ -355,7 +355,8 @@ fn the_log_of_another_story_is_noted_with_both_hashes() {
     fs::rename(seen, laboratory.sandbox.path("state")).expect("the state is put back");
     let _said = laboratory.run(&["list"]).refused("GV-3203");
     let (_, record) = only_record(&laboratory.sandbox);
-    let entry = &log_entries(&laboratory.vault)[4];
+    let entries = log_entries(&laboratory.vault);
+    let entry = &entries[entries.len() - 2];
     let found = exhibit(&record, entry);
     let bytes = fs::read(entry).expect("the entry is read");
     let hash = format!("BLAKE3 {}", blake3::hash(&bytes).to_hex());
@@ -533,7 +534,9 @@ fn a_key_is_neither_copied_nor_hashed_whatever_name_it_has() {
     type Plant = fn(&Path, &Path);
     let plants: [Plant; 4] = [
         |key, foreign| fs::hard_link(key, foreign).expect("the key is linked"),
-        |key, foreign| drop(fs::copy(key, foreign).expect("the key is copied")),
+        |key, foreign| {
+            let _bytes = fs::copy(key, foreign).expect("the key is copied");
+        },
         |key, foreign| std::os::unix::fs::symlink(key, foreign).expect("a link is made"),
         |key, foreign| {
             let text = format!(

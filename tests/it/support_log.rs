@@ -200,6 +200,7 @@ fn a_log_that_cannot_be_written_costs_one_line_and_nothing_else() {
 #[test]
 fn names_cannot_forge_lines_of_a_log() {
     let scene = Scene::new();
+    let _said = scene.run(&["snapshot"]).succeeded();
     let name = "x\n2026-01-01T00:00:00Z 1 outcome exit 0\u{1b}[2J";
     let _said = scene.run(&["show", name]).refused("GV-1101");
     let text = scene.text();
