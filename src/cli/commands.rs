@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
-use crate::cli::args::{Arguments, Command, IncidentCommand};
+use crate::cli::args::{Arguments, Command, IncidentCommand, KeyCommand};
 use crate::cli::environment::{Environment, now_ns};
+use crate::cli::prompt::{self, Passphrase};
 use crate::cli::{json, refusals, text};
 use crate::model::event::Monitor;
 use crate::model::log_entry::VerifyLevel;
@@ -13,6 +15,7 @@ use crate::model::refusal::{Refusal, Result};
 use crate::ops;
 use crate::ops::incident::Noted;
 use crate::ops::init::Existing;
+use crate::ops::key::ConfirmReport;
 use crate::ops::locate::Workplace;
 use crate::ops::snapshot::SnapshotRequest;
 
@@ -99,6 +102,9 @@ pub fn run(
         } => call.restore(snapshot, destination),
         Command::SetAside { names } => call.set_aside(names),
         Command::Incident { command } => call.incident(command),
+        Command::Status { metrics } => call.status(metrics.as_deref()),
+        Command::Key { command } => call.key(command),
+        Command::Acknowledge { entry } => call.acknowledge(entry.as_deref()),
         Command::Runbook { code } => runbook(code.as_deref()),
     }
 }
@@ -170,6 +176,129 @@ impl Call<'_> {
             }
         }
     }
+}
+
+/// The arms of `git vault key`, and of what else is said to a vault by a person.
+impl Call<'_> {
+    fn key(&self, command: &KeyCommand) -> Result<Answer> {
+        match command {
+            KeyCommand::Status => {
+                let report = ops::key::status(self.workplace)?;
+                let answer = Answer::new(json::key::status(&report), text::key::status(&report));
+                let status = if report.has_second_copy() {
+                    0
+                } else {
+                    ATTENTION
+                };
+                Ok(Answer { status, ..answer })
+            }
+            KeyCommand::Export { file } => {
+                let file = file.as_deref().map(|file| self.environment.absolute(file));
+                let report = ops::key::export(self.workplace, file.as_deref())?;
+                Ok(Answer::new(
+                    json::key::export(&report),
+                    text::key::export(&report),
+                ))
+            }
+            KeyCommand::Confirm { kit } => self.confirm(kit.as_deref()),
+            KeyCommand::Import {
+                file,
+                passphrase_file,
+                ..
+            } => self.import(file.as_deref(), passphrase_file.as_deref()),
+            KeyCommand::Escrow { passphrase_file } => {
+                let file = passphrase_file.as_deref();
+                let passphrase = self.passphrase(file, Passphrase::New)?;
+                let report = ops::key_change::wrap(self.workplace, &passphrase)?;
+                Ok(copied(&report))
+            }
+            KeyCommand::Rotate => {
+                let report = ops::key_change::rotate(self.workplace)?;
+                let notice = Some(text::key_notice(&report.file));
+                let (json, text) = (json::key::rotate(&report), text::key::rotate(&report));
+                Ok(Answer::new(json, text).with_notice(notice))
+            }
+            KeyCommand::Compromise { key, since } => {
+                let report = ops::key_change::compromise(self.workplace, key, *since)?;
+                Ok(Answer::new(
+                    json::key::compromise(&report),
+                    text::key::compromise(&report),
+                ))
+            }
+        }
+    }
+
+    fn status(&self, metrics: Option<&Path>) -> Result<Answer> {
+        let report = ops::status::status(self.workplace)?;
+        if let Some(file) = metrics {
+            let file = self.environment.absolute(file);
+            ops::status::write_metrics(&report, &file, &text::status::metrics(&report))?;
+        }
+        let status = if report.attention.is_empty() {
+            0
+        } else {
+            ATTENTION
+        };
+        let answer = Answer::new(json::status::status(&report), text::status::status(&report));
+        Ok(Answer { status, ..answer })
+    }
+
+    fn passphrase(&self, file: Option<&Path>, kind: Passphrase) -> Result<Zeroizing<Vec<u8>>> {
+        let file = file.map(|file| self.environment.absolute(file));
+        prompt::passphrase(file.as_deref(), kind)
+    }
+
+    fn confirm(&self, kit: Option<&Path>) -> Result<Answer> {
+        let report = match kit {
+            Some(kit) => {
+                let text = prompt::kit(&self.environment.absolute(kit))?;
+                ops::key::confirm_kit(self.workplace, &text)?
+            }
+            None => {
+                let challenge = ops::key::challenge(self.workplace)?;
+                let (line, key) = (challenge.line, challenge.key);
+                let typed = prompt::ask(&format!("Line {line} of key {key}, as the kit has it:"));
+                ops::key::confirm_line(self.workplace, challenge, &typed)?
+            }
+        };
+        Ok(copied(&report))
+    }
+
+    fn import(&self, file: Option<&Path>, passphrase_file: Option<&Path>) -> Result<Answer> {
+        let report = match file {
+            Some(file) => {
+                let file = self.environment.absolute(file);
+                ops::key_import::import_file(self.workplace, &file)?
+            }
+            None => {
+                let passphrase = self.passphrase(passphrase_file, Passphrase::Known)?;
+                ops::key_import::import_escrow(self.workplace, &passphrase)?
+            }
+        };
+        Ok(Answer::new(
+            json::key::import(&report),
+            text::key::import(&report),
+        ))
+    }
+
+    fn acknowledge(&self, stated: Option<&str>) -> Result<Answer> {
+        let finding = ops::acknowledge::find(self.workplace)?;
+        let report = match stated {
+            Some(stated) => ops::acknowledge::acknowledge(self.workplace, finding, stated)?,
+            None => {
+                let typed = prompt::ask(&text::acknowledge::question(&finding));
+                ops::acknowledge::acknowledge(self.workplace, finding, &typed)?
+            }
+        };
+        Ok(Answer::new(
+            json::acknowledge::acknowledge(&report),
+            text::acknowledge::acknowledge(&report),
+        ))
+    }
+}
+
+fn copied(report: &ConfirmReport) -> Answer {
+    Answer::new(json::key::confirm(report), text::key::confirm(report))
 }
 
 fn runbook(code: Option<&str>) -> Result<Answer> {

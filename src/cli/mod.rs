@@ -6,6 +6,7 @@ pub mod commands;
 pub mod environment;
 pub mod json;
 pub mod progress;
+pub mod prompt;
 pub mod refusals;
 pub mod support_log;
 pub mod text;

@@ -5,6 +5,8 @@ pub mod event;
 pub mod ids;
 pub mod incident;
 pub mod inventory;
+pub mod kit;
+mod kit_symbols;
 pub mod listing;
 pub mod log_entry;
 pub mod manifest;

@@ -1,5 +1,6 @@
 //! One file per command; each is a straight line of steps.
 
+pub mod acknowledge;
 pub mod assemble;
 pub mod capture;
 pub mod describe;
@@ -9,6 +10,9 @@ pub mod history;
 pub mod incident;
 pub mod incidents;
 pub mod init;
+pub mod key;
+pub mod key_change;
+pub mod key_import;
 pub mod list;
 pub mod locate;
 pub mod restore;
@@ -18,5 +22,8 @@ pub mod scan;
 pub mod selection;
 pub mod set_aside;
 pub mod show;
+pub mod since;
 pub mod snapshot;
+pub mod status;
+pub mod unproven;
 pub mod verify;

@@ -337,10 +337,29 @@ impl Log {
         self.hashes.get(place).copied()
     }
 
-    /// Whether a snapshot is accepted: the key that signed it was not in other hands by then, as far as is known.
+    /// The first snapshot entry that is not accepted, because somebody else may have had its key by then. Snapshots that
+    /// came later stand on its packs, so they are not accepted either, whoever signed them.
+    #[must_use]
+    pub fn first_doubtful(&self) -> Option<u64> {
+        self.snapshots
+            .iter()
+            .map(|snapshot| snapshot.entry)
+            .find(|entry| !self.keyring.accepts(*entry))
+    }
+
+    /// Whether a snapshot is accepted on the signatures of its records.
     #[must_use]
     pub fn accepts(&self, snapshot: &LoggedSnapshot) -> bool {
-        self.keyring.accepts(snapshot.entry)
+        self.first_doubtful()
+            .is_none_or(|doubtful| snapshot.entry < doubtful)
+    }
+
+    /// The snapshots that are accepted, oldest first.
+    pub fn accepted(&self) -> impl DoubleEndedIterator<Item = &LoggedSnapshot> {
+        let doubtful = self.first_doubtful().unwrap_or(u64::MAX);
+        self.snapshots
+            .iter()
+            .filter(move |snapshot| snapshot.entry < doubtful)
     }
 
     /// The newest event of a list that is still accepted.

@@ -142,18 +142,18 @@ pub fn predecessor(home: &Path, common_dir: &Path) -> Option<Predecessor> {
 
 /// Finds the vault of a repository: the registered one, else one in the vault home that says it is attached to this path,
 /// else one whose repository is gone from its path and whose root commits are in this one. `has_commit` answers whether the
-/// repository has a commit.
+/// repository has a commit; `open` says how vaults are opened.
 ///
 /// # Errors
 /// When the vault found cannot be opened, or several could be meant.
 pub fn find(
     home: &Path,
-    homes: &Homes,
     common_dir: &Path,
     has_commit: &dyn Fn(&ObjectId) -> bool,
+    open: &dyn Fn(&Path) -> Result<Vault>,
 ) -> Result<Option<FoundVault>> {
     if let Some(root) = registered(home, common_dir) {
-        let vault = Vault::open(&root, homes)?;
+        let vault = open(&root)?;
         if is_attached_to(&vault.log, common_dir) {
             return Ok(Some(FoundVault {
                 vault,
@@ -163,7 +163,7 @@ pub fn find(
     }
     let mut moved = Vec::new();
     for root in vaults_in(home)? {
-        let vault = match Vault::open(&root, homes) {
+        let vault = match open(&root) {
             Ok(vault) => vault,
             // Another's broken vault is no reason to refuse; this repository's own is, and must not be passed over.
             Err(refusal) if claims(&root, common_dir) => return Err(refusal),
