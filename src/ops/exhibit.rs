@@ -26,7 +26,11 @@ const MOST_EXHIBITS: usize = 64;
 const MOST_KEYS: usize = 4096;
 
 /// What all files that hold keys have in their first bytes.
-const MARKS_OF_KEYS: [&[u8]; 2] = [b"git-vault key ", b"git-vault recovery kit"];
+const MARKS_OF_KEYS: [&[u8]; 3] = [
+    b"git-vault key ",
+    b"git-vault recovery kit",
+    b"git-vault escrow ",
+];
 /// How many bytes of a file are searched for such a mark.
 const MARKED_BYTES: usize = 4096;
 

@@ -133,6 +133,7 @@ fn forbidden(
     let real = real_path(place);
     let repository = workplace.repository().ok();
     let evidence = refusal.evidence.iter().map(|one| one.path.as_path());
+    let evidence = evidence.filter(|path| path.is_absolute());
     let mut untouchable: Vec<(&str, PathBuf)> = evidence
         .map(|path| ("what it is about", real_path(path)))
         .collect();

@@ -373,7 +373,7 @@ fn put_foreign_file(laboratory: &Laboratory) -> PathBuf {
 fn a_refusal_in_text_says_where_it_is_noted_and_a_lesser_one_is_not_noted() {
     let laboratory = Laboratory::new();
     let _said = laboratory.run(&["show", "nosuchname"]).refused("GV-1101");
-    assert_eq!(incidents(&laboratory.sandbox), [PathBuf::new(); 0]);
+    assert!(incidents(&laboratory.sandbox).is_empty());
     let _path = put_foreign_file(&laboratory);
     let said = laboratory.run(&["list"]).refused("GV-3103");
     let (directory, _) = only_record(&laboratory.sandbox);
