@@ -33,6 +33,7 @@ mod fuzz;
 mod fuzz_git;
 mod hostile;
 mod ignore_rules;
+mod incident_secrets;
 mod incidents;
 mod keys_and_modes;
 mod kit;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::damage::make_fifo;
-use crate::incidents::{keys, secret};
+use crate::incident_secrets::{keys, secret};
 use crate::laboratory::{bounded, only_vault};
 use crate::support::files::{symlink, write};
 use crate::support::fingerprint::Fingerprint;
