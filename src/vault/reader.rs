@@ -71,6 +71,11 @@ fn doubtful(vault: &Vault, logged: &LoggedSnapshot) -> Refusal {
         vault.log.first_doubtful().unwrap_or_default()
     ))
     .because("the log states that a key was compromised")
+    .about_difference(
+        &vault.layout.log_entry(logged.entry),
+        "an entry from before the key was in other hands",
+        "a later one",
+    )
     .keeping("the vault is untouched, and earlier snapshots are still accepted");
     match vault.log.accepted().next_back() {
         Some(newest) => refusal.next(

@@ -19,6 +19,7 @@
     reason = "the support modules serve test files that come and go"
 )]
 
+mod acknowledged;
 mod answers;
 mod architecture;
 mod capture;
@@ -35,6 +36,7 @@ mod hostile;
 mod ignore_rules;
 mod incident_secrets;
 mod incidents;
+mod keys;
 mod keys_and_modes;
 mod kit;
 mod laboratory;
@@ -50,6 +52,7 @@ mod roundtrip;
 mod set_aside;
 mod source_access;
 mod source_refusals;
+mod status;
 mod support;
 mod support_log;
 mod terminal;
