@@ -384,7 +384,15 @@ fn copy(
             "expected BLAKE3 {}, found {}",
             expected.1,
             Digest::finish(&hasher)
-        )));
+        ))
+        .about_difference(
+            source,
+            format!("{} bytes with BLAKE3 {}", expected.0, expected.1),
+            format!(
+                "{total_bytes} bytes with BLAKE3 {}",
+                Digest::finish(&hasher)
+            ),
+        ));
     }
     metadata::set_mode(&to, 0o444, &shown).map_err(stopped)
 }
