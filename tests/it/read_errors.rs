@@ -1,0 +1,1 @@
+//! Files of the vault that the system fails to read, or that shrink while they are read: refused, and never a signal.
