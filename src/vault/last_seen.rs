@@ -76,10 +76,11 @@ pub fn check(seen: Option<LastSeen>, root: &Path, log: &Log) -> Result<()> {
     }
 }
 
-/// Remembers the newest entry. Never goes back: a lower number than the one remembered is not written.
+/// Remembers the newest entry. Never goes back: a lower number than the one remembered is not written, and nothing is
+/// written over a state that cannot be read.
 ///
 /// # Errors
-/// When the state cannot be written.
+/// When the state cannot be read or written.
 pub fn remember(state_home: &Path, vault: VaultId, log: &Log) -> disk::Result<()> {
     let Some(blake3) = log.head_blake3 else {
         return Ok(());
@@ -88,9 +89,10 @@ pub fn remember(state_home: &Path, vault: VaultId, log: &Log) -> disk::Result<()
     if let Some(directory) = path.parent() {
         disk::create_directories(directory)?;
     }
-    let known = disk::read_bounded(&path, LIMIT_BYTES)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let known = match disk::read_bounded(&path, LIMIT_BYTES) {
+        Err(error) if error.is_not_found() => None,
+        bytes => String::from_utf8(bytes?).ok(),
+    };
     let known = known.and_then(|text| toml::from_str::<LastSeen>(&text).ok());
     if known.is_some_and(|known| known.entry >= log.head) {
         return Ok(());

@@ -12,7 +12,7 @@ use crate::support::listing::{self, Listing};
 /// What may be damaged without harm: caches, and refs that only serve plain git. Everything else must be refused.
 const DOES_NOT_MATTER: [&[u8]; 2] = [b"cache/", b"refs/"];
 
-fn matters(name: &[u8]) -> bool {
+pub fn matters(name: &[u8]) -> bool {
     !DOES_NOT_MATTER
         .iter()
         .any(|harmless| name.starts_with(harmless))
@@ -140,7 +140,7 @@ fn siblings(laboratory: &Laboratory, name: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// The directory, for one snapshot as good as for another, and the ending.
-fn kind(name: &[u8]) -> (Vec<u8>, Vec<u8>) {
+pub fn kind(name: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let text = String::from_utf8_lossy(name).into_owned();
     let path = Path::new(&text);
     let directory = path.parent().unwrap_or(Path::new(""));
