@@ -27,6 +27,7 @@ mod continuation;
 mod crash;
 mod crash_edges;
 mod damage;
+mod damage_everywhere;
 mod destinations;
 mod documents;
 mod finding;
