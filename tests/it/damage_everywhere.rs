@@ -66,7 +66,7 @@ impl Sweep {
 
     fn verify(&self, level: VerifyLevel) -> std::result::Result<Result<()>, String> {
         let call = || verify(&self.workplace, &[], level, &Silent).map(|_report| ());
-        catch_unwind(AssertUnwindSafe(call)).map_err(|_| "verify panicked".to_owned())
+        catch_unwind(AssertUnwindSafe(call)).map_err(|_panic| "verify panicked".to_owned())
     }
 
     /// With a file of the vault as it is now, damaged: neither verification nor restore may take it for whole.
@@ -89,7 +89,7 @@ impl Sweep {
         let sealed = &self.laboratory.sealed[self.points % self.laboratory.sealed.len()];
         let call = || restore(&self.workplace, &sealed.id, &self.destination, &Silent);
         let outcome = catch_unwind(AssertUnwindSafe(call));
-        match outcome.map_err(|_| "restore panicked".to_owned())? {
+        match outcome.map_err(|_panic| "restore panicked".to_owned())? {
             Ok(_report) => {
                 self.restored += 1;
                 let found = restored_listing(&self.destination);

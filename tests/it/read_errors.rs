@@ -113,59 +113,123 @@ fn readable(laboratory: &Laboratory) -> Vec<(PathBuf, bool)> {
     all
 }
 
+/// A laboratory and what came of the points tried in it.
+struct Sweep {
+    laboratory: Laboratory,
+    outcomes: BTreeMap<String, usize>,
+    wrong: Vec<String>,
+}
+
+impl Sweep {
+    fn new() -> Self {
+        Self {
+            laboratory: Laboratory::new(),
+            outcomes: BTreeMap::new(),
+            wrong: Vec::new(),
+        }
+    }
+
+    /// The commands that read, and the one that stands on what it reads.
+    fn commands(&self) -> [Vec<String>; 5] {
+        let out = self.laboratory.sandbox.path("out");
+        let out = out.to_str().expect("a UTF-8 path");
+        let id = &self.laboratory.sealed[1].id;
+        [
+            &["list"][..],
+            &["verify", "--quick"],
+            &["verify", "--deep"],
+            &["restore", id, out],
+            &["snapshot"],
+        ]
+        .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    fn note(&mut self, said: &Said, command: &str, is_needed: bool, path: &Path) {
+        let found = complaints(&self.laboratory, said, is_needed, path);
+        self.wrong
+            .extend(found.into_iter().map(|what| format!("=== {what}")));
+        let code = refusal(said).map_or("success", |code| code.code());
+        let outcome = format!("{command} {code}");
+        *self.outcomes.entry(outcome).or_default() += 1;
+    }
+
+    /// Lets each look at a path fail, from the first, the second and so on; puts everything back each time.
+    fn fail(&mut self, path: &Path, matters: bool, call: &str, arguments: &[&str]) {
+        let is_snapshot = arguments == ["snapshot"];
+        for number in 1..=if effort() >= 10 { 64 } else { 2 } {
+            let laboratory = &self.laboratory;
+            let (said, has_failed) = with_errors(laboratory, path, (call, number), arguments);
+            if !has_failed {
+                laboratory.sweep_away_restores();
+                laboratory.reset();
+                return;
+            }
+            // At the end the state is read once more, to be written; then the answer says that it was not.
+            let is_said = said.text().contains("cannot");
+            self.note(
+                &said,
+                arguments[0],
+                matters && !is_snapshot && !is_said,
+                path,
+            );
+            let verified = self.laboratory.run(&["verify"]);
+            if verified.code != Some(0) {
+                let what = format!("=== the vault should verify\n{said}then\n{verified}");
+                self.wrong.push(what);
+            }
+            self.laboratory.reset();
+        }
+    }
+
+    /// Cuts a file after each look at it; puts everything back each time.
+    fn cut(&mut self, path: &Path, call: &str, arguments: &[&str]) {
+        let size = fs::metadata(path).expect("its size").len();
+        for number in points(40, 2) {
+            let (sandbox, source) = (&self.laboratory.sandbox, &self.laboratory.source);
+            let cut = || {
+                let file = fs::OpenOptions::new().write(true).open(path);
+                let file = file.expect("it is opened");
+                file.set_len(size * (number as u64 % 3) / 3)
+                    .expect("it is cut");
+            };
+            let place = (call, number, Some(path));
+            let (said, was_stopped) = paused(sandbox, source, place, arguments, cut);
+            if !was_stopped {
+                self.laboratory.sweep_away_restores();
+                self.laboratory.reset();
+                return;
+            }
+            // All of it may have been read before it was cut: then the run is right to succeed.
+            self.note(&said, arguments[0], false, path);
+            self.laboratory.reset();
+        }
+    }
+
+    #[track_caller]
+    fn conclude(&self, label: &str) {
+        let count: usize = self.outcomes.values().sum();
+        eprintln!("{label}: {count} points, {:?}", self.outcomes);
+        assert_none(&self.wrong);
+        assert!(self.outcomes.len() > 1, "none was refused");
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_refused_by_its_name() {
     if !can_trace("errors of reading") {
         return;
     }
-    let laboratory = Laboratory::new();
-    append(&laboratory.source, "README.md", "changed since\n");
-    let out = laboratory.sandbox.path("out");
-    let out = out.to_str().expect("a UTF-8 path");
-    let id = &laboratory.sealed[1].id;
-    let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for arguments in [
-        &["list"][..],
-        &["verify", "--quick"],
-        &["verify", "--deep"],
-        &["restore", id, out],
-        &["snapshot"],
-    ] {
-        for (path, matters) in readable(&laboratory) {
+    let mut sweep = Sweep::new();
+    append(&sweep.laboratory.source, "README.md", "changed since\n");
+    for arguments in sweep.commands() {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        for (path, matters) in readable(&sweep.laboratory) {
             for call in READS {
-                for number in 1..=if effort() >= 10 { 64 } else { 2 } {
-                    let at = (call, number);
-                    let (said, has_failed) = with_errors(&laboratory, &path, at, arguments);
-                    if !has_failed {
-                        laboratory.sweep_away_restores();
-                        break;
-                    }
-                    // At the end the state is read once more, to be written; then the answer says that it was not.
-                    let is_said = said.text().contains("cannot");
-                    let is_needed = matters && arguments != ["snapshot"] && !is_said;
-                    let found = complaints(&laboratory, &said, is_needed, &path);
-                    wrong.extend(found.into_iter().map(|what| format!("=== {what}")));
-                    let code = refusal(&said).map_or("success", |code| code.code());
-                    *outcomes
-                        .entry(format!("{} {code}", arguments[0]))
-                        .or_default() += 1;
-                    if arguments == ["snapshot"] {
-                        let verified = laboratory.run(&["verify"]);
-                        if verified.code != Some(0) {
-                            wrong.push(format!(
-                                "=== the vault should verify\n{said}then\n{verified}"
-                            ));
-                        }
-                    }
-                    laboratory.reset();
-                }
+                sweep.fail(&path, matters, call, &arguments);
             }
         }
     }
-    let count: usize = outcomes.values().sum();
-    eprintln!("errors of reading: {count} points, {outcomes:?}");
-    assert_none(&wrong);
+    sweep.conclude("errors of reading");
 }
 
 /// Another process cuts a pack, an index or a record short between two reads of it.
@@ -174,47 +238,20 @@ fn a_file_that_shrinks_while_it_is_read_is_refused() {
     if !can_trace("files that shrink") {
         return;
     }
-    let laboratory = Laboratory::new();
-    let out = laboratory.sandbox.path("out");
-    let out = out.to_str().expect("a UTF-8 path");
-    let id = &laboratory.sealed[1].id;
-    let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
-    let mut wrong = Vec::new();
-    let files = chosen(laboratory.files());
-    for name in files.iter().filter(|name| matters(name)) {
-        let path = at(&laboratory.vault, name);
-        for arguments in [&["verify", "--deep"][..], &["restore", id, out]] {
+    let mut sweep = Sweep::new();
+    let [_, _, deep, restore, _] = sweep.commands();
+    let files = chosen(sweep.laboratory.files()).into_iter();
+    let files: Vec<PathBuf> = files
+        .filter(|name| matters(name))
+        .map(|name| at(&sweep.laboratory.vault, name))
+        .collect();
+    for arguments in [&deep, &restore] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        for path in &files {
             for call in READS {
-                for number in points(40, 2) {
-                    let size = fs::metadata(&path).expect("its size").len();
-                    let cut = || {
-                        let file = fs::OpenOptions::new().write(true).open(&path);
-                        let length = size * (number as u64 % 3) / 3;
-                        file.expect("it is opened")
-                            .set_len(length)
-                            .expect("it is cut");
-                    };
-                    let place = (call, number, Some(&*path));
-                    let (sandbox, source) = (&laboratory.sandbox, &laboratory.source);
-                    let (said, was_stopped) = paused(sandbox, source, place, arguments, cut);
-                    if !was_stopped {
-                        laboratory.sweep_away_restores();
-                        break;
-                    }
-                    // All of it may have been read before it was cut: then the run is right to succeed.
-                    let found = complaints(&laboratory, &said, false, &path);
-                    wrong.extend(found.into_iter().map(|what| format!("=== {what}")));
-                    let code = refusal(&said).map_or("success", |code| code.code());
-                    *outcomes
-                        .entry(format!("{} {code}", arguments[0]))
-                        .or_default() += 1;
-                    laboratory.reset();
-                }
+                sweep.cut(path, call, &arguments);
             }
         }
     }
-    let count: usize = outcomes.values().sum();
-    eprintln!("files that shrink: {count} points, {outcomes:?}");
-    assert_none(&wrong);
-    assert!(outcomes.len() > 1, "none was refused");
+    sweep.conclude("files that shrink");
 }
