@@ -14,7 +14,20 @@ use crate::support::{Said, Sandbox};
 pub fn paused(
     sandbox: &Sandbox,
     directory: &Path,
+    stop: (&str, usize, Option<&Path>),
+    arguments: &[&str],
+    meanwhile: impl FnOnce(),
+) -> (Said, bool) {
+    paused_with(sandbox, directory, stop, &[], arguments, meanwhile)
+}
+
+/// The same with more environment for the program, as `NAME=value`.
+#[track_caller]
+pub fn paused_with(
+    sandbox: &Sandbox,
+    directory: &Path,
     (call, number, only): (&str, usize, Option<&Path>),
+    environment: &[String],
     arguments: &[&str],
     meanwhile: impl FnOnce(),
 ) -> (Said, bool) {
@@ -27,6 +40,9 @@ pub fn paused(
     command.args(["-f", "-qq", "-o"]).arg(&pipe);
     if let Some(path) = only {
         command.arg("-P").arg(path);
+    }
+    for setting in environment {
+        command.args(["-E", setting]);
     }
     command
         .args(["-e", &format!("trace={call}")])
@@ -57,7 +73,8 @@ fn let_go_on(trace: &Path, meanwhile: impl FnOnce()) -> bool {
             meanwhile();
         }
         let thread = line.split_ascii_whitespace().next().expect("a thread");
-        let _status = Command::new("kill").args(["-CONT", thread]).status();
+        // A thread that has gone on and ended by now needs no signal.
+        let _output = Command::new("kill").args(["-CONT", thread]).output();
     }
     meanwhile.is_none()
 }
