@@ -239,7 +239,7 @@ impl EmptyDestination {
             .join(format!(".git-vault-restore-{}", to_hex(&random)));
         let make = || {
             disk::create_directory(&path)?;
-            File::open(&path).context("open", &path)
+            open_made(&path)
         };
         let root = make().map_err(|error| unusable(&self.path, error.to_string()))?;
         let lacking = probe(&root, &path, needs);
@@ -254,8 +254,7 @@ impl EmptyDestination {
             Ok(lacking) => lacking,
             Err(error) => vec![error.to_string()],
         };
-        // Only empty probe files were in it.
-        drop(std::fs::remove_dir_all(&path));
+        remove_probed(&root, &path);
         let what = format!(
             "the file system at '{}' cannot hold the snapshot as it is",
             self.parent.display()
@@ -287,6 +286,7 @@ impl RestoreStaging {
         let target = self.destination.path;
         let put_in_place = || {
             sync(&self.root, &self.path)?;
+            check_is(&self.path, &self.root)?;
             match self.destination.state {
                 State::Absent => match disk::rename_new(&self.path, &target) {
                     // Where the system has no such rename: take the name exclusively, then replace what is empty.
@@ -303,6 +303,15 @@ impl RestoreStaging {
             }
         };
         put_in_place().map_err(|error: disk::Error| error.refuse(RefusalCode::RestoreStopped))?;
+        check_is(&target, &self.root).map_err(|error| {
+            error
+                .refuse(RefusalCode::RestoreStopped)
+                .having_changed(format!(
+                    "what is at '{}' now was put there by another process; it is not what was restored",
+                    target.display()
+                ))
+                .keeping("the snapshot and its vault are untouched")
+        })?;
         disk::sync_directory(&self.destination.parent).map_err(|error| {
             error
                 .refuse(RefusalCode::RestoreStopped)
@@ -314,6 +323,68 @@ impl RestoreStaging {
         })?;
         Ok(target)
     }
+}
+
+/// Opens the directory that was just made. Somebody who may rename here could have put another, or a link, in its place.
+fn open_made(path: &Path) -> disk::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = openat(rustix::fs::CWD, path, flags, Mode::empty()).context("open", path)?;
+    let open = File::from(open);
+    let found = open.metadata().context("look at", path)?;
+    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+    if is_ours && names_in(&open, path)?.is_empty() {
+        return Ok(open);
+    }
+    Err(not_the_one_made(path))
+}
+
+fn not_the_one_made(path: &Path) -> disk::Error {
+    let message = "another process has put something in place of the directory that was made";
+    disk::Error::new("use", path, std::io::Error::other(message))
+}
+
+/// Refuses when the directory at a path is not the one that is open.
+fn check_is(path: &Path, open: &File) -> disk::Result<()> {
+    let found = path.symlink_metadata().context("look at", path)?;
+    let expected = open.metadata().context("look at", path)?;
+    if (found.dev(), found.ino()) == (expected.dev(), expected.ino()) {
+        Ok(())
+    } else {
+        Err(not_the_one_made(path))
+    }
+}
+
+/// The names in an open directory; `path` is for the message.
+fn names_in(directory: &File, path: &Path) -> disk::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory).context("list", path)? {
+        let name = entry.context("list", path)?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Removes a staging directory in which only probe files were made. What somebody else has put there, or in its place,
+/// stays.
+fn remove_probed(root: &File, path: &Path) {
+    let remove = || {
+        remove_probes(root, path)?;
+        std::fs::remove_dir(path).context("remove", path)
+    };
+    // What cannot be removed is not ours, or it is an empty directory.
+    drop(remove());
+}
+
+fn remove_probes(root: &File, path: &Path) -> disk::Result<()> {
+    for name in names_in(root, path)? {
+        if name.to_ascii_lowercase().starts_with(b"probe-") {
+            rustix::fs::unlinkat(root, name.as_slice(), AtFlags::empty())
+                .context("remove", path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the whole file system of the staging directory durable.
@@ -357,7 +428,9 @@ fn probe(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
     if needs.wide_names > 0 {
         let (composed, decomposed) = ("probe-\u{e9}".as_bytes(), "probe-e\u{301}".as_bytes());
         create(root, composed, path)?;
-        if create(root, decomposed, path).is_err() || !has_name(path, composed)? {
+        if create(root, decomposed, path).is_err()
+            || !names_in(root, path)?.contains(&composed.to_vec())
+        {
             lacking.push(format!(
                 "Unicode names are changed: {} names could be",
                 needs.wide_names
@@ -376,17 +449,8 @@ fn probe(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
     if needs.xattrs > 0 && rustix::fs::fsetxattr(&file, "user.probe", b"x", flags).is_err() {
         lacking.push(format!("{} files have extended attributes", needs.xattrs));
     }
-    for name in disk::list(path)? {
-        rustix::fs::unlinkat(root, &*name, AtFlags::empty()).context("remove", path)?;
-    }
+    remove_probes(root, path)?;
     Ok(lacking)
-}
-
-fn has_name(path: &Path, name: &[u8]) -> disk::Result<bool> {
-    use std::os::unix::ffi::OsStrExt as _;
-    Ok(disk::list(path)?
-        .iter()
-        .any(|found| found.as_bytes() == name))
 }
 
 /// Creates a file that must not be there, for its owner only.

@@ -360,7 +360,7 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
         CaptureError::Moved(path) => {
             incomplete(format!("'{}' changed while it was checked", path.display()))
         }
-        CaptureError::Refused(refusal) => refusal,
+        CaptureError::Refused(refusal) => cannot_be_read_back(&refusal),
     })?;
     let mut handed_over = Packs::default();
     for pack in job.history {
@@ -379,6 +379,13 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
         ));
     }
     Ok(())
+}
+
+/// What would be wrong with a source is wrong with what was built: somebody else has changed it, or it cannot be read.
+fn cannot_be_read_back(refusal: &Refusal) -> Refusal {
+    let what = "the restored repository cannot be read back";
+    let first = Refusal::new(RefusalCode::RestoreStopped, what).because(refusal.what.clone());
+    refusal.why.iter().cloned().fold(first, Refusal::because)
 }
 
 /// Hooks and settings that can make git run something.
