@@ -1,7 +1,7 @@
 //! Where a restore goes: absent or an empty directory, in no place that must not be written, on a file system that can hold
 //! the snapshot exactly. Everything is found out before the first write of content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -172,6 +172,23 @@ pub struct Needs {
     pub fractions: u64,
     /// Two paths that differ in case only.
     pub case_twins: Option<(String, String)>,
+    /// Names that some file systems refuse or change.
+    pub odd_names: BTreeSet<Vec<u8>>,
+}
+
+/// Whether some file system is known to refuse or change the name: signs and devices of Windows, dots and spaces at the end,
+/// great length.
+fn is_odd(name: &[u8]) -> bool {
+    const DEVICES: [&[u8]; 6] = [b"CON", b"PRN", b"AUX", b"NUL", b"COM", b"LPT"];
+    const USUAL_BYTES: usize = 128;
+    let is_sign = |byte: &u8| *byte < b' ' || b"<>:\"|?*\\".contains(byte);
+    let stem = name.split(|byte| *byte == b'.').next().unwrap_or(name);
+    let stem = stem.to_ascii_uppercase();
+    name.iter().any(is_sign)
+        || name.ends_with(b".")
+        || name.ends_with(b" ")
+        || name.len() > USUAL_BYTES
+        || stem.len() <= 4 && DEVICES.iter().any(|device| stem.starts_with(device))
 }
 
 impl Needs {
@@ -184,6 +201,9 @@ impl Needs {
                 Err(_) => self.other_names += 1,
                 Ok(text) if !text.is_ascii() => self.wide_names += 1,
                 Ok(_) => {}
+            }
+            if is_odd(name) {
+                self.odd_names.insert(name.clone());
             }
             let lower = String::from_utf8_lossy(name).to_lowercase();
             if let Some(twin) = folded.insert(lower, name) {
@@ -420,6 +440,7 @@ fn probe(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
             ));
         }
     }
+    lacking.extend(probe_names(root, path, needs)?);
     if let Some((one, other)) = &needs.case_twins
         && create(root, b"PROBE-A", path).is_err()
     {
@@ -450,6 +471,36 @@ fn probe(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
         lacking.push(format!("{} files have extended attributes", needs.xattrs));
     }
     remove_probes(root, path)?;
+    Ok(lacking)
+}
+
+/// Tries whether names are taken and given back byte for byte.
+fn probe_names(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
+    let is_kept = |name: &[u8]| -> disk::Result<bool> {
+        if create(root, name, path).is_err() {
+            return Ok(false);
+        }
+        let is_kept = names_in(root, path)?.contains(&name.to_vec());
+        rustix::fs::unlinkat(root, name, AtFlags::empty()).context("remove", path)?;
+        Ok(is_kept)
+    };
+    let mut lacking = Vec::new();
+    if !is_kept(b"probe-Case")? {
+        lacking.push("the case of names is not kept".to_owned());
+    }
+    let mut refused = Vec::new();
+    for name in &needs.odd_names {
+        if !is_kept(name)? {
+            refused.push(text_name(name));
+        }
+    }
+    if let Some(first) = refused.first() {
+        let names = if refused.len() == 1 { "name" } else { "names" };
+        lacking.push(format!(
+            "{} {names} cannot be kept, the first is '{first}'",
+            refused.len()
+        ));
+    }
     Ok(lacking)
 }
 

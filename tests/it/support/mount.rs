@@ -27,8 +27,9 @@ impl Mount {
     /// Mounts by any command that ends when the file system is there.
     pub fn with(mut command: Command, place: &Path) -> Option<Self> {
         let is_there = command.output().is_ok_and(|output| output.status.success());
-        let place = place.to_owned();
-        is_there.then_some(Self { place })
+        is_there.then(|| Self {
+            place: place.to_owned(),
+        })
     }
 
     /// Changes the options; false when the system does not let us.
