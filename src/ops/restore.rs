@@ -357,10 +357,14 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
         .because(fact)
     };
     let metadata = Metadata::read(&built).map_err(|error| match error {
-        CaptureError::Moved(path) => {
-            incomplete(format!("'{}' changed while it was checked", path.display()))
+        CaptureError::Moved(path) => cannot_be_read_back(vec![format!(
+            "'{}' changed while it was checked",
+            path.display()
+        )]),
+        CaptureError::Refused(refusal) => {
+            let what = std::iter::once(refusal.what.clone());
+            cannot_be_read_back(what.chain(refusal.why.clone()).collect())
         }
-        CaptureError::Refused(refusal) => cannot_be_read_back(&refusal),
     })?;
     let mut handed_over = Packs::default();
     for pack in job.history {
@@ -368,7 +372,7 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
             .join("objects/pack")
             .join(format!("{}.pack", pack.name));
         let opened = crate::host::git::pack_reader::Pack::open(&path, format);
-        handed_over.push(opened.map_err(|error| incomplete(error.to_string()))?);
+        handed_over.push(opened.map_err(|error| cannot_be_read_back(vec![error.to_string()]))?);
     }
     if let Some(lost) = missing(&handed_over, metadata.needed()).first() {
         return Err(incomplete(format!("object {lost} is not in it")));
@@ -381,11 +385,11 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
     Ok(())
 }
 
-/// What would be wrong with a source is wrong with what was built: somebody else has changed it, or it cannot be read.
-fn cannot_be_read_back(refusal: &Refusal) -> Refusal {
+/// All was hashed when it was written: if it cannot be read now, the disk fails, or somebody else has changed it.
+fn cannot_be_read_back(why: Vec<String>) -> Refusal {
     let what = "the restored repository cannot be read back";
-    let first = Refusal::new(RefusalCode::RestoreStopped, what).because(refusal.what.clone());
-    refusal.why.iter().cloned().fold(first, Refusal::because)
+    let refusal = Refusal::new(RefusalCode::RestoreStopped, what);
+    why.into_iter().fold(refusal, Refusal::because)
 }
 
 /// Hooks and settings that can make git run something.
