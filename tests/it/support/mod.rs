@@ -5,6 +5,7 @@ pub mod files;
 pub mod fingerprint;
 pub mod listing;
 pub mod mount;
+pub mod mutations;
 pub mod repo_state;
 pub mod said;
 pub mod sandbox;
