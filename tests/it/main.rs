@@ -19,6 +19,7 @@
     reason = "the support modules serve test files that come and go"
 )]
 
+mod acknowledged;
 mod answers;
 mod architecture;
 mod capture;
@@ -35,6 +36,7 @@ mod fuzz;
 mod fuzz_git;
 mod hostile;
 mod ignore_rules;
+mod keys;
 mod keys_and_modes;
 mod kit;
 mod laboratory;
@@ -54,5 +56,6 @@ mod review_trust;
 mod roundtrip;
 mod source_access;
 mod source_refusals;
+mod status;
 mod support;
 mod terminal;

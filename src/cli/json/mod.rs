@@ -54,6 +54,7 @@ fn snapshot_object(number: u64, manifest: &Manifest, proof: Option<&Proof>) -> V
         "new_bytes": new_bytes,
         "left_out": manifest.left_out,
         "notes": manifest.notes,
+        "accepted": true,
         "proof": proof.map(|proof| json!({ "level": proof.level, "time": proof.time })),
     })
 }
@@ -82,8 +83,8 @@ fn summary(summary: &SnapshotSummary) -> Value {
         &summary.manifest,
         summary.proof.as_ref(),
     );
-    if let Some(fields) = object.as_object_mut() {
-        fields.insert("accepted".to_owned(), Value::Bool(summary.is_accepted));
+    if let Some(accepted) = object.get_mut("accepted") {
+        *accepted = Value::Bool(summary.is_accepted);
     }
     object
 }
