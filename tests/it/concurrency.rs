@@ -15,7 +15,11 @@ use crate::support::{Kind, RepoState, Said, Sandbox, states};
 
 /// A number of rounds: the first by default, the second at full effort.
 fn rounds(default: usize, full: usize) -> usize {
-    (default * effort()).min(full)
+    if effort() >= 10 {
+        full
+    } else {
+        (default * effort()).min(full)
+    }
 }
 
 /// One line on its input is one burst of work, after which it answers with a line. It counts: each step writes the next

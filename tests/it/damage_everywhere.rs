@@ -114,7 +114,9 @@ impl Sweep {
         let is_named = text.contains(&*path.to_string_lossy())
             || name == b"vault.toml" && text.contains(&*self.laboratory.vault.to_string_lossy());
         let fits = (30..=33).contains(&refusal.code.exit()) || refusal.code.code() == "GV-1002";
-        if is_named && fits {
+        // The hash of a record does not cover the last line, which names the key: another id is a key that is not here.
+        let is_other_key = name == b"vault.toml" && refusal.code.code() == "GV-1201";
+        if (is_named && fits) || is_other_key {
             Ok(())
         } else {
             Err(format!("{}: {text}", refusal.code.code()))
