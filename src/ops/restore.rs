@@ -73,7 +73,8 @@ pub fn restore(
     if let Some(stale) = vault.stale.clone().filter(|_| !is_id(name)) {
         return Err(stale);
     }
-    let logged = select(&vault, name)?;
+    // Of what is not named in a vault that has lost entries, nobody can say that it was never sealed.
+    let logged = select(&vault, name).map_err(|refusal| vault.stale.clone().unwrap_or(refusal))?;
     let trusted = trust(&vault, &logged)?;
     check_inventory(&vault, &trusted)?;
     let destination = claim(
