@@ -114,10 +114,11 @@ fn guide(refusal: Refusal, log: &Log) -> Refusal {
         )
 }
 
-/// Remembers the newest entry. Never goes back: a lower number than the one remembered is not written.
+/// Remembers the newest entry. Never goes back: a lower number than the one remembered is not written, and nothing is
+/// written over a state that cannot be read.
 ///
 /// # Errors
-/// When the state cannot be written.
+/// When the state cannot be read or written.
 pub fn remember(state_home: &Path, vault: VaultId, log: &Log) -> disk::Result<()> {
     write(state_home, vault, log, |known| known.entry < log.head)
 }
@@ -152,9 +153,10 @@ fn write(
         let busy = std::io::Error::other("another process holds it");
         return Err(disk::Error::new("lock", &path, busy));
     }
-    let known = disk::read_bounded(&path, LIMIT_BYTES)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let known = match disk::read_bounded(&path, LIMIT_BYTES) {
+        Err(error) if error.is_not_found() => None,
+        bytes => String::from_utf8(bytes?).ok(),
+    };
     let known = known.and_then(|text| toml::from_str::<LastSeen>(&text).ok());
     if known.is_some_and(|known| !is_due(known)) {
         return Ok(());

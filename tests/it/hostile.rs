@@ -256,6 +256,56 @@ pub fn put_old_vault_back(laboratory: &Laboratory) {
 }
 
 #[test]
+fn every_older_copy_of_the_whole_vault_is_older_than_was_seen() {
+    let laboratory = Laboratory::new();
+    let mut copies = Vec::new();
+    for number in 0..4 {
+        let copy = laboratory.sandbox.path(&format!("copy-{number}"));
+        copy_tree(&laboratory.vault, &copy);
+        copies.push(copy);
+        append(&laboratory.source, "README.md", "after the copy\n");
+        let _newer = laboratory.sandbox.snapshot(&laboratory.source);
+    }
+    let newest = laboratory.sandbox.path("newest");
+    copy_tree(&laboratory.vault, &newest);
+    for copy in copies.iter().rev() {
+        fs::remove_dir_all(&laboratory.vault).expect("the vault is removed");
+        copy_tree(copy, &laboratory.vault);
+        assert_stale(&laboratory, "GV-3201", "an older copy");
+    }
+    fs::remove_dir_all(&laboratory.vault).expect("the vault is removed");
+    copy_tree(&newest, &laboratory.vault);
+    let _said = laboratory.run(&["verify", "--deep"]).succeeded();
+}
+
+/// Plain git finds everything, by way of the alternates; and yet the vault holds nothing.
+#[test]
+fn a_vault_whose_packs_were_replaced_by_alternates_is_refused_though_git_is_content() {
+    let laboratory = Laboratory::new();
+    let elsewhere = laboratory.sandbox.path("elsewhere");
+    let objects = laboratory.vault.join("objects");
+    for with_alternates in [true, false] {
+        copy_tree(&objects, &elsewhere);
+        for entry in fs::read_dir(objects.join("pack")).expect("the packs are read") {
+            let path = entry.expect("an entry").path();
+            fs::remove_file(path).expect("the pack is removed");
+        }
+        let mut codes = vec!["GV-3002"];
+        if with_alternates {
+            let text = format!("{}\n", elsewhere.display());
+            write(&objects, "info/alternates", text);
+            let fsck = ["fsck", "--full", "--strict", "--no-dangling"];
+            let said = laboratory.sandbox.git(&laboratory.vault, &fsck);
+            assert_eq!(said, b"", "git should be content");
+            codes.push("GV-3103");
+        }
+        let _all = assert_refused(&laboratory, &codes, "no packs");
+        fs::remove_dir_all(&elsewhere).expect("the copy is removed");
+        laboratory.reset();
+    }
+}
+
+#[test]
 fn a_vault_that_went_another_way_is_a_fork() {
     let laboratory = Laboratory::new();
     append(&laboratory.source, "README.md", "one way\n");

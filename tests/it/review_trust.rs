@@ -7,7 +7,7 @@ use std::process::Command;
 
 use git_vault::model::refusal_code::RefusalCode;
 
-use crate::hostile::{assert_names, assert_refused};
+use crate::hostile::{assert_names, assert_refused, assert_stale};
 use crate::laboratory::{Laboratory, bounded, copy_tree, refusal, run};
 use crate::review::shown;
 use crate::source_refusals::{Scene, damage};
