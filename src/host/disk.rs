@@ -295,12 +295,33 @@ pub fn create_directories(path: &Path) -> Result<()> {
         return Ok(());
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
-    create_directories(parent)?;
+    if parent.is_dir() {
+        confirm_name(parent)?;
+    } else {
+        create_directories(parent)?;
+    }
     match create_directory(path) {
         Err(error) if !error.is_already_there() => return Err(error),
         Err(_) | Ok(()) => {}
     }
     sync_directory(parent)
+}
+
+/// Makes the name of a directory durable, which may have been made by a run that was killed before it could do so.
+fn confirm_name(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    let device = |path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    if device(path) != device(parent) {
+        // A mount point is not of our making.
+        return Ok(());
+    }
+    match sync_directory(parent) {
+        // Nor is anything in a directory that this user may not look into.
+        Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        confirmed => confirmed,
+    }
 }
 
 /// Gives a file a second name, which must be free.
