@@ -35,6 +35,7 @@ mod ignore_rules;
 mod keys_and_modes;
 mod laboratory;
 mod loop_disk;
+mod lying_kernel;
 mod naming;
 mod oracle;
 mod places;

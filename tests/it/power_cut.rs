@@ -298,7 +298,7 @@ fn a_power_cut_loses_a_snapshot_whose_fsyncs_were_lies() {
 }
 
 /// Complaints of a restore that succeeded and gave something else: the one thing that no lie may lead to.
-fn is_half(complaint: &String) -> bool {
+fn is_half(complaint: &str) -> bool {
     complaint.starts_with(HALF)
 }
 
@@ -326,7 +326,7 @@ fn a_power_cut_after_one_lied_fsync_never_leaves_half_a_snapshot() {
                 wrong.extend(rig.complaints(&said));
             }
             assert!(
-                !wrong.iter().any(is_half),
+                !wrong.iter().any(|what| is_half(what)),
                 "{} at {number}:\n{}",
                 rig.label(),
                 wrong.join("\n")
