@@ -481,7 +481,7 @@ fn judge_after_kills(label: &str, sandbox: &Sandbox, source: &Path, reset: &dyn 
     let counts = count_calls(sandbox, source, &["snapshot"]);
     let (mut wrong, mut tried) = (Vec::new(), 0);
     for (call, count) in counts.iter().filter(|(call, _)| BUILT_ON.contains(call)) {
-        for number in points(*count, 12) {
+        for number in points(*count, 6) {
             reset();
             let run = killed_and_made_again(sandbox, source, call, number);
             let complaints = run.complaints(&BTreeSet::new());
