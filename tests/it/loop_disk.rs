@@ -67,7 +67,7 @@ impl FileSystem {
         }
     }
 
-    fn options(self) -> &'static str {
+    pub fn options(self) -> &'static str {
         match self {
             Self::Ext4 => "commit=300,noauto_da_alloc",
             Self::Xfs => "noquota",
@@ -87,16 +87,27 @@ impl LoopDisk {
     /// Makes a disk and mounts it inside the sandbox; says aloud that the test is skipped where that cannot be done.
     pub fn new(sandbox: &Sandbox, file_system: FileSystem, test: &str) -> Option<Self> {
         let in_memory = Path::new("/dev/shm");
-        let directory = match in_memory.is_dir() {
-            true => TempDir::with_prefix_in("git-vault-disk-", in_memory),
-            false => TempDir::with_prefix("git-vault-disk-"),
+        let place = if in_memory.is_dir() {
+            in_memory.to_owned()
+        } else {
+            std::env::temp_dir()
         };
+        Self::new_in(&place, sandbox, file_system, test)
+    }
+
+    /// The same with the image in a given place.
+    pub fn new_in(
+        place: &Path,
+        sandbox: &Sandbox,
+        file_system: FileSystem,
+        test: &str,
+    ) -> Option<Self> {
         let mount = sandbox.path("disk");
         fs::create_dir(&mount).expect("the mount point");
         let disk = Self {
             file_system,
             mount,
-            directory: directory.expect("a temporary directory"),
+            directory: TempDir::with_prefix_in("git-vault-disk-", place).expect("a directory"),
         };
         match disk.format().and_then(|()| disk.try_mount()) {
             Ok(()) => Some(disk),
@@ -125,7 +136,7 @@ impl LoopDisk {
         self.directory.path().join("image")
     }
 
-    fn saved(&self) -> PathBuf {
+    pub fn saved(&self) -> PathBuf {
         self.directory.path().join("saved")
     }
 
@@ -157,6 +168,13 @@ impl LoopDisk {
         try_run(&["umount", mount]).expect("the disk is unmounted");
     }
 
+    /// Unmounts the disk and mounts it again.
+    #[track_caller]
+    pub fn restart(&self) {
+        self.unmount();
+        self.mount();
+    }
+
     /// Keeps a copy of the disk as it is, to go back to.
     #[track_caller]
     pub fn save(&self) {
@@ -168,8 +186,15 @@ impl LoopDisk {
     /// Makes the disk what it was when it was saved.
     #[track_caller]
     pub fn reset(&self) {
+        self.replace(|_image| {});
+    }
+
+    /// Makes the disk what it was when it was saved, with these changes to its image.
+    #[track_caller]
+    pub fn replace(&self, change: impl FnOnce(&Path)) {
         self.unmount();
         copy(&self.saved(), &self.image());
+        change(&self.image());
         self.mount();
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use crate::crash::{Rig, can_trace, count_calls, failed, points, traced, without_objects};
 use crate::crash_edges::{sweep_first_snapshot, sweep_restore};
 use crate::laboratory::refusal;
-use crate::support::files::{remove, write};
+use crate::support::files::{incompressible, remove, write};
 use crate::support::{Said, Sandbox, states};
 
 /// How many calls of one name are tried at effort 1.
@@ -91,18 +91,6 @@ fn a_restore_whose_writes_take_less_than_they_say_is_whole_or_not_there() {
     }
 }
 
-/// Half a megabyte that does not compress, so that a pack takes more than one write.
-fn incompressible() -> Vec<u8> {
-    let mut state = 1_u32;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()
-    };
-    (0..1 << 17).flat_map(next).collect()
-}
-
 #[test]
 fn a_restored_pack_that_lacks_a_byte_is_noticed() {
     if !can_trace("lies of write in the packs of a restore") {
@@ -110,7 +98,7 @@ fn a_restored_pack_that_lacks_a_byte_is_noticed() {
     }
     let sandbox = Sandbox::new();
     let source = states::small_repository(&sandbox);
-    write(&source, "large.bin", incompressible());
+    write(&source, "large.bin", incompressible(1 << 19));
     sandbox.commit(&source, "large");
     remove(&source, "large.bin");
     sandbox.commit(&source, "only in the history");

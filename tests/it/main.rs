@@ -21,6 +21,8 @@
 
 mod answers;
 mod architecture;
+mod block_log;
+mod block_replay;
 mod capture;
 mod concurrency;
 mod continuation;
@@ -52,3 +54,4 @@ mod source_refusals;
 mod support;
 mod system_calls;
 mod terminal;
+mod thin_disk;

@@ -27,23 +27,23 @@ const HALF: &str = "restored";
 
 /// Whether the vault is there already.
 #[derive(Debug, Clone, Copy)]
-enum Which {
+pub enum Which {
     First,
     Later,
 }
 
 /// A repository whose vault, key and states are on a disk of their own, and what its snapshots must be.
-struct Rig {
-    sandbox: Sandbox,
-    source: PathBuf,
-    disk: LoopDisk,
+pub struct Rig {
+    pub sandbox: Sandbox,
+    pub source: PathBuf,
+    pub disk: LoopDisk,
     earlier: Vec<(String, Listing)>,
     expected: Listing,
     which: Which,
 }
 
 impl Rig {
-    fn new(file_system: FileSystem, which: Which, test: &str) -> Option<Self> {
+    pub fn new(file_system: FileSystem, which: Which, test: &str) -> Option<Self> {
         let sandbox = Sandbox::new();
         let disk = LoopDisk::new(&sandbox, file_system, test)?;
         disk.hold_homes(&sandbox);
@@ -93,12 +93,12 @@ impl Rig {
         Ok(listing)
     }
 
-    fn label(&self) -> String {
+    pub fn label(&self) -> String {
         format!("{:?} snapshot on {:?}", self.which, self.disk.file_system)
     }
 
     /// Makes a snapshot under strace, with these expressions.
-    fn snapshot(&self, expressions: &[&str]) -> Said {
+    pub fn snapshot(&self, expressions: &[&str]) -> Said {
         traced(&self.sandbox, &self.source, expressions, &["snapshot"])
     }
 
@@ -123,7 +123,7 @@ impl Rig {
     }
 
     /// What is wrong after a cut: a promise that was broken, a snapshot by half, a vault that takes no more.
-    fn complaints(&self, said: &Said) -> Vec<String> {
+    pub fn complaints(&self, said: &Said) -> Vec<String> {
         let ids = match self.listed() {
             Ok(ids) => ids,
             Err(answer) => return vec![format!("the snapshots should be listed\n{answer}")],
