@@ -128,7 +128,7 @@ fn images(recording: &Recording, random: &mut Random) -> Vec<Image> {
             add(Vec::new());
             for _ in 0..PARTS {
                 let kept = unsure.iter().copied();
-                add(kept.filter(|_| random.next() % 2 == 0).collect());
+                add(kept.filter(|_| random.next().is_multiple_of(2)).collect());
             }
         }
         if is_flush {

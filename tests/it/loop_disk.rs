@@ -70,7 +70,7 @@ impl FileSystem {
     pub fn options(self) -> &'static str {
         match self {
             Self::Ext4 => "commit=300,noauto_da_alloc",
-            Self::Xfs => "noquota",
+            Self::Xfs => "noquota,nouuid",
             Self::Btrfs => "commit=300",
         }
     }
@@ -201,20 +201,19 @@ impl LoopDisk {
     /// Cuts the power and turns it on again: what was not durable is gone, the journal is replayed.
     #[track_caller]
     pub fn cut(&self, cut: Cut) {
-        let copied = self.directory.path().join("copied");
         let flag = match cut {
-            Cut::AfterJournal => "1",
-            Cut::AtOnce => "2",
-            Cut::ImageCopied => {
-                copy(&self.image(), &copied);
-                self.unmount();
-                fs::rename(copied, self.image()).expect("the copy is the disk");
-                return self.mount();
-            }
+            Cut::AfterJournal => Some("1"),
+            Cut::AtOnce => Some("2"),
+            Cut::ImageCopied => None,
         };
         let mount = self.mount.to_str().expect("a UTF-8 path");
-        try_run(&["perl", "-e", SHUT_DOWN, mount, flag]).expect("the power is cut");
+        if let Some(flag) = flag {
+            try_run(&["perl", "-e", SHUT_DOWN, mount, flag]).expect("the power is cut");
+        }
+        let left = self.directory.path().join("left");
+        copy(&self.image(), &left);
         self.unmount();
+        fs::rename(left, self.image()).expect("what is left is the disk");
         self.mount();
     }
 }
@@ -226,8 +225,10 @@ impl Drop for LoopDisk {
     }
 }
 
+/// Copies an image to a file of its own: the system may hold on to a disk that was in its place before.
 #[track_caller]
 fn copy(from: &Path, to: &Path) {
+    let _absent = fs::remove_file(to);
     let words = [from.to_str(), to.to_str()].map(|word| word.expect("a UTF-8 path"));
     try_run(&["cp", "--sparse=always", words[0], words[1]]).expect("the image is copied");
 }

@@ -5,8 +5,8 @@ use std::fs;
 
 use crate::crash::{Rig, can_trace, count_calls, failed, points, traced, without_objects};
 use crate::crash_edges::{sweep_first_snapshot, sweep_restore};
-use crate::laboratory::refusal;
-use crate::support::files::{incompressible, remove, write};
+use crate::laboratory::{bounded, only_vault, refusal};
+use crate::support::files::{append, incompressible, remove, write};
 use crate::support::{Said, Sandbox, states};
 
 /// How many calls of one name are tried at effort 1.
@@ -22,13 +22,17 @@ fn lied_to(_: &Rig, said: &Said) -> Vec<String> {
     what.into_iter().collect()
 }
 
-/// The standard library stops the program when the close of a directory fails. Nothing is sealed then, and that is all that
-/// is asked of so strange an answer.
+/// What stops the program before it begins, or in the standard library, when so strange an answer comes for a library or a
+/// directory. Nothing is sealed then, and that is all that is asked.
+const STOPPED_BY_CLOSE: [&str; 2] = [
+    "unexpected error during closedir",
+    "cannot close file descriptor",
+];
+
 fn not_closed(rig: &Rig, said: &Said) -> Vec<String> {
     let stderr = String::from_utf8_lossy(&said.stderr);
-    let is_directory =
-        stderr.contains("unexpected error during closedir") && said.stdout.is_empty();
-    if is_directory {
+    let is_stopped = STOPPED_BY_CLOSE.iter().any(|text| stderr.contains(text));
+    if is_stopped && said.stdout.is_empty() {
         Vec::new()
     } else {
         failed(rig, said)
@@ -49,6 +53,39 @@ fn an_fsync_that_is_refused_in_any_way_is_never_a_snapshot() {
             failed,
         );
     }
+}
+
+#[test]
+fn an_entry_that_cannot_be_made_durable_is_not_said_to_hold_what_is_unchanged() {
+    if !can_trace("EIO at the fsync of an entry that a killed run made") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let _id = sandbox.snapshot(&source);
+    append(&source, "README.md", "more\n");
+    let log = only_vault(&sandbox).join("log");
+    let mut command = sandbox.command("strace", &source);
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync"]);
+    command
+        .args(["-e", "inject=fsync:signal=KILL:when=1", "-P"])
+        .arg(&log);
+    command.arg(env!("CARGO_BIN_EXE_git-vault")).arg("snapshot");
+    let killed = bounded(command, "killed before the entry is durable");
+    assert!(killed.stdout.is_empty(), "{killed}");
+    let said = traced(
+        &sandbox,
+        &source,
+        &["trace=fsync", "inject=fsync:error=EIO:when=1"],
+        &["snapshot"],
+    );
+    let said = said.refused("GV-1304");
+    assert!(
+        log.join("00000004.toml").exists(),
+        "the entry is there\n{said}"
+    );
+    let again = sandbox.vault(&source, &["snapshot"]).succeeded();
+    assert!(again.stdout.starts_with(b"UNCHANGED"), "{again}");
 }
 
 #[test]

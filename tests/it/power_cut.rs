@@ -34,9 +34,10 @@ pub enum Which {
 
 /// A repository whose vault, key and states are on a disk of their own, and what its snapshots must be.
 pub struct Rig {
+    /// First, so that it is unmounted before the sandbox is removed.
+    pub disk: LoopDisk,
     pub sandbox: Sandbox,
     pub source: PathBuf,
-    pub disk: LoopDisk,
     earlier: Vec<(String, Listing)>,
     expected: Listing,
     which: Which,
