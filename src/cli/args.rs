@@ -102,11 +102,101 @@ pub enum Command {
         destination: PathBuf,
     },
 
+    /// Say in five lines how good the backup is
+    ///
+    /// Exit status 0 when all is well, 3 when something needs attention.
+    Status {
+        /// Also write the figures to this file, for a collector of metrics
+        #[arg(long, value_name = "FILE")]
+        metrics: Option<PathBuf>,
+    },
+
+    /// See, copy, bring back and change the keys that sign
+    ///
+    /// Without its key no snapshot of a vault can be trusted again. The key is on this machine; a second copy is a kit on
+    /// paper, or the key wrapped with a passphrase in the vault.
+    Key {
+        /// What to do with the keys
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+
+    /// State that log entries which were seen before are gone, and that the vault goes on
+    ///
+    /// For a vault that is refused because it is older than this machine has seen it (GV-3201), or went another way (GV-3203),
+    /// and whose newer state is lost for good. The statement is signed and stays in the log.
+    Acknowledge {
+        /// The number of the newest log entry that is there; asked for when it is not given
+        #[arg(value_name = "NUMBER")]
+        entry: Option<String>,
+    },
+
     /// Print the runbook, or the checklist for one code; works offline
     Runbook {
         /// A code such as GV-2101
         #[arg(value_name = "CODE")]
         code: Option<String>,
+    },
+}
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Show the keys of the vault, and which copies were confirmed
+    Status,
+
+    /// Print a recovery kit: all keys as text that can be typed in again
+    Export {
+        /// A new file to write it to, outside repository and vault; without it the kit is printed
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+
+    /// Show that a kit exists: type one of its lines, or name its file
+    Confirm {
+        /// The file of the kit; without it a line is asked for
+        #[arg(long, value_name = "FILE")]
+        kit: Option<PathBuf>,
+    },
+
+    /// Bring keys to this machine; they are stored once they have opened the vault
+    Import {
+        /// A kit that was typed in or saved, or a key file
+        #[arg(
+            value_name = "FILE",
+            required_unless_present = "escrow",
+            conflicts_with = "escrow"
+        )]
+        file: Option<PathBuf>,
+
+        /// Take the wrapped keys in the vault instead
+        #[arg(long)]
+        escrow: bool,
+
+        /// Read the passphrase from this file
+        #[arg(long, value_name = "FILE", requires = "escrow")]
+        passphrase_file: Option<PathBuf>,
+    },
+
+    /// Wrap the keys with a passphrase and put them into the vault
+    Escrow {
+        /// Read the passphrase from this file
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+
+    /// Let a new key sign from now on; the old one still proves what it signed
+    Rotate,
+
+    /// State that somebody else may have had a key: what it signed later is not accepted
+    Compromise {
+        /// The beginning of the key's id; it must have been rotated away
+        #[arg(value_name = "KEY")]
+        key: String,
+
+        /// The newest log entry that is still accepted
+        #[arg(long, value_name = "NUMBER")]
+        since: u64,
     },
 }
 

@@ -1,16 +1,25 @@
 //! One short function per command: builds the request, calls `ops`, words the report.
 
-use serde_json::Value;
+use std::path::Path;
 
-use crate::cli::args::{Arguments, Command};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::cli::args::{Arguments, Command, KeyCommand};
 use crate::cli::environment::{Environment, now_ns};
-use crate::cli::{json, text};
+use crate::cli::prompt::{self, Passphrase};
+use crate::cli::{json, refusals, text};
 use crate::model::event::Monitor;
 use crate::model::log_entry::VerifyLevel;
-use crate::model::refusal::Result;
+use crate::model::refusal::{Refusal, Result};
 use crate::ops;
 use crate::ops::init::Existing;
+use crate::ops::key::ConfirmReport;
+use crate::ops::locate::Workplace;
 use crate::ops::snapshot::SnapshotRequest;
+
+/// Exit status of an answer that holds, about a vault that needs attention.
+pub const ATTENTION: u8 = 3;
 
 /// What a command answers, for people and for programs.
 pub struct Answer {
@@ -20,6 +29,8 @@ pub struct Answer {
     pub text: String,
     /// For people who asked for quiet, when it cannot wait.
     pub notice: Option<String>,
+    /// The exit status: 0, or what the answer itself says is wrong.
+    pub status: u8,
 }
 
 impl Answer {
@@ -28,8 +39,29 @@ impl Answer {
             json,
             text,
             notice: None,
+            status: 0,
         }
     }
+
+    /// The answer of a command that was refused; the text goes elsewhere.
+    #[must_use]
+    pub fn of_refusal(refusal: &Refusal) -> Self {
+        Self {
+            status: refusal.code.exit(),
+            ..Self::new(refusals::json(refusal), String::new())
+        }
+    }
+
+    fn with_notice(self, notice: Option<String>) -> Self {
+        Self { notice, ..self }
+    }
+}
+
+/// What every command is given.
+struct Call<'a> {
+    environment: &'a Environment,
+    workplace: &'a Workplace,
+    monitor: &'a dyn Monitor,
 }
 
 /// Runs the command that was given.
@@ -41,45 +73,16 @@ pub fn run(
     environment: &Environment,
     monitor: &dyn Monitor,
 ) -> Result<Answer> {
-    let workplace = &environment.workplace;
+    let call = Call {
+        environment,
+        workplace: &environment.workplace,
+        monitor,
+    };
     match &arguments.command {
-        Command::Init { new } => {
-            let existing = if *new {
-                Existing::Leave
-            } else {
-                Existing::Keep
-            };
-            let report = ops::init::init(workplace, existing)?;
-            let notice = Some(text::key_notice(&report.key));
-            Ok(Answer {
-                notice,
-                ..Answer::new(json::init(&report), text::init(&report))
-            })
-        }
-        Command::Snapshot { message, labels } => {
-            let request = SnapshotRequest {
-                message: message.clone(),
-                labels: labels.clone(),
-                trigger: "manual".to_owned(),
-            };
-            let report = ops::snapshot::snapshot(workplace, &request, &now_ns, monitor)?;
-            let notice = report.new_key.as_deref().map(text::key_notice);
-            Ok(Answer {
-                notice,
-                ..Answer::new(json::snapshot(&report), text::snapshot(&report))
-            })
-        }
-        Command::List => {
-            let report = ops::list::list(workplace)?;
-            Ok(Answer::new(
-                json::list(&report),
-                text::list(&report, workplace.now),
-            ))
-        }
-        Command::Show { snapshot } => {
-            let report = ops::show::show(workplace, snapshot)?;
-            Ok(Answer::new(json::show(&report), text::show(&report)))
-        }
+        Command::Init { new } => call.init(*new),
+        Command::Snapshot { message, labels } => call.snapshot(message, labels),
+        Command::List => call.list(),
+        Command::Show { snapshot } => call.show(snapshot),
         Command::Verify {
             snapshots,
             quick,
@@ -90,20 +93,185 @@ pub fn run(
                 (false, true) => VerifyLevel::Deep,
                 (false, false) => VerifyLevel::Full,
             };
-            let report = ops::verify::verify(workplace, snapshots, level, monitor)?;
-            Ok(Answer::new(json::verify(&report), text::verify(&report)))
+            call.verify(snapshots, level)
         }
         Command::Restore {
             snapshot,
             destination,
-        } => {
-            let destination = environment.absolute(destination);
-            let report = ops::restore::restore(workplace, snapshot, &destination, monitor)?;
-            Ok(Answer::new(json::restore(&report), text::restore(&report)))
-        }
-        Command::Runbook { code } => {
-            let found = ops::runbook::runbook(code.as_deref())?;
-            Ok(Answer::new(json::runbook(found), found.to_owned()))
+        } => call.restore(snapshot, destination),
+        Command::Status { metrics } => call.status(metrics.as_deref()),
+        Command::Key { command } => call.key(command),
+        Command::Acknowledge { entry } => call.acknowledge(entry.as_deref()),
+        Command::Runbook { code } => runbook(code.as_deref()),
+    }
+}
+
+impl Call<'_> {
+    fn init(&self, new: bool) -> Result<Answer> {
+        let existing = if new { Existing::Leave } else { Existing::Keep };
+        let report = ops::init::init(self.workplace, existing)?;
+        let notice = Some(text::key_notice(&report.key));
+        Ok(Answer::new(json::init(&report), text::init(&report)).with_notice(notice))
+    }
+
+    fn snapshot(&self, message: &str, labels: &[String]) -> Result<Answer> {
+        let request = SnapshotRequest {
+            message: message.to_owned(),
+            labels: labels.to_vec(),
+            trigger: "manual".to_owned(),
+        };
+        let report = ops::snapshot::snapshot(self.workplace, &request, &now_ns, self.monitor)?;
+        let notice = report.new_key.as_deref().map(text::key_notice);
+        Ok(Answer::new(json::snapshot(&report), text::snapshot(&report)).with_notice(notice))
+    }
+
+    fn list(&self) -> Result<Answer> {
+        let report = ops::list::list(self.workplace)?;
+        let text = text::list(&report, self.workplace.now);
+        Ok(Answer::new(json::list(&report), text))
+    }
+
+    fn show(&self, name: &str) -> Result<Answer> {
+        let report = ops::show::show(self.workplace, name)?;
+        Ok(Answer::new(json::show(&report), text::show(&report)))
+    }
+
+    fn verify(&self, names: &[String], level: VerifyLevel) -> Result<Answer> {
+        let report = ops::verify::verify(self.workplace, names, level, self.monitor)?;
+        Ok(Answer::new(json::verify(&report), text::verify(&report)))
+    }
+
+    fn restore(&self, name: &str, destination: &Path) -> Result<Answer> {
+        let destination = self.environment.absolute(destination);
+        let report = ops::restore::restore(self.workplace, name, &destination, self.monitor)?;
+        Ok(Answer::new(json::restore(&report), text::restore(&report)))
+    }
+}
+
+/// The arms of `git vault key`, and of what else is said to a vault by a person.
+impl Call<'_> {
+    fn key(&self, command: &KeyCommand) -> Result<Answer> {
+        match command {
+            KeyCommand::Status => {
+                let report = ops::key::status(self.workplace)?;
+                let answer = Answer::new(json::key::status(&report), text::key::status(&report));
+                let status = if report.has_second_copy() {
+                    0
+                } else {
+                    ATTENTION
+                };
+                Ok(Answer { status, ..answer })
+            }
+            KeyCommand::Export { file } => {
+                let file = file.as_deref().map(|file| self.environment.absolute(file));
+                let report = ops::key::export(self.workplace, file.as_deref())?;
+                Ok(Answer::new(
+                    json::key::export(&report),
+                    text::key::export(&report),
+                ))
+            }
+            KeyCommand::Confirm { kit } => self.confirm(kit.as_deref()),
+            KeyCommand::Import {
+                file,
+                passphrase_file,
+                ..
+            } => self.import(file.as_deref(), passphrase_file.as_deref()),
+            KeyCommand::Escrow { passphrase_file } => {
+                let file = passphrase_file.as_deref();
+                let passphrase = self.passphrase(file, Passphrase::New)?;
+                let report = ops::key_change::wrap(self.workplace, &passphrase)?;
+                Ok(copied(&report))
+            }
+            KeyCommand::Rotate => {
+                let report = ops::key_change::rotate(self.workplace)?;
+                let notice = Some(text::key_notice(&report.file));
+                let (json, text) = (json::key::rotate(&report), text::key::rotate(&report));
+                Ok(Answer::new(json, text).with_notice(notice))
+            }
+            KeyCommand::Compromise { key, since } => {
+                let report = ops::key_change::compromise(self.workplace, key, *since)?;
+                Ok(Answer::new(
+                    json::key::compromise(&report),
+                    text::key::compromise(&report),
+                ))
+            }
         }
     }
+
+    fn status(&self, metrics: Option<&Path>) -> Result<Answer> {
+        let report = ops::status::status(self.workplace)?;
+        if let Some(file) = metrics {
+            let file = self.environment.absolute(file);
+            ops::status::write_metrics(&report, &file, &text::status::metrics(&report))?;
+        }
+        let status = if report.attention.is_empty() {
+            0
+        } else {
+            ATTENTION
+        };
+        let answer = Answer::new(json::status::status(&report), text::status::status(&report));
+        Ok(Answer { status, ..answer })
+    }
+
+    fn passphrase(&self, file: Option<&Path>, kind: Passphrase) -> Result<Zeroizing<Vec<u8>>> {
+        let file = file.map(|file| self.environment.absolute(file));
+        prompt::passphrase(file.as_deref(), kind)
+    }
+
+    fn confirm(&self, kit: Option<&Path>) -> Result<Answer> {
+        let report = match kit {
+            Some(kit) => {
+                let text = prompt::kit(&self.environment.absolute(kit))?;
+                ops::key::confirm_kit(self.workplace, &text)?
+            }
+            None => {
+                let challenge = ops::key::challenge(self.workplace)?;
+                let (line, key) = (challenge.line, challenge.key);
+                let typed = prompt::ask(&format!("Line {line} of key {key}, as the kit has it:"));
+                ops::key::confirm_line(self.workplace, challenge, &typed)?
+            }
+        };
+        Ok(copied(&report))
+    }
+
+    fn import(&self, file: Option<&Path>, passphrase_file: Option<&Path>) -> Result<Answer> {
+        let report = match file {
+            Some(file) => {
+                let file = self.environment.absolute(file);
+                ops::key_import::import_file(self.workplace, &file)?
+            }
+            None => {
+                let passphrase = self.passphrase(passphrase_file, Passphrase::Known)?;
+                ops::key_import::import_escrow(self.workplace, &passphrase)?
+            }
+        };
+        Ok(Answer::new(
+            json::key::import(&report),
+            text::key::import(&report),
+        ))
+    }
+
+    fn acknowledge(&self, stated: Option<&str>) -> Result<Answer> {
+        let finding = ops::acknowledge::find(self.workplace)?;
+        let report = match stated {
+            Some(stated) => ops::acknowledge::acknowledge(self.workplace, finding, stated)?,
+            None => {
+                let typed = prompt::ask(&text::acknowledge::question(&finding));
+                ops::acknowledge::acknowledge(self.workplace, finding, &typed)?
+            }
+        };
+        Ok(Answer::new(
+            json::acknowledge::acknowledge(&report),
+            text::acknowledge::acknowledge(&report),
+        ))
+    }
+}
+
+fn copied(report: &ConfirmReport) -> Answer {
+    Answer::new(json::key::confirm(report), text::key::confirm(report))
+}
+
+fn runbook(code: Option<&str>) -> Result<Answer> {
+    let found = ops::runbook::runbook(code)?;
+    Ok(Answer::new(json::runbook(found), found.to_owned()))
 }

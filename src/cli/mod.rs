@@ -5,6 +5,7 @@ pub mod commands;
 pub mod environment;
 pub mod json;
 pub mod progress;
+pub mod prompt;
 pub mod refusals;
 pub mod text;
 
@@ -48,20 +49,13 @@ pub fn run() -> ExitCode {
     let outcome = Environment::read(&arguments)
         .and_then(|environment| commands::run(&arguments, &environment, &monitor));
     monitor.clear();
-    let (answer, status) = match outcome {
-        Ok(answer) => (answer, 0),
+    let answer = match outcome {
+        Ok(answer) => answer,
         Err(refusal) => {
             if format == Format::Text {
                 let _unread = std::io::stderr().write_all(refusals::text(&refusal).as_bytes());
             }
-            (
-                commands::Answer {
-                    json: refusals::json(&refusal),
-                    text: String::new(),
-                    notice: None,
-                },
-                refusal.code.exit(),
-            )
+            commands::Answer::of_refusal(&refusal)
         }
     };
     if let Some(notice) = answer
@@ -75,7 +69,7 @@ pub fn run() -> ExitCode {
         Format::Text if arguments.quiet => String::new(),
         Format::Text => answer.text,
     };
-    finish(&output, status)
+    finish(&output, answer.status)
 }
 
 /// Writes the answer. A reader that has gone away has read enough; any other failure means that the answer was lost.

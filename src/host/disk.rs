@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
 
@@ -193,11 +195,12 @@ fn write_durably(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
     file.sync_all().context("make durable", path)?;
     drop_from_cache(file);
     file.rewind().context("read back", path)?;
-    let mut read = Vec::new();
+    // It may be a key.
+    let mut read = Zeroizing::new(Vec::with_capacity(bytes.len() + 1));
     file.take(bytes.len() as u64 + 1)
         .read_to_end(&mut read)
         .context("read back", path)?;
-    if read == bytes {
+    if *read == bytes {
         Ok(())
     } else {
         let other = std::io::Error::other("other bytes than were written");

@@ -55,14 +55,55 @@ pub fn create(
         .ok_or_else(|| Refusal::new(RefusalCode::Internal, "the system gives no random bytes"))?;
     let key = SigningKey::new(secret, vault);
     let path = path(key_home, vault, key.id());
+    write(key_home, &key, at, &path)?;
+    load(key_home, vault, key.id()).map(|key| (key, path))
+}
+
+/// What became of a key that was to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// Its file was written.
+    Now,
+    /// It was there already, with the same secret.
+    Before,
+}
+
+/// Stores a key that came from elsewhere; never over another file.
+///
+/// # Errors
+/// When a file that is not this key is in its place, or it cannot be written.
+pub fn store(
+    key_home: &Path,
+    key: &SigningKey,
+    at: Timestamp,
+) -> Result<(PathBuf, Stored), Refusal> {
+    let path = path(key_home, key.vault(), key.id());
+    if path.symlink_metadata().is_ok() {
+        let known = load(key_home, key.vault(), key.id())?;
+        if known.secret() == key.secret() {
+            return Ok((path, Stored::Before));
+        }
+        return Err(Refusal::new(
+            RefusalCode::KeyUnreadable,
+            format!("'{}' holds another key", path.display()),
+        ));
+    }
+    write(key_home, key, at, &path)?;
+    load(key_home, key.vault(), key.id()).map(|_loaded| (path, Stored::Now))
+}
+
+fn write(key_home: &Path, key: &SigningKey, at: Timestamp, path: &Path) -> Result<(), Refusal> {
     let write = || {
-        let directory = directory(key_home, vault);
+        let directory = directory(key_home, key.vault());
         disk::create_directories(&directory)?;
-        disk::write_new(&path, &to_bytes(&key, at))?;
+        let random: [u8; 8] = random_bytes().unwrap_or_default();
+        let temporary = directory.join(format!("{}.part", to_hex(&random)));
+        disk::write_new(&temporary, &to_bytes(key, at))?;
+        // A file with the key's name is whole: what an interruption cuts short has another name.
+        disk::rename_new(&temporary, path)?;
         disk::sync_directory(&directory)
     };
-    write().map_err(|error: disk::Error| error.refuse(RefusalCode::KeyUnreadable))?;
-    load(key_home, vault, key.id()).map(|key| (key, path))
+    write().map_err(|error: disk::Error| error.refuse(RefusalCode::KeyUnreadable))
 }
 
 fn to_bytes(key: &SigningKey, at: Timestamp) -> Zeroizing<Vec<u8>> {
@@ -111,7 +152,9 @@ pub fn load(key_home: &Path, vault: VaultId, key: KeyId) -> Result<SigningKey, R
     Ok(loaded)
 }
 
-fn parse(bytes: &[u8]) -> Option<SigningKey> {
+/// Reads a key file; `None` unless its form, its checksum and its key id are right.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Option<SigningKey> {
     let text = std::str::from_utf8(bytes).ok()?;
     let body_end = text.strip_suffix('\n')?.rfind('\n')? + 1;
     let (body, last) = text.split_at_checked(body_end)?;
@@ -132,11 +175,16 @@ fn missing(vault: VaultId, key: KeyId, path: &Path) -> Refusal {
     .because(format!("there is no file '{}'", path.display()))
     .keeping("the vault is untouched; with the key it opens again")
     .next(
-        format!(
-            "mkdir -p -m 700 '{}'",
-            path.parent().unwrap_or(path).display()
-        ),
-        "then copy the key file from another machine to the path above",
+        "git vault key import KIT",
+        "brings the keys back from a recovery kit or a copy of the key file",
+    )
+    .next(
+        "git vault key import --escrow",
+        "opens the copies in the vault, if you made some",
+    )
+    .next(
+        "git vault verify",
+        "says, without the key, whether the bytes are whole",
     )
 }
 

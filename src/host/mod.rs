@@ -2,6 +2,7 @@
 
 pub mod chunker;
 pub mod disk;
+pub mod escrow;
 pub mod git;
 pub mod keys;
 pub mod metadata;

@@ -4,6 +4,8 @@ pub mod escape;
 pub mod event;
 pub mod ids;
 pub mod inventory;
+pub mod kit;
+mod kit_symbols;
 pub mod listing;
 pub mod log_entry;
 pub mod manifest;

@@ -77,6 +77,8 @@ catalogue! {
     VaultPlaceUnsuitable "GV-1004" "vault-place-unsuitable" Sev3 10;
     /// A setting has a value that makes no sense.
     SettingInvalid "GV-1005" "setting-invalid" Sev3 10;
+    /// What was typed does not agree with what is there.
+    StatementDiffers "GV-1006" "statement-differs" Sev3 10;
     /// No snapshot has that name.
     SnapshotNotFound "GV-1101" "snapshot-not-found" Sev3 11;
     /// Several snapshots have that name.
@@ -87,6 +89,8 @@ catalogue! {
     KeyUnsafe "GV-1202" "key-unsafe" Sev2 12;
     /// The key file is damaged or cannot be read.
     KeyUnreadable "GV-1203" "key-unreadable" Sev2 12;
+    /// A copy of a key is mistyped, damaged, or not one of this vault.
+    KeyCopyUnusable "GV-1204" "key-copy-unusable" Sev3 12;
     /// The vault does not take and give back what is written.
     VaultProbeFailed "GV-1301" "vault-probe-failed" Sev2 13;
     /// Not enough room for the vault to grow.
@@ -139,6 +143,8 @@ catalogue! {
     VaultForeignFile "GV-3103" "vault-foreign-file" Sev1 31;
     /// Authentic records contradict the stored content.
     RecordContradiction "GV-3104" "record-contradiction" Sev1 31;
+    /// Somebody else may have signed a record, as the log itself states.
+    KeyCompromised "GV-3105" "key-compromised" Sev1 31;
     /// The vault is older than this machine has seen it.
     VaultRolledBack "GV-3201" "vault-rolled-back" Sev1 32;
     /// The log has a gap or a broken link.

@@ -22,6 +22,10 @@ pub enum Purpose {
     Log,
     /// A cache that only this vault's key holder may have written.
     Cache,
+    /// The list of snapshots, a cache as well.
+    Index,
+    /// The word of a new key that it takes over.
+    Rotation,
 }
 
 impl Purpose {
@@ -31,6 +35,8 @@ impl Purpose {
             Self::Manifest => "manifest",
             Self::Log => "log",
             Self::Cache => "cache",
+            Self::Index => "index",
+            Self::Rotation => "rotation",
         }
     }
 
@@ -42,6 +48,8 @@ impl Purpose {
             Self::Manifest => "# git-vault manifest 1\n",
             Self::Log => "# git-vault log entry 1\n",
             Self::Cache => "# git-vault cache 1\n",
+            Self::Index => "# git-vault index 1\n",
+            Self::Rotation => "# git-vault rotation 1\n",
         }
     }
 
@@ -121,6 +129,36 @@ impl SigningKey {
         }
     }
 
+    /// This key's word that it takes over from `old` with entry `number`: an HMAC over what [`rotation_text`] gives.
+    #[must_use]
+    pub fn countersign(
+        &self,
+        binding: Binding,
+        number: u64,
+        previous: Digest,
+        old: KeyId,
+    ) -> Option<Digest> {
+        let text = rotation_text(number, previous, old, self.id());
+        let mac = self.mac(Purpose::Rotation, binding, text.as_bytes())?;
+        let bytes: [u8; 32] = mac.finalize().into_bytes().into();
+        Some(Digest::from_bytes(bytes))
+    }
+
+    /// Whether a countersignature is this key's, for just this place in the log.
+    #[must_use]
+    pub fn has_countersigned(
+        &self,
+        binding: Binding,
+        number: u64,
+        previous: Digest,
+        old: KeyId,
+        countersignature: &Digest,
+    ) -> bool {
+        let text = rotation_text(number, previous, old, self.id());
+        self.mac(Purpose::Rotation, binding, text.as_bytes())
+            .is_some_and(|mac| mac.verify_slice(countersignature.as_bytes()).is_ok())
+    }
+
     fn mac(&self, purpose: Purpose, binding: Binding, body: &[u8]) -> Option<Hmac<Sha256>> {
         let key = self.derived(purpose);
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).ok()?;
@@ -131,6 +169,14 @@ impl SigningKey {
         mac.update(body);
         Some(mac)
     }
+}
+
+/// What a new key signs to take over (`docs/FORMAT.md`, "Rotation").
+fn rotation_text(number: u64, previous: Digest, old: KeyId, new: KeyId) -> String {
+    format!(
+        "{}number = {number}\nprevious = \"{previous}\"\nold = \"{old}\"\nnew = \"{new}\"\n",
+        Purpose::Rotation.first_line()
+    )
 }
 
 /// Why a signed text is not accepted.

@@ -99,7 +99,8 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
         .snapshots
         .last()
         .map(|logged| trust(task.vault, logged))
-        .transpose()?;
+        .transpose()
+        .map_err(say_where_to_go_on)?;
     let holes: BTreeSet<ObjectId> = match &newest {
         Some(newest) => SnapshotReader::new(&store, newest)
             .holes()?
@@ -141,6 +142,18 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
         }
     }
     Err(changing(&last_moved))
+}
+
+/// A new snapshot would stand on packs that somebody else may have made; it goes into a new vault.
+fn say_where_to_go_on(refusal: Refusal) -> Refusal {
+    if refusal.code == RefusalCode::KeyCompromised {
+        refusal.next(
+            "git vault init --new",
+            "makes a new vault for new snapshots; this one stays as it is",
+        )
+    } else {
+        refusal
+    }
 }
 
 /// Looks whether the packs a new snapshot would stand on are those whose bytes were last found to be what was written;

@@ -16,7 +16,7 @@ use crate::model::listing::Reason;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::scan::{
-    Clock, FileReader, GitdirLook, GitdirScan, Patterns, WorktreeScan, is_fresh,
+    Clock, FileReader, GitdirLook, GitdirScan, Patterns, WorktreeContext, WorktreeScan, is_fresh,
 };
 use crate::vault::builder::{self, Times};
 use crate::vault::cache::{CachedFile, ScanCache};
@@ -35,7 +35,7 @@ pub struct Metadata {
     /// The objects that the index names.
     pub index_ids: Vec<ObjectId>,
     needed: BTreeSet<ObjectId>,
-    index: Index,
+    pub(super) index: Index,
 }
 
 /// What was captured of a workspace.
@@ -78,7 +78,7 @@ impl From<Refusal> for CaptureError {
 }
 
 /// Turns a failed walk into a refusal.
-fn refuse_walk(error: walk::Error) -> Refusal {
+pub(super) fn refuse_walk(error: walk::Error) -> Refusal {
     match error {
         walk::Error::Unreadable(error) => error.refuse(RefusalCode::SourceUnreadable).next(
             format!("ls -ld '{}'", error.path.display()),
@@ -348,6 +348,21 @@ fn capture_gitdir(
     Ok((walked, scan.reader.finish()))
 }
 
+/// The ignore rules that hold at the root of the working tree, before any `.gitignore`.
+///
+/// # Errors
+/// When a file of rules is there and cannot be read.
+pub(super) fn rules_of(repository: &Repository) -> Result<Rules> {
+    let settings = &repository.settings;
+    let info_exclude = repository.common_dir.join("info/exclude");
+    Rules::everywhere(
+        settings.excludes_file.as_deref(),
+        &info_exclude,
+        settings.ignore_case,
+    )
+    .map_err(|error| error.refuse(RefusalCode::SourceUnreadable))
+}
+
 /// Scans the working tree until what was seen is what was there at one moment: either nothing in it changed after the scan
 /// began (change times cannot be set by programs), so that all of it is as of the beginning; or two scans in a row saw the
 /// same, so that all of it is as of the time between them.
@@ -359,16 +374,10 @@ fn capture_worktree(
     let settings = &context.repository.settings;
     let include = Patterns::new("vault.include", &settings.include)?;
     let exclude = Patterns::new("vault.exclude", &settings.exclude)?;
-    let info_exclude = context.repository.common_dir.join("info/exclude");
     let mut before: Option<Scanned> = None;
     let mut last_change = root.to_owned();
     for _ in 0..PASSES {
-        let rules = Rules::everywhere(
-            settings.excludes_file.as_deref(),
-            &info_exclude,
-            settings.ignore_case,
-        )
-        .map_err(|error| error.refuse(RefusalCode::SourceUnreadable))?;
+        let rules = rules_of(context.repository)?;
         let began_ns = (context.clock)();
         let cache = before
             .as_ref()
@@ -380,7 +389,7 @@ fn capture_worktree(
             exclude: &exclude,
             reader: FileReader::new(context.writer, cache, context.clock, context.monitor),
         };
-        let walked = match walk(root, &scan, WorktreeScan::context(rules)) {
+        let walked = match walk(root, &scan, WorktreeContext::at_root(rules)) {
             Err(walk::Error::Changing(path)) => {
                 last_change = path;
                 continue;

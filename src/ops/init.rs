@@ -55,7 +55,9 @@ pub fn init(workplace: &Workplace, existing: Existing) -> Result<InitReport> {
         .vault
         .clone()
         .unwrap_or_else(|| registry::new_vault_root(&home, &repository));
-    let created = registry::create(&root, &repository, &workplace.homes, workplace.now)?;
+    let predecessor = registry::predecessor(&home, &repository.common_dir);
+    let homes = &workplace.homes;
+    let created = registry::create(&root, &repository, homes, predecessor, workplace.now)?;
     registry::register(&home, &repository.common_dir, &root)
         .map_err(|error| error.refuse_vault_write())?;
     Ok(InitReport {

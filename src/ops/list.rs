@@ -9,7 +9,7 @@ use crate::model::timestamp::Timestamp;
 use crate::ops::locate::Workplace;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
-use crate::vault::reader::trust;
+use crate::vault::reader::read_manifest;
 
 /// How far a snapshot is proven beyond its seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct SnapshotSummary {
     pub logged: LoggedSnapshot,
     /// What it says of itself, authenticated.
     pub manifest: Manifest,
+    /// Whether it is accepted; not if somebody else may have had the key.
+    pub is_accepted: bool,
     /// The newest verification of the deepest level that covered it.
     pub proof: Option<Proof>,
 }
@@ -66,19 +68,18 @@ pub fn list(workplace: &Workplace) -> Result<ListReport> {
 /// # Errors
 /// When its manifest cannot be trusted.
 pub fn summarize(vault: &Vault, logged: &LoggedSnapshot) -> Result<SnapshotSummary> {
-    let trusted = trust(vault, logged)?;
     Ok(SnapshotSummary {
         logged: logged.clone(),
-        manifest: trusted.manifest().clone(),
+        manifest: read_manifest(vault, logged)?,
+        is_accepted: vault.log.accepts(logged),
         proof: proof(vault, logged),
     })
 }
 
 fn proof(vault: &Vault, logged: &LoggedSnapshot) -> Option<Proof> {
-    let covering = vault
-        .log
-        .verifications
-        .iter()
+    let log = &vault.log;
+    let covering = log
+        .newest_accepted(&log.verifications)
         .filter(|verify| verify.record.up_to >= logged.entry);
     let best = covering.max_by_key(|verify| (verify.record.level, verify.time))?;
     Some(Proof {

@@ -1,6 +1,7 @@
 //! Finds the repository and the vault that a command is about.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::host::git::error::Error as GitError;
 use crate::host::git::object::ObjectId;
@@ -8,6 +9,7 @@ use crate::host::git::repository::{self, Lookup, OpenError, Repository};
 use crate::host::git::stores::Stores;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::model::signed::SigningKey;
 use crate::model::timestamp::Timestamp;
 use crate::vault::inspect::{self, Homes, Vault};
 use crate::vault::registry::{self, FoundVault};
@@ -53,14 +55,47 @@ impl Workplace {
     /// # Errors
     /// When there is none, or it cannot be opened.
     pub fn existing_vault(&self) -> Result<Vault> {
+        self.existing_vault_by(&|root| Vault::open(root, &self.homes))
+    }
+
+    /// The same, even if it is older than, or another than, what this machine has seen: see [`Vault::open_even_stale`].
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be opened.
+    pub fn existing_vault_even_stale(&self) -> Result<Vault> {
+        self.existing_vault_by(&|root| Vault::open_even_stale(root, &self.homes))
+    }
+
+    /// The same, with keys that are at hand but not stored on this machine.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be opened.
+    pub fn existing_vault_with(&self, brought: &[Arc<SigningKey>]) -> Result<Vault> {
+        self.existing_vault_by(&|root| Vault::open_brought(root, &self.homes, brought))
+    }
+
+    fn existing_vault_by(&self, open: &dyn Fn(&Path) -> Result<Vault>) -> Result<Vault> {
         if let Some(root) = &self.vault {
-            return Vault::open(root, &self.homes);
+            return open(root);
         }
         let repository = self.repository()?;
-        match self.find_vault(&repository)? {
+        match self.find_attached_by(&repository, open)? {
             Some(found) => Ok(found.vault),
             None => Err(no_vault_yet(&repository)),
         }
+    }
+
+    /// Where the vault named, or that of the repository here, should be; nothing in it has been looked at.
+    ///
+    /// # Errors
+    /// When no vault is named, and none is registered for the repository here.
+    pub fn vault_root(&self) -> Result<PathBuf> {
+        if let Some(root) = &self.vault {
+            return Ok(root.clone());
+        }
+        let repository = self.repository()?;
+        registry::registered(&self.home_of(&repository), &repository.common_dir)
+            .ok_or_else(|| no_vault_yet(&repository))
     }
 
     /// The vault of a repository in its vault home, whatever vault is named.
@@ -68,13 +103,17 @@ impl Workplace {
     /// # Errors
     /// When the one found cannot be opened.
     pub fn find_attached(&self, repository: &Repository) -> Result<Option<FoundVault>> {
+        self.find_attached_by(repository, &|root| Vault::open(root, &self.homes))
+    }
+
+    fn find_attached_by(
+        &self,
+        repository: &Repository,
+        open: &dyn Fn(&Path) -> Result<Vault>,
+    ) -> Result<Option<FoundVault>> {
         let home = self.home_of(repository);
-        registry::find(
-            &home,
-            &self.homes,
-            &repository.common_dir,
-            &has_commit_in(repository),
-        )
+        let has_commit = has_commit_in(repository);
+        registry::find(&home, &repository.common_dir, &has_commit, open)
     }
 
     /// The vault of a repository: the one named, which must be its own, or the one found.

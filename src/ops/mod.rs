@@ -1,11 +1,15 @@
 //! One file per command; each is a straight line of steps.
 
+pub mod acknowledge;
 pub mod assemble;
 pub mod capture;
 pub mod describe;
 pub mod destination;
 pub mod history;
 pub mod init;
+pub mod key;
+pub mod key_change;
+pub mod key_import;
 pub mod list;
 pub mod locate;
 pub mod restore;
@@ -14,5 +18,8 @@ pub mod runbook;
 pub mod scan;
 pub mod selection;
 pub mod show;
+pub mod since;
 pub mod snapshot;
+pub mod status;
+pub mod unproven;
 pub mod verify;

@@ -24,7 +24,7 @@ use crate::ops::destination::{Needs, RestoreStaging, claim, create};
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
 use crate::ops::restore_tree::{TreeWriter, hash_again, not_kept, open_below};
-use crate::ops::selection::select;
+use crate::ops::selection::{is_id, select};
 use crate::ops::verify::check_bytes;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
@@ -45,6 +45,8 @@ pub struct RestoreReport {
     pub snapshot: LoggedSnapshot,
     /// Its manifest.
     pub manifest: Manifest,
+    /// Why there may be newer snapshots than the vault shows.
+    pub stale: Option<String>,
     /// Files written and hashed again, git directory included.
     pub files: u64,
     /// Bytes of those files.
@@ -67,7 +69,10 @@ pub fn restore(
     destination: &Path,
     monitor: &dyn Monitor,
 ) -> Result<RestoreReport> {
-    let vault = workplace.existing_vault()?;
+    let vault = workplace.existing_vault_even_stale()?;
+    if let Some(stale) = vault.stale.clone().filter(|_| !is_id(name)) {
+        return Err(stale);
+    }
     let logged = select(&vault, name)?;
     let trusted = trust(&vault, &logged)?;
     check_inventory(&vault, &trusted)?;
@@ -114,6 +119,7 @@ pub fn restore(
     Ok(RestoreReport {
         destination,
         vault: vault.layout.root().to_owned(),
+        stale: vault.stale.as_ref().map(|refusal| refusal.what.clone()),
         files: plan.files,
         bytes: plan.needs.bytes,
         objects: history.iter().map(|pack| pack.objects).sum(),

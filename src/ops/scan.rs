@@ -47,6 +47,61 @@ pub fn is_fresh(fingerprint: &Fingerprint, moment_ns: i128) -> bool {
 /// Gives the wall clock's time in ns since the epoch.
 pub type Clock<'a> = &'a (dyn Fn() -> i128 + Sync);
 
+/// What a scan of a working tree does with the files it keeps.
+pub trait Contents: Sync {
+    /// What is known of a content afterwards.
+    type Content: Send;
+
+    /// Takes a file.
+    ///
+    /// # Errors
+    /// When it cannot be read or stored.
+    fn file(
+        &self,
+        directory: &Opened<'_>,
+        name: &[u8],
+        fingerprint: &Fingerprint,
+    ) -> Result<(Self::Content, Xattrs)>;
+
+    /// Takes the target of a symbolic link.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Self::Content>;
+}
+
+/// Reads nothing: only what is there, and since when, is of interest.
+pub struct LookOnly;
+
+impl Contents for LookOnly {
+    type Content = ();
+
+    fn file(&self, _: &Opened<'_>, _: &[u8], _: &Fingerprint) -> Result<((), Xattrs)> {
+        Ok(((), Xattrs::default()))
+    }
+
+    fn link(&self, _: &[u8], _: &[u8], _: &Fingerprint) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Contents for FileReader<'_> {
+    type Content = Stored;
+
+    fn file(
+        &self,
+        directory: &Opened<'_>,
+        name: &[u8],
+        fingerprint: &Fingerprint,
+    ) -> Result<(Stored, Xattrs)> {
+        self.content(directory, name, fingerprint)
+    }
+
+    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Stored> {
+        self.target(path, target, fingerprint)
+    }
+}
+
 /// Reads files through a cache: what is known and has not changed is not read again.
 pub struct FileReader<'a> {
     writer: &'a ContentWriter<'a>,
@@ -260,7 +315,7 @@ enum Inside {
 }
 
 /// Scans a working tree.
-pub struct WorktreeScan<'a> {
+pub struct WorktreeScan<'a, C> {
     /// The root of the working tree.
     pub root: PathBuf,
     /// The index: what is tracked is captured whatever the rules say.
@@ -269,20 +324,22 @@ pub struct WorktreeScan<'a> {
     pub include: &'a Patterns,
     /// Patterns of untracked files to leave out.
     pub exclude: &'a Patterns,
-    /// Reads files.
-    pub reader: FileReader<'a>,
+    /// Takes the files.
+    pub reader: C,
 }
 
-impl WorktreeScan<'_> {
+impl WorktreeContext {
     /// What holds at the root.
     #[must_use]
-    pub fn context(rules: Rules) -> WorktreeContext {
-        WorktreeContext {
+    pub fn at_root(rules: Rules) -> Self {
+        Self {
             rules,
             inside: Inside::Ordinary,
         }
     }
+}
 
+impl<C> WorktreeScan<'_, C> {
     /// Decides on a path, and what holds inside when it is a directory that is entered.
     fn decide(
         &self,
@@ -325,9 +382,9 @@ impl WorktreeScan<'_> {
     }
 }
 
-impl Scan for WorktreeScan<'_> {
+impl<C: Contents> Scan for WorktreeScan<'_, C> {
     type Context = WorktreeContext;
-    type Content = Stored;
+    type Content = C::Content;
 
     fn enter(
         &self,
@@ -366,12 +423,12 @@ impl Scan for WorktreeScan<'_> {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(Stored, Xattrs)> {
-        self.reader.content(directory, name, fingerprint)
+    ) -> Result<(C::Content, Xattrs)> {
+        self.reader.file(directory, name, fingerprint)
     }
 
-    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Stored> {
-        self.reader.target(path, target, fingerprint)
+    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<C::Content> {
+        self.reader.link(path, target, fingerprint)
     }
 }
 

@@ -40,6 +40,12 @@ pub fn select(vault: &Vault, name: &str) -> Result<LoggedSnapshot> {
     }
 }
 
+/// Whether a name is the beginning of an id, which means the same snapshot however old the vault is.
+#[must_use]
+pub fn is_id(name: &str) -> bool {
+    SnapshotId::is_prefix(name)
+}
+
 /// `@latest` is 0 steps back, `@~2` two.
 fn steps_back(name: &str) -> Option<usize> {
     if matches!(name, "@latest" | "@") {

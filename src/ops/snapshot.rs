@@ -232,7 +232,8 @@ fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Read
         }
         None => {
             let root = registry::new_vault_root(&home, repository);
-            let created = registry::create(&root, repository, &workplace.homes, workplace.now)?;
+            let homes = &workplace.homes;
+            let created = registry::create(&root, repository, homes, None, workplace.now)?;
             registry::register(&home, &repository.common_dir, &root).map_err(refuse_home)?;
             Ok(Ready {
                 vault: created.vault,

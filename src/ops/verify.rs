@@ -16,17 +16,18 @@ use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
 use crate::model::inventory::PackRecord;
 use crate::model::listing::Entry;
-use crate::model::log_entry::{LogKind, VerifyLevel, VerifyRecord};
+use crate::model::log_entry::{LogEvent, VerifyLevel, VerifyRecord};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::assemble::tips_digest;
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
 use crate::ops::selection::select;
+use crate::ops::unproven::look_without_key;
 use crate::vault::content::{Form, refuse_git_read};
 use crate::vault::inspect::Vault;
 use crate::vault::last_seen;
-use crate::vault::log::{LoggedSnapshot, NewEntry};
+use crate::vault::log::LoggedSnapshot;
 use crate::vault::reader::{
     Content, Directory, Place, SnapshotReader, Trusted, check_inventory, hash_content,
     needed_packs, trust, write_content,
@@ -44,6 +45,8 @@ pub struct VerifyReport {
     pub snapshots: Vec<LoggedSnapshot>,
     /// How many snapshots the vault holds.
     pub snapshots_in_vault: u64,
+    /// How many of them are not accepted any more, and were not checked.
+    pub doubtful: u64,
     /// Log entries checked.
     pub log_entries: u64,
     /// Packs checked.
@@ -79,15 +82,20 @@ pub fn verify(
     level: VerifyLevel,
     monitor: &dyn Monitor,
 ) -> Result<VerifyReport> {
-    let mut vault = workplace.existing_vault()?;
+    let mut vault = workplace
+        .existing_vault()
+        .map_err(|refusal| look_without_key(workplace, refusal))?;
     let snapshots = if names.is_empty() {
-        vault.log.snapshots.clone()
+        vault.log.accepted().cloned().collect::<Vec<_>>()
     } else {
         names
             .iter()
             .map(|name| select(&vault, name))
             .collect::<Result<_>>()?
     };
+    if let (true, Some(newest)) = (snapshots.is_empty(), vault.log.snapshots.last()) {
+        trust(&vault, newest)?;
+    }
     if snapshots.is_empty() {
         return Err(
             Refusal::new(RefusalCode::SnapshotNotFound, "there is nothing to verify")
@@ -120,6 +128,7 @@ pub fn verify(
         vault: vault.layout.root().to_owned(),
         level,
         snapshots_in_vault: vault.log.snapshots.len() as u64,
+        doubtful: (vault.log.snapshots.len() - vault.log.accepted().count()) as u64,
         log_entries: vault.log.head,
         packs: packs.len() as u64,
         bytes,
@@ -158,14 +167,7 @@ fn record(workplace: &Workplace, vault: &mut Vault, report: &VerifyReport) -> Re
         bytes: report.bytes,
         objects: report.objects,
     };
-    let entry = NewEntry {
-        verify: Some(record),
-        ..NewEntry::new(LogKind::Verify, workplace.now)
-    };
-    match vault
-        .log
-        .append(&vault.layout, vault.binding, &vault.key, &entry)
-    {
+    match vault.append(&LogEvent::Verify(record), workplace.now) {
         Ok(number) => {
             match last_seen::remember(&vault.homes.state, vault.binding.vault, &vault.log) {
                 Ok(()) => Recorded::Entry(number),

@@ -96,7 +96,7 @@ fn path(vault: &Vault) -> PathBuf {
 }
 
 fn tag(vault: &Vault, bytes: &[u8]) -> [u8; 32] {
-    *blake3::keyed_hash(&vault.key.derived(Purpose::Cache), bytes).as_bytes()
+    *blake3::keyed_hash(&vault.key().derived(Purpose::Cache), bytes).as_bytes()
 }
 
 impl ScanCache {

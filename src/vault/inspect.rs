@@ -1,18 +1,20 @@
 //! Opening a vault: nothing is believed before it is authenticated, and every command looks the same way.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::host::disk;
 use crate::host::git::object::ObjectFormat;
-use crate::host::keys;
 use crate::model::ids::{Digest, RepositoryId, VaultId};
+use crate::model::log_entry::LogEvent;
 use crate::model::manifest::FORMAT;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Binding, Purpose, SignedError, SigningKey};
 use crate::model::timestamp::Timestamp;
+use crate::vault::keyring::KeySource;
 use crate::vault::last_seen;
 use crate::vault::layout::{INCOMPLETE_PREFIX, Layout};
 use crate::vault::log::Log;
@@ -63,8 +65,6 @@ pub struct Vault {
     pub layout: Layout,
     /// What signatures are bound to.
     pub binding: Binding,
-    /// The key.
-    pub key: SigningKey,
     /// The format of its object ids.
     pub format: ObjectFormat,
     /// The log.
@@ -75,6 +75,24 @@ pub struct Vault {
     pub unconfirmed: Option<disk::Error>,
     /// Where keys and states are kept.
     pub homes: Homes,
+    /// Why it is not the newest state of this vault that this machine has seen; only [`Vault::open_even_stale`] gives one.
+    pub stale: Option<Refusal>,
+}
+
+/// What a vault that is older than, or another than, what this machine has seen is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stale {
+    /// Nothing.
+    Refuse,
+    /// What in it is authentic may be looked at.
+    Accept,
+}
+
+/// With what a vault is opened.
+struct Opening<'a> {
+    homes: &'a Homes,
+    brought: &'a [Arc<SigningKey>],
+    stale: Stale,
 }
 
 impl Vault {
@@ -84,11 +102,62 @@ impl Vault {
     /// # Errors
     /// When there is none, the key is missing, or anything is not as it must be.
     pub fn open(root: &Path, homes: &Homes) -> Result<Self> {
+        Self::open_brought(root, homes, &[])
+    }
+
+    /// Opens the vault with keys that are at hand but not stored on this machine, to find out whether they are its keys.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn open_brought(root: &Path, homes: &Homes, brought: &[Arc<SigningKey>]) -> Result<Self> {
+        let stale = Stale::Refuse;
+        Self::open_as(
+            root,
+            &Opening {
+                homes,
+                brought,
+                stale,
+            },
+        )
+    }
+
+    /// Opens the vault even if it is older than this machine has seen it, or went another way: what is in it is authentic,
+    /// and only whether it is the newest is in doubt. [`Vault::stale`] then says so, and nothing is noted.
+    ///
+    /// # Errors
+    /// As [`Vault::open`], but for those two.
+    pub fn open_even_stale(root: &Path, homes: &Homes) -> Result<Self> {
+        let stale = Stale::Accept;
+        Self::open_as(
+            root,
+            &Opening {
+                homes,
+                brought: &[],
+                stale,
+            },
+        )
+    }
+
+    /// Appends an event to the log; gives the number of its entry.
+    ///
+    /// # Errors
+    /// When it cannot be written, or would not fit behind what another process wrote.
+    pub fn append(&mut self, event: &LogEvent, at: Timestamp) -> Result<u64> {
+        self.log.append(&self.layout, self.binding, event, at)
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn key(&self) -> &SigningKey {
+        self.log.keyring.active()
+    }
+
+    fn open_as(root: &Path, opening: &Opening<'_>) -> Result<Self> {
         let layout = Layout::new(root);
         let mut attempt = 1;
         loop {
             let before = disk::list(&layout.log()).ok();
-            match Self::open_once(&layout, homes) {
+            match Self::open_once(&layout, opening) {
                 Err(_) if attempt < LOOKS && is_being_written(&layout, before.as_deref()) => {
                     attempt += 1;
                     std::thread::sleep(BETWEEN_LOOKS);
@@ -107,8 +176,9 @@ impl Vault {
         }
     }
 
-    fn open_once(layout: &Layout, homes: &Homes) -> Result<Self> {
-        let (description, key) = read_description(layout, homes)?;
+    fn open_once(layout: &Layout, opening: &Opening<'_>) -> Result<Self> {
+        let homes = opening.homes;
+        let (description, first, source) = read_description(layout, opening)?;
         let binding = Binding {
             vault: description.vault,
             repository: description.repository,
@@ -121,13 +191,16 @@ impl Vault {
             .because(format!("'{}'", description.object_format))
         })?;
         let seen = last_seen::load(&homes.state, binding.vault)?;
-        let log = Log::read(layout, binding, &key)?;
-        last_seen::check(seen, layout.root(), &log)?;
-        let leftovers = skeleton::check(layout, &description, &log, binding, &key)?;
+        let log = Log::read(layout, binding, source, first)?;
+        let stale = match last_seen::check(seen, layout.root(), &log) {
+            Err(refusal) if opening.stale == Stale::Accept => Some(refusal),
+            outcome => outcome.map(|()| None)?,
+        };
+        let leftovers = skeleton::check(layout, &description, &log, binding)?;
         // Noting what was seen guards against a later rollback; where it cannot be noted, nothing else is lost. An entry that
         // might still vanish in a power cut must not be noted: the vault would then seem rolled back.
         let mut unconfirmed = None;
-        if seen.is_none_or(|seen| seen.entry < log.head) {
+        if stale.is_none() && seen.is_none_or(|seen| seen.entry < log.head) {
             unconfirmed = disk::sync_directory(&layout.log()).err();
             if unconfirmed.is_none() {
                 drop(last_seen::remember(&homes.state, binding.vault, &log));
@@ -136,12 +209,12 @@ impl Vault {
         Ok(Self {
             layout: layout.clone(),
             binding,
-            key,
             format,
             log,
             leftovers,
             unconfirmed,
             homes: homes.clone(),
+            stale,
         })
     }
 }
@@ -165,7 +238,11 @@ pub fn looks_like_vault(root: &Path) -> bool {
     Layout::new(root).vault_toml().symlink_metadata().is_ok()
 }
 
-fn read_description(layout: &Layout, homes: &Homes) -> Result<(Description, SigningKey)> {
+/// The authentic description, the key that signed it, and where the other keys are found.
+fn read_description(
+    layout: &Layout,
+    opening: &Opening<'_>,
+) -> Result<(Description, Arc<SigningKey>, KeySource)> {
     let path = layout.vault_toml();
     let bytes = match disk::read_bounded(&path, LIMIT_BYTES) {
         Err(error) if error.is_not_found() => return Err(no_vault(layout.root())),
@@ -175,7 +252,8 @@ fn read_description(layout: &Layout, homes: &Homes) -> Result<(Description, Sign
         .map_err(|error| refuse_signed(&error, &path))?;
     // Only to find out which key to ask for; believed after the signature is checked with that key.
     let claimed: Description = parse(unchecked.unauthenticated_body(), &path)?;
-    let key = keys::load(&homes.keys, claimed.vault, unchecked.key)?;
+    let source = KeySource::new(opening.homes.keys.clone(), claimed.vault, opening.brought);
+    let key = source.load(unchecked.key)?;
     let binding = Binding {
         vault: claimed.vault,
         repository: claimed.repository,
@@ -197,7 +275,7 @@ fn read_description(layout: &Layout, homes: &Homes) -> Result<(Description, Sign
         )
         .because(format!("expected {FORMAT}, found {}", description.format)));
     }
-    Ok((description, key))
+    Ok((description, key, source))
 }
 
 fn parse(body: &str, path: &Path) -> Result<Description> {

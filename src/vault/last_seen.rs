@@ -1,6 +1,7 @@
 //! What this machine has last seen of a vault, kept outside it, so that an older copy put in its place is noticed.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,8 @@ const LIMIT_BYTES: u64 = 4096;
 pub struct LastSeen {
     /// Its number.
     pub entry: u64,
-    blake3: Digest,
+    /// Its BLAKE3.
+    pub blake3: Digest,
 }
 
 fn path(state_home: &Path, vault: VaultId) -> PathBuf {
@@ -56,24 +58,48 @@ pub fn check(seen: Option<LastSeen>, root: &Path, log: &Log) -> Result<()> {
     let shown = root.display();
     match log.hash_of(seen.entry) {
         Some(found) if found == seen.blake3 => Ok(()),
-        Some(found) => Err(Refusal::new(
-            RefusalCode::LogForked,
-            format!("the log of '{shown}' tells another story than before"),
-        )
-        .because(format!(
-            "entry {}: expected {}, found {found}",
-            seen.entry, seen.blake3
-        ))),
-        None => Err(Refusal::new(
-            RefusalCode::VaultRolledBack,
-            format!("'{shown}' is older than this machine has seen it"),
-        )
-        .because(format!(
-            "expected at least {} log entries, found {}",
-            seen.entry, log.head
-        ))
-        .because("an older copy was put in its place, or the newest entries were removed")),
+        Some(found) => Err(guide(
+            Refusal::new(
+                RefusalCode::LogForked,
+                format!("the log of '{shown}' tells another story than before"),
+            )
+            .because(format!(
+                "entry {}: expected {}, found {found}",
+                seen.entry, seen.blake3
+            )),
+            log,
+        )),
+        None => Err(guide(
+            Refusal::new(
+                RefusalCode::VaultRolledBack,
+                format!("'{shown}' is older than this machine has seen it"),
+            )
+            .because(format!(
+                "expected at least {} log entries, found {}",
+                seen.entry, log.head
+            ))
+            .because("an older copy was put in its place, or the newest entries were removed"),
+            log,
+        )),
     }
+}
+
+/// What is in the vault is authentic; only whether it is the newest is in doubt. So a snapshot that is named is given.
+fn guide(refusal: Refusal, log: &Log) -> Refusal {
+    let refusal = refusal
+        .keeping("the vault is untouched; what is in it is authentic, but it is not the newest");
+    let Some(newest) = log.accepted().next_back() else {
+        return refusal;
+    };
+    refusal
+        .because(format!(
+            "the newest snapshot in it is {} of {}",
+            newest.record.id, newest.time
+        ))
+        .next(
+            format!("git vault restore {} DIR", newest.record.id),
+            "a snapshot named by its id is given, marked as stale",
+        )
 }
 
 /// Remembers the newest entry. Never goes back: a lower number than the one remembered is not written.
@@ -81,6 +107,26 @@ pub fn check(seen: Option<LastSeen>, root: &Path, log: &Log) -> Result<()> {
 /// # Errors
 /// When the state cannot be written.
 pub fn remember(state_home: &Path, vault: VaultId, log: &Log) -> disk::Result<()> {
+    write(state_home, vault, log, |known| known.entry < log.head)
+}
+
+/// Remembers the newest entry even if another was seen: a person has stated, in the log, that this is how it goes on.
+///
+/// # Errors
+/// When the state cannot be written.
+pub fn accept(state_home: &Path, vault: VaultId, log: &Log) -> disk::Result<()> {
+    write(state_home, vault, log, |_known| true)
+}
+
+/// How long another process may take to note what it has seen.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn write(
+    state_home: &Path,
+    vault: VaultId,
+    log: &Log,
+    is_due: impl Fn(LastSeen) -> bool,
+) -> disk::Result<()> {
     let Some(blake3) = log.head_blake3 else {
         return Ok(());
     };
@@ -88,11 +134,17 @@ pub fn remember(state_home: &Path, vault: VaultId, log: &Log) -> disk::Result<()
     if let Some(directory) = path.parent() {
         disk::create_directories(directory)?;
     }
+    // Two processes that look and then write could otherwise set the note back.
+    let lock = disk::lock(&path.with_extension("lock"), PATIENCE)?;
+    if lock.is_none() {
+        let busy = std::io::Error::other("another process holds it");
+        return Err(disk::Error::new("lock", &path, busy));
+    }
     let known = disk::read_bounded(&path, LIMIT_BYTES)
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok());
     let known = known.and_then(|text| toml::from_str::<LastSeen>(&text).ok());
-    if known.is_some_and(|known| known.entry >= log.head) {
+    if known.is_some_and(|known| !is_due(known)) {
         return Ok(());
     }
     let text = toml::to_string(&LastSeen {

@@ -147,6 +147,30 @@ impl Layout {
         self.root.join("refs/heads/latest")
     }
 
+    /// Wrapped keys.
+    #[must_use]
+    pub fn escrow_directory(&self) -> PathBuf {
+        self.root.join("escrow")
+    }
+
+    /// A wrapped key.
+    #[must_use]
+    pub fn escrow(&self, name: &str) -> PathBuf {
+        self.escrow_directory().join(name)
+    }
+
+    /// Remains that were set aside.
+    #[must_use]
+    pub fn incidents(&self) -> PathBuf {
+        self.root.join("incidents")
+    }
+
+    /// One directory of remains.
+    #[must_use]
+    pub fn set_aside(&self, name: &str) -> PathBuf {
+        self.incidents().join(name)
+    }
+
     /// Rebuildable files.
     #[must_use]
     pub fn cache(&self) -> PathBuf {

@@ -1,24 +1,25 @@
-//! The log: one signed file per event, each naming the hash of the one before. It says which snapshots and packs exist.
+//! The log: one signed file per event, each naming the hash of the one before. It says which snapshots and packs exist, and
+//! which key signs.
+
+use std::sync::Arc;
 
 use crate::host::disk;
-use crate::host::random::random_bytes;
-use crate::model::ids::{Digest, SnapshotId, to_hex};
-use crate::model::inventory::Inventory;
+use crate::model::ids::{Digest, KeyId, SnapshotId};
+use crate::model::inventory::{Inventory, PackRecord};
 use crate::model::log_entry::{
-    Attachment, LogEntry, LogKind, SnapshotRecord, VerifyRecord, file_name,
+    Acknowledgement, Attachment, CopyRecord, DrillRecord, LogEntry, LogEvent, Predecessor,
+    SetAside, SnapshotRecord, VerifyRecord, file_name,
 };
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Binding, Purpose, SigningKey};
 use crate::model::timestamp::Timestamp;
 use crate::vault::inspect::refuse_signed;
+use crate::vault::keyring::{KeySource, Keyring};
 use crate::vault::layout::Layout;
 
 /// Largest log entry read.
-const LIMIT_BYTES: u64 = 1 << 20;
-
-/// How often a number that another process took is tried anew.
-const ATTEMPTS: usize = 100;
+pub const LIMIT_BYTES: u64 = 1 << 20;
 
 /// A snapshot, as the log knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,17 +34,19 @@ pub struct LoggedSnapshot {
     pub record: SnapshotRecord,
 }
 
-/// A verification, as the log knows it.
+/// Any other event, as the log knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoggedVerify {
+pub struct Logged<T> {
+    /// The number of its log entry.
+    pub entry: u64,
     /// When.
     pub time: Timestamp,
-    /// What was checked.
-    pub record: VerifyRecord,
+    /// What it says.
+    pub record: T,
 }
 
 /// The log, read and authenticated from its first entry to its last.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Log {
     /// Number of the newest entry; 0 for no entry.
     pub head: u64,
@@ -54,62 +57,69 @@ pub struct Log {
     /// BLAKE3 of every entry, the first one first.
     pub hashes: Vec<Digest>,
     /// Every pack with the number of the entry that brought it.
-    pub arrivals: Vec<(u64, crate::model::inventory::PackRecord)>,
+    pub arrivals: Vec<(u64, PackRecord)>,
     /// The packs that exist.
     pub inventory: Inventory,
     /// The snapshots that exist, oldest first.
     pub snapshots: Vec<LoggedSnapshot>,
     /// The verifications, oldest first.
-    pub verifications: Vec<LoggedVerify>,
+    pub verifications: Vec<Logged<VerifyRecord>>,
+    /// The drills, oldest first.
+    pub drills: Vec<Logged<DrillRecord>>,
+    /// The copies of keys that were shown to be whole, oldest first.
+    pub copies: Vec<Logged<CopyRecord>>,
+    /// What people stated about entries that are gone, oldest first.
+    pub acknowledgements: Vec<Logged<Acknowledgement>>,
+    /// Remains that were moved out of the way, oldest first.
+    pub set_aside: Vec<Logged<SetAside>>,
     /// The repository the vault is attached to.
     pub attachment: Option<Attachment>,
-}
-
-/// What shall be appended.
-#[derive(Debug, Clone)]
-pub struct NewEntry {
-    /// When.
-    pub time: Timestamp,
-    /// The event: the tables that `kind` needs are filled.
-    pub kind: LogKind,
-    /// For genesis and attach.
-    pub attachment: Option<Attachment>,
-    /// For a snapshot.
-    pub snapshot: Option<SnapshotRecord>,
-    /// For a verification.
-    pub verify: Option<VerifyRecord>,
-    /// Packs that come with it.
-    pub packs: Vec<crate::model::inventory::PackRecord>,
-}
-
-impl NewEntry {
-    /// An entry of a kind, at a time, with nothing else.
-    #[must_use]
-    pub fn new(kind: LogKind, time: Timestamp) -> Self {
-        Self {
-            time,
-            kind,
-            attachment: None,
-            snapshot: None,
-            verify: None,
-            packs: Vec::new(),
-        }
-    }
+    /// The vault that this one continues.
+    pub predecessor: Option<Predecessor>,
+    /// The keys that signed, and the one that signs next.
+    pub keyring: Keyring,
 }
 
 impl Log {
+    /// A log without entries, whose first one `first` will sign.
+    #[must_use]
+    pub fn new(source: KeySource, first: Arc<SigningKey>) -> Self {
+        Self {
+            head: 0,
+            head_blake3: None,
+            head_time: None,
+            hashes: Vec::new(),
+            arrivals: Vec::new(),
+            inventory: Inventory::default(),
+            snapshots: Vec::new(),
+            verifications: Vec::new(),
+            drills: Vec::new(),
+            copies: Vec::new(),
+            acknowledgements: Vec::new(),
+            set_aside: Vec::new(),
+            attachment: None,
+            predecessor: None,
+            keyring: Keyring::new(source, first),
+        }
+    }
+
     /// Reads all entries. Their names must be exactly the numbers from 1 up.
     ///
     /// # Errors
     /// When an entry is missing, foreign, damaged, forged, of unknown format, or out of chain.
-    pub fn read(layout: &Layout, binding: Binding, key: &SigningKey) -> Result<Self> {
-        let mut log = Self::default();
+    pub fn read(
+        layout: &Layout,
+        binding: Binding,
+        source: KeySource,
+        first: Arc<SigningKey>,
+    ) -> Result<Self> {
+        let mut log = Self::new(source, first);
         let names = disk::list(&layout.log()).map_err(|error| error.refuse_vault_read())?;
         for (name, number) in names.iter().zip(1_u64..) {
             if name.to_str() != Some(file_name(number).as_str()) {
                 return Err(log.wrong_name(layout, name, number));
             }
-            log.read_next(layout, binding, key)?;
+            log.read_next(layout, binding)?;
         }
         if log.head == 0 {
             return Err(
@@ -147,12 +157,15 @@ impl Log {
     }
 
     /// Reads the entry after the newest one known.
-    fn read_next(&mut self, layout: &Layout, binding: Binding, key: &SigningKey) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it is missing, damaged, forged, of unknown format, or out of chain.
+    pub fn read_next(&mut self, layout: &Layout, binding: Binding) -> Result<()> {
         let number = self.head + 1;
         let path = layout.log_entry(number);
         let bytes =
             disk::read_bounded(&path, LIMIT_BYTES).map_err(|error| error.refuse_vault_read())?;
-        let body = signed::open(&bytes, Purpose::Log, binding, key)
+        let body = signed::open(&bytes, Purpose::Log, binding, self.keyring.active())
             .map_err(|error| refuse_signed(&error, &path))?;
         let malformed = |reason: String| {
             Refusal::new(
@@ -163,9 +176,10 @@ impl Log {
         };
         let entry: LogEntry =
             toml::from_str(body).map_err(|error| malformed(error.message().to_owned()))?;
-        if !entry.is_consistent() || toml::to_string(&entry).ok().as_deref() != Some(body) {
-            return Err(malformed("not in canonical form".to_owned()));
-        }
+        let event = entry
+            .event()
+            .filter(|_| toml::to_string(&entry).ok().as_deref() == Some(body))
+            .ok_or_else(|| malformed("not in canonical form".to_owned()))?;
         if entry.vault != binding.vault
             || entry.repository != binding.repository
             || entry.number != number
@@ -194,11 +208,23 @@ impl Log {
                 entry.previous
             )));
         }
-        self.accept(entry, Digest::of(&bytes), &path)
+        self.accept(&entry, event, binding, &path)?;
+        let blake3 = Digest::of(&bytes);
+        self.head = entry.number;
+        self.head_blake3 = Some(blake3);
+        self.head_time = Some(entry.time);
+        self.hashes.push(blake3);
+        Ok(())
     }
 
     /// Takes an authentic entry into account.
-    fn accept(&mut self, entry: LogEntry, blake3: Digest, path: &std::path::Path) -> Result<()> {
+    fn accept(
+        &mut self,
+        entry: &LogEntry,
+        event: LogEvent,
+        binding: Binding,
+        path: &std::path::Path,
+    ) -> Result<()> {
         let contradiction = |what: String| {
             Refusal::new(
                 RefusalCode::RecordContradiction,
@@ -206,45 +232,65 @@ impl Log {
             )
             .because(what)
         };
-        if (entry.kind == LogKind::Genesis) != (entry.number == 1) {
+        let (number, time) = (entry.number, entry.time);
+        if matches!(event, LogEvent::Genesis(..)) != (number == 1) {
             return Err(contradiction(
                 "the genesis entry is the first one and no other".to_owned(),
             ));
         }
-        for pack in entry.packs {
-            self.arrivals.push((entry.number, pack.clone()));
+        match event {
+            LogEvent::Genesis(attachment, predecessor) => {
+                self.attachment = Some(attachment);
+                self.predecessor = predecessor;
+            }
+            LogEvent::Attach(attachment) => self.attachment = Some(attachment),
+            LogEvent::Snapshot(record, packs) => {
+                self.accept_snapshot(number, time, record, packs)
+                    .map_err(contradiction)?;
+            }
+            LogEvent::Verify(record) => self.verifications.push(logged(number, time, record)),
+            LogEvent::Drill(record) => self.drills.push(logged(number, time, record)),
+            LogEvent::Copy(record) => self.copies.push(logged(number, time, record)),
+            LogEvent::Acknowledge(record) => {
+                self.acknowledgements.push(logged(number, time, record));
+            }
+            LogEvent::SetAside(record) => self.set_aside.push(logged(number, time, record)),
+            LogEvent::Compromise(record) => {
+                self.keyring
+                    .compromise(number, &record)
+                    .map_err(contradiction)?;
+            }
+            LogEvent::Rotate(record) => {
+                self.keyring
+                    .rotate(number, entry.previous, binding, &record)?
+                    .map_err(contradiction)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn accept_snapshot(
+        &mut self,
+        entry: u64,
+        time: Timestamp,
+        record: SnapshotRecord,
+        packs: Vec<PackRecord>,
+    ) -> std::result::Result<(), String> {
+        if self.find(&record.id).is_some() {
+            return Err(format!("snapshot {} is there already", record.id));
+        }
+        for pack in packs {
+            self.arrivals.push((entry, pack.clone()));
             self.inventory
                 .add(pack)
-                .map_err(|pack| contradiction(format!("{} is there already", pack.name)))?;
+                .map_err(|pack| format!("{} is there already", pack.name))?;
         }
-        if let Some(record) = entry.snapshot {
-            if self.find(&record.id).is_some() {
-                return Err(contradiction(format!(
-                    "snapshot {} is there already",
-                    record.id
-                )));
-            }
-            let number = self.snapshots.len() as u64 + 1;
-            self.snapshots.push(LoggedSnapshot {
-                number,
-                entry: entry.number,
-                time: entry.time,
-                record,
-            });
-        }
-        if let Some(record) = entry.verify {
-            self.verifications.push(LoggedVerify {
-                time: entry.time,
-                record,
-            });
-        }
-        if entry.attachment.is_some() {
-            self.attachment = entry.attachment;
-        }
-        self.head = entry.number;
-        self.head_blake3 = Some(blake3);
-        self.head_time = Some(entry.time);
-        self.hashes.push(blake3);
+        self.snapshots.push(LoggedSnapshot {
+            number: self.snapshots.len() as u64 + 1,
+            entry,
+            time,
+            record,
+        });
         Ok(())
     }
 
@@ -274,143 +320,53 @@ impl Log {
         self.hashes.get(place).copied()
     }
 
-    /// Appends an entry: written beside the log, made durable, then linked under the next free number. The link is the
-    /// moment from which the event has happened. The loser of a race reads what the winner wrote and takes the next.
-    ///
-    /// # Errors
-    /// When writing fails, or others keep taking the numbers.
-    pub fn append(
-        &mut self,
-        layout: &Layout,
-        binding: Binding,
-        key: &SigningKey,
-        new: &NewEntry,
-    ) -> Result<u64> {
-        for _ in 0..ATTEMPTS {
-            let number = self.head + 1;
-            self.check_additions(new)?;
-            let bytes = self.compose(number, binding, key, new)?;
-            let random: [u8; 8] = random_bytes().unwrap_or_default();
-            let temporary = layout.cache().join(format!("log-{}.toml", to_hex(&random)));
-            disk::write_new(&temporary, &bytes).map_err(|error| error.refuse_vault_write())?;
-            match disk::link_new(&temporary, &layout.log_entry(number)) {
-                Ok(()) => {}
-                Err(error) if error.is_already_there() => {
-                    remove(&temporary)?;
-                    self.read_next(layout, binding, key)?;
-                    self.check_still_newest(new)?;
-                    continue;
-                }
-                Err(error) => return Err(error.refuse_vault_write()),
-            }
-            disk::sync_directory(&layout.log()).map_err(|error| unconfirmed(&error, number))?;
-            // A second name in the cache harms nobody.
-            drop(remove(&temporary));
-            self.read_next(layout, binding, key)?;
-            return Ok(number);
-        }
-        Err(Refusal::new(
-            RefusalCode::AnotherWriter,
-            "other processes keep writing to the vault",
-        ))
-    }
-
-    /// A snapshot stands on the one before it: on its holes and its packs. When another one came first, it must be made anew.
-    fn check_still_newest(&self, new: &NewEntry) -> Result<()> {
-        let newest_is_snapshot = self
-            .snapshots
-            .last()
-            .is_some_and(|snapshot| snapshot.entry == self.head);
-        if new.snapshot.is_some() && newest_is_snapshot {
-            return Err(other_snapshot());
-        }
-        Ok(())
-    }
-
-    /// What another process added meanwhile must not be added again: the entry would contradict the log for ever.
-    fn check_additions(&self, new: &NewEntry) -> Result<()> {
-        let known_pack = new
-            .packs
+    /// The first snapshot entry that is not accepted, because somebody else may have had its key by then. Snapshots that
+    /// came later stand on its packs, so they are not accepted either, whoever signed them.
+    #[must_use]
+    pub fn first_doubtful(&self) -> Option<u64> {
+        self.snapshots
             .iter()
-            .any(|pack| self.inventory.get(&pack.name).is_some());
-        let known_snapshot = new
-            .snapshot
-            .as_ref()
-            .is_some_and(|record| self.find(&record.id).is_some());
-        if known_pack || known_snapshot {
-            return Err(other_snapshot());
-        }
-        Ok(())
+            .map(|snapshot| snapshot.entry)
+            .find(|entry| !self.keyring.accepts(*entry))
     }
 
-    fn compose(
-        &self,
-        number: u64,
-        binding: Binding,
-        key: &SigningKey,
-        new: &NewEntry,
-    ) -> Result<Vec<u8>> {
-        let entry = LogEntry {
-            number,
-            previous: self.head_blake3.unwrap_or(Digest::from_bytes([0; 32])),
-            vault: binding.vault,
-            repository: binding.repository,
-            time: new.time,
-            tool: crate::vault::inspect::TOOL.to_owned(),
-            kind: new.kind,
-            attachment: new.attachment.clone(),
-            snapshot: new.snapshot.clone(),
-            verify: new.verify.clone(),
-            packs: new.packs.clone(),
-        };
-        let internal = |reason: String| {
-            Refusal::new(RefusalCode::Internal, "a log entry cannot be written").because(reason)
-        };
-        let body = toml::to_string(&entry).map_err(|error| internal(error.to_string()))?;
-        let bytes = signed::sign(&body, Purpose::Log, binding, key)
-            .map_err(|error| internal(error.to_string()))?;
-        // What could not be read again would make the vault unreadable for ever.
-        let read = signed::open(&bytes, Purpose::Log, binding, key)
-            .map_err(|error| internal(error.to_string()))?;
-        let again: LogEntry = toml::from_str(read).map_err(|error| internal(error.to_string()))?;
-        if again != entry || !again.is_consistent() || bytes.len() as u64 > LIMIT_BYTES {
-            return Err(internal(
-                "it would read differently than it was meant".to_owned(),
-            ));
-        }
-        if toml::to_string(&again).ok().as_deref() != Some(read) {
-            return Err(internal("it would not be in canonical form".to_owned()));
-        }
-        Ok(bytes)
+    /// Whether a snapshot is accepted on the signatures of its records.
+    #[must_use]
+    pub fn accepts(&self, snapshot: &LoggedSnapshot) -> bool {
+        self.first_doubtful()
+            .is_none_or(|doubtful| snapshot.entry < doubtful)
+    }
+
+    /// The snapshots that are accepted, oldest first.
+    pub fn accepted(&self) -> impl DoubleEndedIterator<Item = &LoggedSnapshot> {
+        let doubtful = self.first_doubtful().unwrap_or(u64::MAX);
+        self.snapshots
+            .iter()
+            .filter(move |snapshot| snapshot.entry < doubtful)
+    }
+
+    /// The newest event of a list that is still accepted.
+    pub fn newest_accepted<'a, T>(
+        &'a self,
+        events: &'a [Logged<T>],
+    ) -> impl Iterator<Item = &'a Logged<T>> {
+        events
+            .iter()
+            .rev()
+            .filter(|event| self.keyring.accepts(event.entry))
+    }
+
+    /// The newest copy of the key of that id that was shown to be whole, in each form.
+    pub fn copies_of(&self, key: KeyId) -> impl Iterator<Item = &Logged<CopyRecord>> {
+        self.newest_accepted(&self.copies)
+            .filter(move |copy| copy.record.key == key)
     }
 }
 
-fn other_snapshot() -> Refusal {
-    Refusal::new(
-        RefusalCode::AnotherWriter,
-        "another process made a snapshot at the same time",
-    )
-    .because("its log entry came first")
-    .next(
-        "git vault snapshot",
-        "makes a snapshot of what is new since then",
-    )
-}
-
-/// The entry has its name, and the system would not say that the name is durable.
-fn unconfirmed(error: &disk::Error, number: u64) -> Refusal {
-    error
-        .refuse_vault_write()
-        .having_changed(format!(
-            "log entry {number} was written, and may or may not survive a power cut: do not rely on what it says"
-        ))
-        .keeping("the source repository and all earlier snapshots are untouched")
-        .next("git vault verify", "says whether the vault is whole")
-}
-
-fn remove(path: &std::path::Path) -> Result<()> {
-    use crate::host::disk::Context as _;
-    std::fs::remove_file(path)
-        .context("remove", path)
-        .map_err(|error| error.refuse_vault_write())
+fn logged<T>(entry: u64, time: Timestamp, record: T) -> Logged<T> {
+    Logged {
+        entry,
+        time,
+        record,
+    }
 }

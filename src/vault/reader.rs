@@ -45,15 +45,52 @@ impl Trusted {
     }
 }
 
-/// Authenticates a snapshot's manifest and compares it with the log.
+/// Authenticates a snapshot's manifest and compares it with the log. A snapshot whose records somebody else may have signed
+/// is not trusted.
+///
+/// # Errors
+/// When it is missing, damaged, forged, another's, contradicts the log, or is not accepted any more.
+pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
+    if !vault.log.accepts(logged) {
+        return Err(doubtful(vault, logged));
+    }
+    Ok(Trusted {
+        manifest: read_manifest(vault, logged)?,
+        logged: logged.clone(),
+    })
+}
+
+fn doubtful(vault: &Vault, logged: &LoggedSnapshot) -> Refusal {
+    let refusal = Refusal::new(
+        RefusalCode::KeyCompromised,
+        format!("snapshot {} is not accepted any more", logged.record.id),
+    )
+    .because(format!(
+        "it is log entry {}, and somebody else may have written entries from {} on",
+        logged.entry,
+        vault.log.first_doubtful().unwrap_or_default()
+    ))
+    .because("the log states that a key was compromised")
+    .keeping("the vault is untouched, and earlier snapshots are still accepted");
+    match vault.log.accepted().next_back() {
+        Some(newest) => refusal.next(
+            format!("git vault restore {} DIR", newest.record.id),
+            "the newest snapshot that is accepted",
+        ),
+        None => refusal.next("git vault list", "shows how each snapshot stands"),
+    }
+}
+
+/// A snapshot's manifest, authenticated and compared with the log: for telling of it, not for relying on it.
 ///
 /// # Errors
 /// When it is missing, damaged, forged, another's, or contradicts the log.
-pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
+pub fn read_manifest(vault: &Vault, logged: &LoggedSnapshot) -> Result<Manifest> {
     let path = vault.layout.manifest(&logged.record.id);
     let bytes = disk::read_bounded(&path, MANIFEST_LIMIT_BYTES)
         .map_err(|error| error.refuse_vault_read())?;
-    let body = signed::open(&bytes, Purpose::Manifest, vault.binding, &vault.key)
+    let key = &vault.log.keyring.signer_of(logged.entry).key;
+    let body = signed::open(&bytes, Purpose::Manifest, vault.binding, key)
         .map_err(|error| refuse_signed(&error, &path))?;
     let manifest = Manifest::from_body(body).map_err(|reason| {
         Refusal::new(
@@ -88,10 +125,7 @@ pub fn trust(vault: &Vault, logged: &LoggedSnapshot) -> Result<Trusted> {
         );
     }
     check_against_log(vault, logged, &manifest)?;
-    Ok(Trusted {
-        manifest,
-        logged: logged.clone(),
-    })
+    Ok(manifest)
 }
 
 fn contradiction(subject: &str, fact: String) -> Refusal {

@@ -2,6 +2,7 @@
 //! repeated in the vault's own signed log. A repository that moved is recognised by its root commits.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,16 +15,17 @@ use crate::host::random::random_bytes;
 use crate::host::walk::path_bytes;
 use crate::model::escape::{name_from_text, text_name};
 use crate::model::ids::{Digest, RepositoryId, VaultId, to_hex};
-use crate::model::log_entry::{Attachment, LogKind};
+use crate::model::log_entry::{Attachment, LogEvent, Predecessor};
 use crate::model::manifest::FORMAT;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Binding, Purpose};
 use crate::model::timestamp::Timestamp;
 use crate::vault::inspect::{Description, Homes, TOOL, Vault};
+use crate::vault::keyring::KeySource;
 use crate::vault::last_seen;
 use crate::vault::layout::{self, Layout};
-use crate::vault::log::{Log, NewEntry};
+use crate::vault::log::Log;
 
 /// Largest registry file read.
 const LIMIT_BYTES: u64 = 1 << 16;
@@ -124,20 +126,34 @@ pub fn registered(home: &Path, common_dir: &Path) -> Option<PathBuf> {
     (registration.git_dir == text_name(path_bytes(common_dir))).then_some(path)
 }
 
+/// What can be said, without proof, of the vault that a new one shall continue: its key may be lost, its log be damaged.
+#[must_use]
+pub fn predecessor(home: &Path, common_dir: &Path) -> Option<Predecessor> {
+    let root = registered(home, common_dir)?;
+    let log = Layout::new(&root).log();
+    let names = disk::list(&log).ok()?;
+    let newest = disk::read_bounded(&log.join(names.last()?), LIMIT_BYTES).ok()?;
+    Some(Predecessor {
+        path: text_name(path_bytes(&root)),
+        entries: names.len() as u64,
+        newest_blake3: Digest::of(&newest),
+    })
+}
+
 /// Finds the vault of a repository: the registered one, else one in the vault home that says it is attached to this path,
 /// else one whose repository is gone from its path and whose root commits are in this one. `has_commit` answers whether the
-/// repository has a commit.
+/// repository has a commit; `open` says how vaults are opened.
 ///
 /// # Errors
 /// When the vault found cannot be opened, or several could be meant.
 pub fn find(
     home: &Path,
-    homes: &Homes,
     common_dir: &Path,
     has_commit: &dyn Fn(&ObjectId) -> bool,
+    open: &dyn Fn(&Path) -> Result<Vault>,
 ) -> Result<Option<FoundVault>> {
     if let Some(root) = registered(home, common_dir) {
-        let vault = Vault::open(&root, homes)?;
+        let vault = open(&root)?;
         if is_attached_to(&vault.log, common_dir) {
             return Ok(Some(FoundVault {
                 vault,
@@ -147,7 +163,7 @@ pub fn find(
     }
     let mut moved = Vec::new();
     for root in vaults_in(home)? {
-        let vault = match Vault::open(&root, homes) {
+        let vault = match open(&root) {
             Ok(vault) => vault,
             // Another's broken vault is no reason to refuse; this repository's own is, and must not be passed over.
             Err(refusal) if claims(&root, common_dir) => return Err(refusal),
@@ -275,13 +291,7 @@ pub fn attach(
         git_dir: text_name(path_bytes(common_dir)),
         root_commits,
     };
-    let entry = NewEntry {
-        attachment: Some(attachment),
-        ..NewEntry::new(LogKind::Attach, at)
-    };
-    vault
-        .log
-        .append(&vault.layout, vault.binding, &vault.key, &entry)?;
+    vault.append(&LogEvent::Attach(attachment), at)?;
     Ok(())
 }
 
@@ -293,7 +303,7 @@ pub struct CreatedVault {
     pub key_file: PathBuf,
 }
 
-/// Creates a vault for a repository at `root`, which must not exist, with a key of its own.
+/// Creates a vault for a repository at `root`, which must not exist, with a key of its own, perhaps in place of an older vault.
 ///
 /// # Errors
 /// When the place is unsuitable or something cannot be written.
@@ -301,6 +311,7 @@ pub fn create(
     root: &Path,
     repository: &Repository,
     homes: &Homes,
+    predecessor: Option<Predecessor>,
     at: Timestamp,
 ) -> Result<CreatedVault> {
     check_place(root, repository, homes)?;
@@ -334,11 +345,9 @@ pub fn create(
         git_dir: text_name(path_bytes(&repository.common_dir)),
         root_commits: Vec::new(),
     };
-    let entry = NewEntry {
-        attachment: Some(attachment),
-        ..NewEntry::new(LogKind::Genesis, at)
-    };
-    Log::default().append(&layout, binding, &key, &entry)?;
+    let source = KeySource::new(homes.keys.clone(), vault_id, &[]);
+    let genesis = LogEvent::Genesis(attachment, predecessor);
+    Log::new(source, Arc::new(key)).append(&layout, binding, &genesis, at)?;
     let vault = Vault::open(root, homes)?;
     last_seen::remember(&homes.state, vault_id, &vault.log)
         .map_err(|error| error.refuse_vault_write())?;

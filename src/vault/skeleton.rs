@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use crate::host::disk;
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::inventory::PackRecord;
+use crate::model::log_entry::{CopyForm, escrow_key, is_set_aside_name};
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
-use crate::model::signed::{self, Binding, Purpose, SigningKey};
+use crate::model::signed::{self, Binding, Purpose};
 use crate::vault::inspect::Description;
+use crate::vault::keyring::Keyring;
 use crate::vault::layout::{INCOMPLETE_PREFIX, Layout, REQUIRED, TOLERATED};
 use crate::vault::log::Log;
 
@@ -38,15 +40,16 @@ pub fn check(
     description: &Description,
     log: &Log,
     binding: Binding,
-    key: &SigningKey,
 ) -> Result<Leftovers> {
     check_top(layout)?;
     check_fixed(&layout.root().join("HEAD"), description.head_blake3)?;
     check_fixed(&layout.root().join("config"), description.config_blake3)?;
     check_fixed(&layout.root().join("VAULT.md"), description.vault_md_blake3)?;
+    check_escrow(layout, log)?;
+    check_incidents(layout, log)?;
     check_objects(layout)?;
     check_refs(layout, log)?;
-    let (mut leftovers, explained) = check_snapshots(layout, log, binding, key)?;
+    let (mut leftovers, explained) = check_snapshots(layout, log, binding)?;
     check_packs(layout, log, &explained, &mut leftovers)?;
     Ok(leftovers)
 }
@@ -101,20 +104,56 @@ fn check_top(layout: &Layout) -> Result<()> {
             return Err(foreign(&path, "it is a symbolic link"));
         }
     }
-    for name in ["escrow", "incidents"] {
-        let directory = layout.root().join(name);
-        if let Some(found) = names(&directory)?.first() {
-            return Err(foreign(
-                &directory.join(found),
-                "this version puts nothing there",
-            ));
-        }
-    }
     for name in names(&layout.root().join("info")).unwrap_or_default() {
         if name != "refs" {
             return Err(foreign(
                 &layout.root().join("info").join(name),
                 "a vault has no such file",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Wrapped keys that the log names are there, in the size it states. Others of a key of this vault may be there, too: an
+/// interruption can come between a file and its log entry, and what is in them proves itself.
+fn check_escrow(layout: &Layout, log: &Log) -> Result<()> {
+    for copy in log
+        .copies
+        .iter()
+        .filter(|copy| copy.record.form == CopyForm::Escrow)
+    {
+        check_size(&layout.escrow(&copy.record.file), copy.record.bytes)?;
+    }
+    for name in names(&layout.escrow_directory())? {
+        let path = layout.escrow(&name);
+        if escrow_key(&name).is_none_or(|key| log.keyring.named(key).is_none()) {
+            return Err(foreign(
+                &path,
+                "it is not named like a wrapped key of this vault",
+            ));
+        }
+        if !look(&path)?.is_file() {
+            return Err(foreign(&path, "it is not an ordinary file"));
+        }
+    }
+    Ok(())
+}
+
+/// Remains that the log names are there. What is in them is evidence: nobody reads it here.
+fn check_incidents(layout: &Layout, log: &Log) -> Result<()> {
+    for set_aside in &log.set_aside {
+        let path = layout.set_aside(&set_aside.record.directory);
+        if path.symlink_metadata().is_err() {
+            return Err(missing(&path));
+        }
+    }
+    for name in names(&layout.incidents())? {
+        let path = layout.set_aside(&name);
+        if !is_set_aside_name(&name) || !look(&path)?.is_dir() {
+            return Err(foreign(
+                &path,
+                "it is not a directory of remains that were set aside",
             ));
         }
     }
@@ -205,12 +244,7 @@ fn check_refs(layout: &Layout, log: &Log) -> Result<()> {
 type Explained = BTreeMap<String, PackRecord>;
 
 /// Every sealed snapshot's manifest has the size the log says; whatever else is there was never sealed.
-fn check_snapshots(
-    layout: &Layout,
-    log: &Log,
-    binding: Binding,
-    key: &SigningKey,
-) -> Result<(Leftovers, Explained)> {
+fn check_snapshots(layout: &Layout, log: &Log, binding: Binding) -> Result<(Leftovers, Explained)> {
     let mut leftovers = Leftovers::default();
     let mut explained = Explained::new();
     let mut found = BTreeSet::new();
@@ -231,7 +265,7 @@ fn check_snapshots(
         if !name.starts_with('.') && log.find(&id).is_some() {
             found.insert(id);
         } else {
-            explained.extend(explain(&path, binding, key));
+            explained.extend(explain(&path, binding, &log.keyring));
             leftovers.incomplete.push(path);
         }
     }
@@ -252,11 +286,13 @@ fn check_snapshots(
 }
 
 /// The packs that an unsealed snapshot's manifest names, if it got as far as an authentic one.
-fn explain(directory: &Path, binding: Binding, key: &SigningKey) -> Vec<(String, PackRecord)> {
+fn explain(directory: &Path, binding: Binding, keyring: &Keyring) -> Vec<(String, PackRecord)> {
     let manifest = disk::read_bounded(&directory.join("manifest.toml"), MANIFEST_LIMIT_BYTES).ok();
-    let manifest = manifest
-        .as_deref()
-        .and_then(|bytes| signed::open(bytes, Purpose::Manifest, binding, key).ok());
+    let manifest = manifest.as_deref().and_then(|bytes| {
+        let unchecked = signed::check_damage(bytes, Purpose::Manifest).ok()?;
+        let key = keyring.named(unchecked.key)?;
+        unchecked.authenticate(Purpose::Manifest, binding, key).ok()
+    });
     let manifest = manifest.and_then(|body| Manifest::from_body(body).ok());
     manifest
         .into_iter()

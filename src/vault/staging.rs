@@ -22,7 +22,7 @@ use crate::host::git::pack_writer::FinishedPack;
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::inventory::{PackRecord, PackRole};
-use crate::model::log_entry::{LogKind, SnapshotRecord};
+use crate::model::log_entry::{LogEvent, SnapshotRecord};
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
@@ -31,7 +31,7 @@ use crate::vault::content::{Added, Form, Stored, refuse_git_read};
 use crate::vault::inspect::Vault;
 use crate::vault::last_seen;
 use crate::vault::layout::Layout;
-use crate::vault::log::{LoggedSnapshot, NewEntry};
+use crate::vault::log::LoggedSnapshot;
 use crate::vault::probe;
 use crate::vault::reader::hash_content;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
@@ -414,14 +414,7 @@ impl Verified {
             manifest_bytes: bytes.len() as u64,
             manifest_blake3: Digest::of(&bytes),
         };
-        let entry = NewEntry {
-            snapshot: Some(record),
-            packs: self.records,
-            ..NewEntry::new(LogKind::Snapshot, manifest.created)
-        };
-        vault
-            .log
-            .append(&vault.layout, vault.binding, &vault.key, &entry)?;
+        vault.append(&LogEvent::Snapshot(record, self.records), manifest.created)?;
         let logged = vault
             .log
             .find(&self.id)
@@ -458,13 +451,13 @@ fn sign(vault: &Vault, manifest: &Manifest) -> Result<Vec<u8>> {
     let body = manifest
         .to_body()
         .map_err(|error| internal(&error.to_string()))?;
-    let bytes = signed::sign(&body, Purpose::Manifest, vault.binding, &vault.key)
+    let bytes = signed::sign(&body, Purpose::Manifest, vault.binding, vault.key())
         .map_err(|error| internal(&error.to_string()))?;
     if bytes.len() as u64 > MANIFEST_LIMIT_BYTES {
         return Err(internal("its manifest would be too large to be read again"));
     }
     // What cannot be read back as it was meant must not be sealed.
-    let read = signed::open(&bytes, Purpose::Manifest, vault.binding, &vault.key)
+    let read = signed::open(&bytes, Purpose::Manifest, vault.binding, vault.key())
         .map_err(|error| error.to_string());
     match read.and_then(Manifest::from_body) {
         Ok(read) if read == *manifest => Ok(bytes),

@@ -251,7 +251,7 @@ fn the_text_answers_begin_their_lines_with_the_words_people_look_for() {
         (
             &["show", newest],
             &[
-                "SNAPSHOT", "PROVEN", "MADE", "SOURCE", "STATE", "HOLDS", "COMMIT",
+                "SNAPSHOT", "STANDING", "MADE", "SOURCE", "STATE", "HOLDS", "COMMIT",
             ],
         ),
         (&["verify"], &["VERIFIED", "CHECKED", "RECORDED"]),

@@ -1,5 +1,9 @@
 //! Every report as a JSON object; the schemas are described in `docs/JSON.md`.
 
+pub mod acknowledge;
+pub mod key;
+pub mod status;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -73,11 +77,15 @@ pub fn snapshot(report: &SnapshotReport) -> Value {
 }
 
 fn summary(summary: &SnapshotSummary) -> Value {
-    snapshot_object(
+    let mut object = snapshot_object(
         summary.logged.number,
         &summary.manifest,
         summary.proof.as_ref(),
-    )
+    );
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("accepted".to_owned(), Value::Bool(summary.is_accepted));
+    }
+    object
 }
 
 /// `git vault list`.
@@ -121,6 +129,7 @@ pub fn verify(report: &VerifyReport) -> Value {
         "vault": path(&report.vault),
         "snapshots": ids,
         "snapshots_in_vault": report.snapshots_in_vault,
+        "doubtful": report.doubtful,
         "log_entries": report.log_entries,
         "packs": report.packs,
         "bytes": report.bytes,
@@ -140,6 +149,7 @@ pub fn restore(report: &RestoreReport) -> Value {
         "destination": path(&report.destination),
         "vault": path(&report.vault),
         "snapshot": snapshot_object(report.snapshot.number, &report.manifest, None),
+        "stale": report.stale,
         "files": report.files,
         "bytes": report.bytes,
         "objects": report.objects,

@@ -1,5 +1,9 @@
 //! Every report as text for people.
 
+pub mod acknowledge;
+pub mod key;
+pub mod status;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -8,7 +12,7 @@ use crate::model::log_entry::VerifyLevel;
 use crate::model::manifest::{LeftOut, Manifest, TreeCounts};
 use crate::model::timestamp::Timestamp;
 use crate::ops::init::InitReport;
-use crate::ops::list::{ListReport, Proof, SnapshotSummary};
+use crate::ops::list::{ListReport, SnapshotSummary};
 use crate::ops::restore::RestoreReport;
 use crate::ops::show::ShowReport;
 use crate::ops::snapshot::{Outcome, SnapshotReport};
@@ -53,7 +57,10 @@ pub fn bytes(bytes: u64) -> String {
 
 /// A number with the word it counts.
 fn count(number: u64, word: &str) -> String {
-    match (number, word.strip_suffix('y')) {
+    let stem = word
+        .strip_suffix('y')
+        .filter(|stem| !stem.ends_with(['a', 'e', 'o']));
+    match (number, stem) {
         (1, _) => format!("1 {word}"),
         (_, Some(stem)) => format!("{number} {stem}ies"),
         (_, None) => format!("{number} {word}s"),
@@ -231,8 +238,11 @@ fn incomplete(lines: &mut Lines, number: usize) {
     }
 }
 
-fn proof(proof: Option<&Proof>) -> String {
-    match proof {
+fn standing(summary: &SnapshotSummary) -> String {
+    if !summary.is_accepted {
+        return "DOUBTFUL".to_owned();
+    }
+    match &summary.proof {
         None => "SEALED".to_owned(),
         Some(proof) => format!("VERIFIED {} {}", proof.level.word(), proof.time),
     }
@@ -268,7 +278,7 @@ pub fn list(report: &ListReport, now: Timestamp) -> String {
             manifest.created,
             age(manifest.created, now),
             manifest.trigger,
-            proof(summary.proof.as_ref()),
+            standing(summary),
             words.join(" "),
         );
         text.push_str(for_terminal(&line).replace('\n', " ").trim_end());
@@ -295,16 +305,14 @@ fn age(then: Timestamp, now: Timestamp) -> String {
 #[must_use]
 pub fn show(report: &ShowReport) -> String {
     let SnapshotSummary {
-        logged,
-        manifest,
-        proof: proven,
+        logged, manifest, ..
     } = &report.snapshot;
     let mut lines = Lines::default();
     lines.add(
         "SNAPSHOT",
         format!("{}  snapshot {}", manifest.snapshot, logged.number),
     );
-    lines.add("PROVEN", proof(proven.as_ref()));
+    lines.add("STANDING", standing(&report.snapshot));
     lines.add(
         "MADE",
         format!(
@@ -408,6 +416,13 @@ pub fn verify(report: &VerifyReport) -> String {
             ),
         },
     );
+    if report.doubtful > 0 {
+        let what = count(report.doubtful, "snapshot");
+        lines.add(
+            "DOUBTFUL",
+            format!("{what} not checked: somebody else may have signed them"),
+        );
+    }
     match &report.recorded {
         Recorded::Entry(number) => lines.add("RECORDED", format!("as log entry {number}")),
         Recorded::No(reason) => lines.add("RECORDED", format!("no: {reason}")),
@@ -438,6 +453,9 @@ pub fn restore(report: &RestoreReport) -> String {
         ),
     );
     state(&mut lines, &report.manifest);
+    if let Some(stale) = &report.stale {
+        lines.add("STALE", format!("there were newer snapshots: {stale}"));
+    }
     for one in &report.not_recreated {
         lines.add("MISSING", format!("not recreated: {one}"));
     }

@@ -1,0 +1,171 @@
+//! What `git vault status` says to people, and to collectors of metrics.
+
+use std::fmt::Write as _;
+
+use super::{Lines, age, bytes, count, shown};
+use crate::ops::status::{About, Since, StatusReport};
+
+/// Five lines, and one for each thing that needs attention.
+#[must_use]
+pub fn status(report: &StatusReport) -> String {
+    let mut lines = Lines::default();
+    lines.add("SEALED", sealed(report));
+    lines.add("VERIFIED", verified(report));
+    lines.add("PROVEN", proven(report));
+    lines.add("KEYS", keys(report));
+    lines.add("HEALTH", health(report));
+    for attention in &report.attention {
+        lines.add(
+            "ATTENTION",
+            format!(
+                "SEV-{} {}: {}",
+                attention.severity.number(),
+                attention.about.word(),
+                attention.what
+            ),
+        );
+        lines.add("", format!("-> {}", attention.next));
+    }
+    lines.0
+}
+
+fn sealed(report: &StatusReport) -> String {
+    let Some(newest) = &report.newest else {
+        return "no snapshot".to_owned();
+    };
+    let ago = age(newest.time, report.now);
+    let since = match &report.since {
+        Since::NotLooked(reason) | Since::Refused(reason) => {
+            format!("work since: not known ({reason})")
+        }
+        Since::Work(work) if !work.is_any() => "nothing is new since".to_owned(),
+        Since::Work(work) => {
+            let mut parts = Vec::new();
+            if work.changed > 0 {
+                parts.push(format!("{} changed since", count(work.changed, "entry")));
+            }
+            if work.history_moved {
+                parts.push("refs moved since".to_owned());
+            }
+            parts.join(", ")
+        }
+    };
+    format!(
+        "{} {ago} ago, the newest of {}; {since}",
+        newest.record.id, report.snapshots.0
+    )
+}
+
+fn verified(report: &StatusReport) -> String {
+    report
+        .verified
+        .map_or("never".to_owned(), |(level, time, covered)| {
+            format!(
+                "{} {} ago, {covered} of {}",
+                level.word(),
+                age(time, report.now),
+                count(report.snapshots.0, "snapshot")
+            )
+        })
+}
+
+fn proven(report: &StatusReport) -> String {
+    report
+        .proven
+        .as_ref()
+        .map_or("never".to_owned(), |(id, time)| {
+            format!(
+                "{id} {} ago, by a drill; {} of {} proven",
+                age(*time, report.now),
+                report.proven_snapshots,
+                count(report.snapshots.0, "snapshot")
+            )
+        })
+}
+
+fn keys(report: &StatusReport) -> String {
+    match report.copies.first() {
+        None => "one copy, on this machine".to_owned(),
+        Some((form, time)) => format!(
+            "{} confirmed beside the one on this machine, the newest {} ago ({})",
+            count(report.copies.len() as u64, "copy"),
+            age(*time, report.now),
+            form.word()
+        ),
+    }
+}
+
+fn health(report: &StatusReport) -> String {
+    let free = report
+        .free_bytes
+        .map_or("room not known".to_owned(), |free| {
+            format!("{} free", bytes(free))
+        });
+    let is_well = !report
+        .attention
+        .iter()
+        .any(|attention| attention.about == About::Health);
+    let word = if is_well { "nothing seen" } else { "see below" };
+    format!("{word}; {free} at {}", shown(&report.vault))
+}
+
+/// The same as metrics in the text format that collectors read: one gauge a line, times in seconds since the epoch, 0 for
+/// never.
+#[must_use]
+pub fn metrics(report: &StatusReport) -> String {
+    let vault = report.vault.display().to_string();
+    let vault = vault
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
+    let seconds = |time: Option<crate::model::timestamp::Timestamp>| {
+        time.map_or(0, crate::model::timestamp::Timestamp::seconds)
+    };
+    let worst = report
+        .attention
+        .iter()
+        .map(|one| one.severity.number())
+        .min();
+    let work = match &report.since {
+        Since::Work(work) => Some(work.changed + u64::from(work.history_moved)),
+        Since::NotLooked(_) | Since::Refused(_) => None,
+    };
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let gauges = [
+        ("snapshots", Some(number(report.snapshots.0))),
+        ("snapshots_doubtful", Some(number(report.snapshots.1))),
+        (
+            "sealed_timestamp_seconds",
+            Some(seconds(report.newest.as_ref().map(|one| one.time))),
+        ),
+        ("work_since_entries", work.map(number)),
+        (
+            "verified_timestamp_seconds",
+            Some(seconds(report.verified.map(|(_, time, _)| time))),
+        ),
+        (
+            "proven_timestamp_seconds",
+            Some(seconds(report.proven.as_ref().map(|(_, time)| *time))),
+        ),
+        ("proven_snapshots", Some(number(report.proven_snapshots))),
+        (
+            "key_copies_confirmed",
+            Some(number(report.copies.len() as u64)),
+        ),
+        ("incomplete", Some(number(report.incomplete.len() as u64))),
+        ("free_bytes", report.free_bytes.map(number)),
+        ("attention_severity", Some(i64::from(worst.unwrap_or(0)))),
+        ("status_timestamp_seconds", Some(report.now.seconds())),
+    ];
+    let mut text = String::new();
+    for (name, value) in gauges {
+        if let Some(value) = value {
+            // Writing to a String cannot fail.
+            let _infallible = writeln!(
+                text,
+                "# TYPE git_vault_{name} gauge\ngit_vault_{name}{{vault=\"{vault}\"}} {value}"
+            );
+        }
+    }
+    text
+}

@@ -1,0 +1,317 @@
+//! `git vault status`: how good the backup is, in five answers, each with what would make it better.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::host::disk::{self, Context};
+use crate::model::ids::SnapshotId;
+use crate::model::log_entry::{CopyForm, VerifyLevel};
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::{RefusalCode, Severity};
+use crate::model::timestamp::Timestamp;
+use crate::ops::key::{self, KeyStatusReport};
+use crate::ops::locate::Workplace;
+use crate::ops::since::{WorkSince, work_since};
+use crate::vault::inspect::Vault;
+use crate::vault::log::LoggedSnapshot;
+use crate::vault::probe::RESERVE_BYTES;
+use crate::vault::reader::trust;
+use crate::vault::registry::real_path;
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+/// Work that is not sealed for longer than this needs attention.
+const SEALED_SECONDS: i64 = DAY;
+/// A verification older than this needs attention.
+const VERIFIED_SECONDS: i64 = 30 * DAY;
+/// A drill older than this needs attention.
+const PROVEN_SECONDS: i64 = 90 * DAY;
+
+/// Something that makes the backup worse than it could be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attention {
+    /// Which of the five answers it is about.
+    pub about: About,
+    /// How much is at stake.
+    pub severity: Severity,
+    /// What it is.
+    pub what: String,
+    /// The command that helps.
+    pub next: String,
+}
+
+/// The five answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// The newest snapshot against the work since.
+    Sealed,
+    /// The last verification.
+    Verified,
+    /// The last drill.
+    Proven,
+    /// Copies of the key.
+    Keys,
+    /// The vault and its place.
+    Health,
+}
+
+impl About {
+    /// The word for it in text and JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sealed => "sealed",
+            Self::Verified => "verified",
+            Self::Proven => "proven",
+            Self::Keys => "keys",
+            Self::Health => "health",
+        }
+    }
+}
+
+/// Work since the newest snapshot, or why it cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Since {
+    /// So much.
+    Work(WorkSince),
+    /// Not looked for, for this reason.
+    NotLooked(String),
+    /// The workspace could not be looked at, as a snapshot would have to.
+    Refused(String),
+}
+
+/// How good the backup is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusReport {
+    /// The vault.
+    pub vault: PathBuf,
+    /// When this was asked.
+    pub now: Timestamp,
+    /// Snapshots that are accepted, and those that are not.
+    pub snapshots: (u64, u64),
+    /// The newest accepted snapshot.
+    pub newest: Option<LoggedSnapshot>,
+    /// What is new since then.
+    pub since: Since,
+    /// The newest verification: level, time, and how many snapshots it covered.
+    pub verified: Option<(VerifyLevel, Timestamp, u64)>,
+    /// The newest drill: snapshot and time.
+    pub proven: Option<(SnapshotId, Timestamp)>,
+    /// How many accepted snapshots were proven by a drill.
+    pub proven_snapshots: u64,
+    /// The keys.
+    pub keys: KeyStatusReport,
+    /// Copies of the key that signs that were confirmed, the newest first.
+    pub copies: Vec<(CopyForm, Timestamp)>,
+    /// Bytes that may still be written where the vault is; absent when the system does not say.
+    pub free_bytes: Option<u64>,
+    /// Remains of interrupted snapshots.
+    pub incomplete: Vec<PathBuf>,
+    /// What needs attention, the severest first.
+    pub attention: Vec<Attention>,
+}
+
+/// Tells how good the backup is.
+///
+/// # Errors
+/// When the vault cannot be trusted at all.
+pub fn status(workplace: &Workplace) -> Result<StatusReport> {
+    let vault = workplace.existing_vault()?;
+    let log = &vault.log;
+    let accepted = log.accepted().count() as u64;
+    let newest = log.accepted().next_back().cloned();
+    let verified = log.newest_accepted(&log.verifications).next();
+    let covered = |up_to: u64| log.accepted().filter(|one| one.entry <= up_to).count() as u64;
+    let proven = log.newest_accepted(&log.drills).next();
+    let keys = key::status_of(&vault);
+    let copies = log.copies_of(vault.key().id());
+    let mut report = StatusReport {
+        vault: vault.layout.root().to_owned(),
+        now: workplace.now,
+        snapshots: (accepted, log.snapshots.len() as u64 - accepted),
+        since: since(workplace, &vault, newest.as_ref()),
+        verified: verified.map(|verify| {
+            (
+                verify.record.level,
+                verify.time,
+                covered(verify.record.up_to),
+            )
+        }),
+        proven: proven.map(|drill| (drill.record.snapshot.clone(), drill.time)),
+        proven_snapshots: log
+            .accepted()
+            .filter(|snapshot| is_proven(&vault, &snapshot.record.id))
+            .count() as u64,
+        copies: copies.map(|copy| (copy.record.form, copy.time)).collect(),
+        keys,
+        free_bytes: disk::free_bytes(vault.layout.root()).ok(),
+        incomplete: vault.leftovers.incomplete.clone(),
+        newest,
+        attention: Vec::new(),
+    };
+    report.attention = attention(&report);
+    Ok(report)
+}
+
+fn is_proven(vault: &Vault, snapshot: &SnapshotId) -> bool {
+    vault
+        .log
+        .newest_accepted(&vault.log.drills)
+        .any(|drill| drill.record.snapshot == *snapshot)
+}
+
+fn since(workplace: &Workplace, vault: &Vault, newest: Option<&LoggedSnapshot>) -> Since {
+    let Some(newest) = newest else {
+        return Since::NotLooked("there is no snapshot".to_owned());
+    };
+    if workplace.vault.is_some() {
+        return Since::NotLooked("the vault was named, so no repository was looked at".to_owned());
+    }
+    let looked = workplace.repository().and_then(|repository| {
+        let trusted = trust(vault, newest)?;
+        work_since(vault, &repository, &trusted)
+    });
+    looked.map_or_else(
+        |refusal| Since::Refused(format!("{}: {}", refusal.code.code(), refusal.what)),
+        Since::Work,
+    )
+}
+
+/// What needs attention, the severest first.
+fn attention(report: &StatusReport) -> Vec<Attention> {
+    let mut found = Vec::new();
+    about_snapshots(report, &mut found);
+    about_proof(report, &mut found);
+    about_keys_and_place(report, &mut found);
+    found.sort_by_key(|attention| attention.severity);
+    found
+}
+
+impl Attention {
+    fn new(about: About, severity: Severity, what: impl Into<String>, next: &str) -> Self {
+        Self {
+            about,
+            severity,
+            what: what.into(),
+            next: next.to_owned(),
+        }
+    }
+}
+
+fn is_older(report: &StatusReport, time: Timestamp, seconds: i64) -> bool {
+    report.now.seconds().saturating_sub(time.seconds()) > seconds
+}
+
+fn about_snapshots(report: &StatusReport, found: &mut Vec<Attention>) {
+    let (accepted, doubtful) = report.snapshots;
+    let mut add = |severity, what: String, next: &str| {
+        found.push(Attention::new(About::Sealed, severity, what, next));
+    };
+    if accepted == 0 {
+        let what = "there is no snapshot to go back to".to_owned();
+        add(Severity::Sev2, what, "git vault snapshot");
+    }
+    if doubtful > 0 {
+        let what = format!("snapshots not accepted, because a key was compromised: {doubtful}");
+        add(Severity::Sev1, what, "git vault init --new");
+    }
+    match (&report.since, &report.newest) {
+        (Since::Work(work), Some(newest))
+            if work.is_any() && is_older(report, newest.time, SEALED_SECONDS) =>
+        {
+            let what = "work has not been sealed for more than a day".to_owned();
+            add(Severity::Sev2, what, "git vault snapshot");
+        }
+        (Since::Refused(reason), Some(_)) => {
+            let what = format!("a snapshot might be refused: {reason}");
+            add(Severity::Sev2, what, "git vault snapshot");
+        }
+        (Since::Work(_) | Since::NotLooked(_) | Since::Refused(_), _) => {}
+    }
+}
+
+fn about_proof(report: &StatusReport, found: &mut Vec<Attention>) {
+    if report.snapshots.0 == 0 {
+        return;
+    }
+    let mut add = |about, what: &str, next: &str| {
+        found.push(Attention::new(about, Severity::Sev3, what, next));
+    };
+    match report.verified {
+        None => add(
+            About::Verified,
+            "what is stored was never checked as a whole",
+            "git vault verify",
+        ),
+        Some((_, time, _)) if is_older(report, time, VERIFIED_SECONDS) => add(
+            About::Verified,
+            "what is stored was not checked for more than 30 days",
+            "git vault verify",
+        ),
+        Some(_) => {}
+    }
+    match &report.proven {
+        None => add(
+            About::Proven,
+            "no snapshot was ever restored to prove it",
+            "git vault drill",
+        ),
+        Some((_, time)) if is_older(report, *time, PROVEN_SECONDS) => add(
+            About::Proven,
+            "no snapshot was restored to prove it for more than 90 days",
+            "git vault drill",
+        ),
+        Some(_) => {}
+    }
+}
+
+fn about_keys_and_place(report: &StatusReport, found: &mut Vec<Attention>) {
+    let mut add = |about, severity, what: String, next: &str| {
+        found.push(Attention::new(about, severity, what, next));
+    };
+    if report.copies.is_empty() {
+        let what =
+            "there is one copy of the key; if it is lost, no snapshot can be proven".to_owned();
+        add(
+            About::Keys,
+            Severity::Sev2,
+            what,
+            "git vault key export FILE",
+        );
+    }
+    if report.free_bytes.is_some_and(|free| free < RESERVE_BYTES) {
+        let what = "there is no room for another snapshot".to_owned();
+        add(About::Health, Severity::Sev2, what, "git vault doctor");
+    }
+    if !report.incomplete.is_empty() {
+        let what = format!(
+            "remains of interrupted snapshots: {}",
+            report.incomplete.len()
+        );
+        add(About::Health, Severity::Sev3, what, "git vault set-aside");
+    }
+}
+
+/// Writes the figures to a file that others may read; replaced as a whole, so that no reader sees half of it.
+///
+/// # Errors
+/// When it would lie in the vault, or cannot be written.
+pub fn write_metrics(report: &StatusReport, file: &Path, text: &str) -> Result<()> {
+    let refuse = |error: disk::Error| {
+        error
+            .refuse(RefusalCode::SettingInvalid)
+            .keeping("nothing else was touched")
+    };
+    if real_path(file).starts_with(real_path(&report.vault)) {
+        return Err(Refusal::new(
+            RefusalCode::SettingInvalid,
+            format!("'{}' is inside the vault", file.display()),
+        )
+        .keeping("nothing was touched"));
+    }
+    disk::replace(file, text.as_bytes()).map_err(refuse)?;
+    let readable = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(file, readable)
+        .context("let others read", file)
+        .map_err(refuse)
+}
