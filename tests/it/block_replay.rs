@@ -17,7 +17,7 @@ const SECTOR_BYTES: usize = 4096;
 /// How many random parts of what is not flushed are tried at each flush.
 const PARTS: usize = 8;
 /// How many images are tried at effort 1.
-const IMAGES: usize = 8;
+const IMAGES: usize = 6;
 /// Where the random numbers begin.
 const SEED: u64 = 0x6769_742d_7661_756c;
 

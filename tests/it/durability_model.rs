@@ -32,7 +32,7 @@ enum Part {
 }
 
 /// A run to be judged: where the program keeps things, what was there before, what it did.
-struct Run {
+pub struct Run {
     homes: [PathBuf; 3],
     before: Vec<PathBuf>,
     calls: Vec<Call>,
@@ -272,7 +272,7 @@ impl Run {
 
     /// Judges the run, then the judge: each sync left out is noticed, or is excused and rightly so.
     #[track_caller]
-    fn judge(&self, label: &str, due_excuses: &[&str]) {
+    pub fn judge(&self, label: &str, due_excuses: &[&str]) {
         let said = |call: &Call| call.what == What::Say(self.promise.0.to_owned());
         assert!(
             self.calls.iter().any(said),
@@ -335,7 +335,7 @@ const PLACE_OF_REGISTRY: &str = "which vault belongs to a repository is found in
 const LOG_AGAIN: &str =
     "the log is made durable once more before it is remembered, in case another process wrote it";
 
-fn homes(sandbox: &Sandbox) -> [PathBuf; 3] {
+pub fn homes(sandbox: &Sandbox) -> [PathBuf; 3] {
     ["config", "data", "state"].map(|name| sandbox.path(name))
 }
 
@@ -358,7 +358,7 @@ fn paths(roots: &[PathBuf]) -> Vec<PathBuf> {
 
 /// Records a run that must succeed.
 #[track_caller]
-fn recorded(
+pub fn recorded(
     sandbox: &Sandbox,
     directory: &Path,
     arguments: &[&str],
@@ -481,7 +481,7 @@ fn judge_after_kills(label: &str, sandbox: &Sandbox, source: &Path, reset: &dyn 
     let counts = count_calls(sandbox, source, &["snapshot"]);
     let (mut wrong, mut tried) = (Vec::new(), 0);
     for (call, count) in counts.iter().filter(|(call, _)| BUILT_ON.contains(call)) {
-        for number in points(*count, 6) {
+        for number in points(*count, 4) {
             reset();
             let run = killed_and_made_again(sandbox, source, call, number);
             let complaints = run.complaints(&BTreeSet::new());

@@ -30,6 +30,7 @@ mod crash;
 mod crash_edges;
 mod damage;
 mod documents;
+mod durability_keys;
 mod durability_model;
 mod finding;
 mod fuzz;
