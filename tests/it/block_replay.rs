@@ -52,7 +52,7 @@ struct Image {
 
 /// Makes a snapshot on a disk that remembers.
 fn record(rig: &Rig, are_lies: bool) -> Result<Recording, String> {
-    rig.disk.unmount();
+    rig.disk.take_back();
     let image = rig.disk.image();
     let log = BlockLog::serve(&image)?;
     let mount = rig.disk.mount_point().to_str().expect("a UTF-8 path");

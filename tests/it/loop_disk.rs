@@ -189,11 +189,17 @@ impl LoopDisk {
         self.replace(|_image| {});
     }
 
+    /// Unmounts the disk and makes its image what it was when it was saved.
+    #[track_caller]
+    pub fn take_back(&self) {
+        self.unmount();
+        copy(&self.saved(), &self.image());
+    }
+
     /// Makes the disk what it was when it was saved, with these changes to its image.
     #[track_caller]
     pub fn replace(&self, change: impl FnOnce(&Path)) {
-        self.unmount();
-        copy(&self.saved(), &self.image());
+        self.take_back();
         change(&self.image());
         self.mount();
     }

@@ -1,8 +1,7 @@
 //! A disk that promises more room than there is: the system takes every write, and only fsync says that there is no room.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::crash::{points, without_objects};
 use crate::laboratory::{refusal, run};
@@ -33,6 +32,11 @@ impl SmallMemory {
         }
     }
 
+    fn used_bytes(&self) -> u64 {
+        let space = rustix::fs::statvfs(&self.0).expect("the space");
+        (space.f_blocks - space.f_bfree) * space.f_frsize
+    }
+
     fn resize(&self, bytes: u64) {
         let text = self.0.to_str().expect("a UTF-8 path");
         try_run(&["mount", "-o", &format!("remount,size={bytes}"), text]).expect("the size is set");
@@ -43,10 +47,6 @@ impl Drop for SmallMemory {
     fn drop(&mut self) {
         let _unmounted = try_run(&["umount", "-l", self.0.to_str().expect("a UTF-8 path")]);
     }
-}
-
-fn used_bytes(image: &Path) -> u64 {
-    image.metadata().expect("the image").blocks() * 512
 }
 
 #[test]
@@ -77,8 +77,9 @@ fn sweep(sandbox: &Sandbox, memory: &SmallMemory, disk: &LoopDisk) {
     for steps in points((NEEDED_BYTES / STEP_BYTES) as usize, 8) {
         memory.resize(512 << 20);
         disk.reset();
-        let used = used_bytes(&disk.saved()) + used_bytes(&disk.image());
-        memory.resize(used + steps as u64 * STEP_BYTES);
+        let mount = disk.mount_point().to_str().expect("a UTF-8 path");
+        try_run(&["sync", "-f", mount]).expect("nothing is left to be written");
+        memory.resize(memory.used_bytes() + steps as u64 * STEP_BYTES);
         let said = run(sandbox, &source, &["snapshot"]);
         let is_sealed = said.stdout.starts_with(b"SEALED");
         // More room again, for the journal of what is to be looked at.
