@@ -1,6 +1,7 @@
 //! One short function per command: builds the request, calls `ops`, words the report.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ use crate::model::event::Monitor;
 use crate::model::log_entry::VerifyLevel;
 use crate::model::refusal::{Refusal, Result};
 use crate::ops;
+use crate::ops::drill::{DrillRequest, Which};
 use crate::ops::init::Existing;
 use crate::ops::key::ConfirmReport;
 use crate::ops::locate::Workplace;
@@ -99,6 +101,19 @@ pub fn run(
             snapshot,
             destination,
         } => call.restore(snapshot, destination),
+        Command::Drill {
+            snapshots,
+            all,
+            budget,
+            scratch,
+        } => {
+            let which = match (all, snapshots.as_slice()) {
+                (true, _) => Which::All,
+                (false, []) => Which::Newest,
+                (false, names) => Which::Named(names.to_vec()),
+            };
+            call.drill(which, *budget, scratch.as_deref())
+        }
         Command::Status { metrics } => call.status(metrics.as_deref()),
         Command::Key { command } => call.key(command),
         Command::Acknowledge { entry } => call.acknowledge(entry.as_deref()),
@@ -145,6 +160,27 @@ impl Call<'_> {
         let destination = self.environment.absolute(destination);
         let report = ops::restore::restore(self.workplace, name, &destination, self.monitor)?;
         Ok(Answer::new(json::restore(&report), text::restore(&report)))
+    }
+
+    fn drill(
+        &self,
+        which: Which,
+        budget: Option<Duration>,
+        scratch: Option<&Path>,
+    ) -> Result<Answer> {
+        let environment = self.environment;
+        let scratch = scratch.map(|scratch| environment.absolute(scratch));
+        let request = DrillRequest {
+            which,
+            budget,
+            scratch: scratch.unwrap_or_else(|| environment.temporary.clone()),
+            git: environment.git.clone(),
+        };
+        let report = ops::drill::drill(self.workplace, &request, &now_ns, self.monitor)?;
+        Ok(Answer::new(
+            json::drill::drill(&report),
+            text::drill::drill(&report),
+        ))
     }
 }
 

@@ -41,13 +41,19 @@ impl PackRecord {
     /// Whether the name has the one form a pack name may have, so that it is safe as a file name.
     #[must_use]
     pub fn has_valid_name(&self) -> bool {
-        self.name.strip_prefix("pack-").is_some_and(|checksum| {
-            matches!(checksum.len(), 40 | 64)
-                && checksum
-                    .bytes()
-                    .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-        })
+        is_pack_name(&self.name)
     }
+}
+
+/// Whether a name is one that a pack may have, without its ending.
+#[must_use]
+pub fn is_pack_name(name: &str) -> bool {
+    name.strip_prefix("pack-").is_some_and(|checksum| {
+        matches!(checksum.len(), 40 | 64)
+            && checksum
+                .bytes()
+                .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 /// All packs of a vault at one point of its log, by name.

@@ -155,6 +155,8 @@ catalogue! {
     RecordFormatUnknown "GV-3301" "record-format-unknown" Sev1 33;
     /// A record is not in its one canonical form.
     RecordMalformed "GV-3302" "record-malformed" Sev1 33;
+    /// A restored copy is not what was sealed, or git finds fault with it.
+    DrillDiffers "GV-3401" "drill-differs" Sev1 30;
     /// Only incomplete material has that name.
     SnapshotIncomplete "GV-4001" "snapshot-incomplete" Sev1 40;
 }

@@ -28,7 +28,7 @@ const PASSES: usize = 8;
 /// The metadata of a repository, read before anything else.
 pub struct Metadata {
     /// Fingerprints of everything in the git directory.
-    look: Vec<Walked<()>>,
+    pub(super) look: Vec<Walked<()>>,
     tip_digests: BTreeMap<Vec<u8>, Digest>,
     /// What the git directory names.
     pub tips: Tips,

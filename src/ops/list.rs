@@ -11,13 +11,22 @@ use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::reader::read_manifest;
 
-/// How far a snapshot is proven beyond its seal.
+/// A verification that covered a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proof {
+pub struct Verified {
     /// The level of the verification.
     pub level: VerifyLevel,
     /// When.
     pub time: Timestamp,
+}
+
+/// How far a snapshot is proven beyond its seal. Only entries that are accepted count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// The newest verification of the deepest level that covered it.
+    pub verified: Option<Verified>,
+    /// When it was last restored by a drill and found to be all that was sealed.
+    pub drilled: Option<Timestamp>,
 }
 
 /// A snapshot as `list` and `show` tell of it.
@@ -29,8 +38,8 @@ pub struct SnapshotSummary {
     pub manifest: Manifest,
     /// Whether it is accepted; not if somebody else may have had the key.
     pub is_accepted: bool,
-    /// The newest verification of the deepest level that covered it.
-    pub proof: Option<Proof>,
+    /// How far it is proven.
+    pub proof: Proof,
 }
 
 /// All snapshots.
@@ -76,14 +85,20 @@ pub fn summarize(vault: &Vault, logged: &LoggedSnapshot) -> Result<SnapshotSumma
     })
 }
 
-fn proof(vault: &Vault, logged: &LoggedSnapshot) -> Option<Proof> {
+fn proof(vault: &Vault, logged: &LoggedSnapshot) -> Proof {
     let log = &vault.log;
     let covering = log
         .newest_accepted(&log.verifications)
         .filter(|verify| verify.record.up_to >= logged.entry);
-    let best = covering.max_by_key(|verify| (verify.record.level, verify.time))?;
-    Some(Proof {
-        level: best.record.level,
-        time: best.time,
-    })
+    let best = covering.max_by_key(|verify| (verify.record.level, verify.time));
+    let drill = log
+        .newest_accepted(&log.drills)
+        .find(|drill| drill.record.snapshot == logged.record.id);
+    Proof {
+        verified: best.map(|best| Verified {
+            level: best.record.level,
+            time: best.time,
+        }),
+        drilled: drill.map(|drill| drill.time),
+    }
 }

@@ -1,10 +1,13 @@
 //! One file per command; each is a straight line of steps.
 
 pub mod acknowledge;
+pub mod ask_git;
 pub mod assemble;
 pub mod capture;
+pub mod compare;
 pub mod describe;
 pub mod destination;
+pub mod drill;
 pub mod history;
 pub mod init;
 pub mod key;

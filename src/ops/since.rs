@@ -22,15 +22,16 @@ pub struct WorkSince {
     pub changed: u64,
     /// When the newest of them changed, ns since the epoch.
     pub newest_ns: Option<i128>,
-    /// Whether HEAD, a ref, the stash or an operation names something else.
-    pub history_moved: bool,
+    /// Whether the git directory holds something new: a commit, a ref, a stash, an operation, a setting. The index counts
+    /// only by the objects it names: git rewrites it when it only looks.
+    pub git_changed: bool,
 }
 
 impl WorkSince {
     /// Whether there is anything.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.changed > 0 || self.history_moved
+        self.changed > 0 || self.git_changed
     }
 }
 
@@ -45,27 +46,49 @@ pub fn work_since(vault: &Vault, repository: &Repository, newest: &Trusted) -> R
         CaptureError::Refused(refusal) => refusal,
     })?;
     let manifest = newest.manifest();
-    let mut since = WorkSince {
-        history_moved: tips_digest(&metadata.tips) != manifest.history.tips_blake3,
-        ..WorkSince::default()
-    };
-    let Some(root) = &repository.worktree else {
-        return Ok(since);
-    };
-    let walked = look(repository, &metadata, root)?;
     let sealed_ns = i128::from(manifest.created.seconds()) * 1_000_000_000;
-    let candidates = touched_since(&walked, sealed_ns);
-    if candidates.is_empty() {
-        return Ok(since);
-    }
-    let captured = captured(vault, newest, &candidates)?;
-    for (path, fingerprint) in &candidates {
-        if !is_same(fingerprint, captured.get(path)) {
-            since.changed += 1;
-            since.newest_ns = since.newest_ns.max(Some(fingerprint.ctime_ns));
+    let in_git = touched_since(&metadata.look, sealed_ns, &is_git_work);
+    let in_tree = match &repository.worktree {
+        Some(root) => {
+            let walked = look(repository, &metadata, root)?;
+            touched_since(&walked, sealed_ns, &|_path, _found| true)
         }
+        None => Candidates::new(),
+    };
+    let (changed, newest_ns) = changed(vault, newest, Place::Worktree, &in_tree)?;
+    let names_other = tips_digest(&metadata.tips) != manifest.history.tips_blake3;
+    Ok(WorkSince {
+        changed,
+        newest_ns,
+        git_changed: names_other || changed_in_git(vault, newest, &in_git)?,
+    })
+}
+
+fn changed_in_git(vault: &Vault, newest: &Trusted, candidates: &Candidates) -> Result<bool> {
+    changed(vault, newest, Place::Gitdir, candidates).map(|(count, _)| count > 0)
+}
+
+/// Whether a change of this entry of a git directory is work: git moves its directories and its index when it only looks.
+fn is_git_work(path: &[u8], found: Option<&Found<()>>) -> bool {
+    found.is_some() && path != b"index"
+}
+
+/// How many of the candidates look otherwise than they were captured, and when the newest of them changed.
+fn changed(
+    vault: &Vault,
+    newest: &Trusted,
+    place: Place,
+    candidates: &Candidates,
+) -> Result<(u64, Option<i128>)> {
+    if candidates.is_empty() {
+        return Ok((0, None));
     }
-    Ok(since)
+    let captured = captured(vault, newest, place, candidates)?;
+    let changed = candidates
+        .iter()
+        .filter(|(path, found)| !is_same(found, captured.get(*path)));
+    let times: Vec<i128> = changed.map(|(_, found)| found.ctime_ns).collect();
+    Ok((times.len() as u64, times.iter().max().copied()))
 }
 
 fn look(repository: &Repository, metadata: &Metadata, root: &Path) -> Result<Vec<Walked<()>>> {
@@ -83,24 +106,28 @@ fn look(repository: &Repository, metadata: &Metadata, root: &Path) -> Result<Vec
     walk(root, &scan, context).map_err(refuse_walk)
 }
 
+/// Answers for a path and what was found there, or `None` for a directory itself.
+type IsWanted<'a> = &'a dyn Fn(&[u8], Option<&Found<()>>) -> bool;
+
 type Candidates = HashMap<Vec<u8>, Fingerprint>;
 
-/// Entries whose change time is not before the snapshot. A file that is gone shows in its directory.
-fn touched_since(walked: &[Walked<()>], sealed_ns: i128) -> Candidates {
+/// Wanted entries whose change time is not before the snapshot; a directory itself is offered without what it is in the
+/// one above. A file that is gone shows in its directory.
+fn touched_since(walked: &[Walked<()>], sealed_ns: i128, is_wanted: IsWanted<'_>) -> Candidates {
     let mut touched = Candidates::new();
-    let mut note = |path: Vec<u8>, fingerprint: &Fingerprint| {
-        if fingerprint.ctime_ns >= sealed_ns {
+    let mut note = |path: Vec<u8>, found: Option<&Found<()>>, fingerprint: &Fingerprint| {
+        if fingerprint.ctime_ns >= sealed_ns && is_wanted(&path, found) {
             touched.insert(path, *fingerprint);
         }
     };
     for directory in walked {
-        note(directory.path.clone(), &directory.fingerprint);
+        note(directory.path.clone(), None, &directory.fingerprint);
         for (name, found) in &directory.entries {
             match found {
                 Found::File { fingerprint, .. }
                 | Found::Link { fingerprint, .. }
                 | Found::Special(_, fingerprint) => {
-                    note(join(&directory.path, name), fingerprint);
+                    note(join(&directory.path, name), Some(found), fingerprint);
                 }
                 Found::Directory | Found::LeftOut { .. } => {}
             }
@@ -115,11 +142,16 @@ type Look = (u32, i128, Option<u64>);
 type Captured = HashMap<Vec<u8>, Look>;
 
 /// What the snapshot says of the candidates.
-fn captured(vault: &Vault, newest: &Trusted, candidates: &Candidates) -> Result<Captured> {
+fn captured(
+    vault: &Vault,
+    newest: &Trusted,
+    place: Place,
+    candidates: &Candidates,
+) -> Result<Captured> {
     let packs = needed_packs(vault, newest);
     let store = Store::new(&vault.layout, &packs, vault.format).open_all()?;
     let mut captured = Captured::new();
-    SnapshotReader::new(&store, newest).each_directory(Place::Worktree, &mut |directory| {
+    SnapshotReader::new(&store, newest).each_directory(place, &mut |directory| {
         let own = &directory.listing.own;
         if candidates.contains_key(&directory.path) {
             captured.insert(directory.path.clone(), (own.mode, own.mtime_ns, None));

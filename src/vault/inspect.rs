@@ -18,7 +18,7 @@ use crate::vault::keyring::KeySource;
 use crate::vault::last_seen;
 use crate::vault::layout::{INCOMPLETE_PREFIX, Layout};
 use crate::vault::log::Log;
-use crate::vault::skeleton::{self, Leftovers};
+use crate::vault::skeleton::{self, Leftovers, Unnamed};
 
 /// Program and version, as written into records.
 pub const TOOL: &str = concat!("git-vault ", env!("CARGO_PKG_VERSION"));
@@ -196,7 +196,12 @@ impl Vault {
             Err(refusal) if opening.stale == Stale::Accept => Some(refusal),
             outcome => outcome.map(|()| None)?,
         };
-        let leftovers = skeleton::check(layout, &description, &log, binding)?;
+        let unnamed = if stale.is_some() {
+            Unnamed::OfLostEntries
+        } else {
+            Unnamed::Explained
+        };
+        let leftovers = skeleton::check(layout, &description, &log, binding, unnamed)?;
         // Noting what was seen guards against a later rollback; where it cannot be noted, nothing else is lost. An entry that
         // might still vanish in a power cut must not be noted: the vault would then seem rolled back.
         let mut unconfirmed = None;

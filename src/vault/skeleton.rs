@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::disk;
 use crate::model::ids::{Digest, SnapshotId};
-use crate::model::inventory::PackRecord;
+use crate::model::inventory::{PackRecord, is_pack_name};
 use crate::model::log_entry::{CopyForm, escrow_key, is_set_aside_name};
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Refusal, Result};
@@ -31,6 +31,15 @@ pub struct Leftovers {
     pub packs: Vec<String>,
 }
 
+/// What may be there beside what the log names. Nothing of it is ever read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unnamed {
+    /// Nothing but what an interrupted snapshot explains.
+    Explained,
+    /// Refs and packs too: the log has lost entries, and what those named may still be there.
+    OfLostEntries,
+}
+
 /// Checks names, kinds and sizes of everything in the vault, and the content of the files that never change.
 ///
 /// # Errors
@@ -40,6 +49,7 @@ pub fn check(
     description: &Description,
     log: &Log,
     binding: Binding,
+    unnamed: Unnamed,
 ) -> Result<Leftovers> {
     check_top(layout)?;
     check_fixed(&layout.root().join("HEAD"), description.head_blake3)?;
@@ -48,9 +58,9 @@ pub fn check(
     check_escrow(layout, log)?;
     check_incidents(layout, log)?;
     check_objects(layout)?;
-    check_refs(layout, log)?;
+    check_refs(layout, log, unnamed)?;
     let (mut leftovers, explained) = check_snapshots(layout, log, binding)?;
-    check_packs(layout, log, &explained, &mut leftovers)?;
+    check_packs(layout, log, &explained, unnamed, &mut leftovers)?;
     Ok(leftovers)
 }
 
@@ -201,7 +211,7 @@ fn check_objects(layout: &Layout) -> Result<()> {
 }
 
 /// Refs are a convenience that is never trusted; those that are there must be of snapshots.
-fn check_refs(layout: &Layout, log: &Log) -> Result<()> {
+fn check_refs(layout: &Layout, log: &Log, unnamed: Unnamed) -> Result<()> {
     let refs = layout.root().join("refs");
     for directory in [refs.clone(), refs.join("heads"), refs.join("snapshots")] {
         if !look(&directory)?.is_dir() {
@@ -226,7 +236,9 @@ fn check_refs(layout: &Layout, log: &Log) -> Result<()> {
             }
             "snapshots" => {
                 for name in names(&directory)? {
-                    if !known.contains(name.as_str()) && name.strip_suffix(".lock").is_none() {
+                    let is_known = known.contains(name.as_str())
+                        || unnamed == Unnamed::OfLostEntries && SnapshotId::is_prefix(&name);
+                    if !is_known && name.strip_suffix(".lock").is_none() {
                         return Err(foreign(
                             &directory.join(name),
                             "no sealed snapshot has that name",
@@ -330,6 +342,7 @@ fn check_packs(
     layout: &Layout,
     log: &Log,
     explained: &Explained,
+    unnamed: Unnamed,
     leftovers: &mut Leftovers,
 ) -> Result<()> {
     for pack in log.inventory.packs() {
@@ -355,6 +368,9 @@ fn check_packs(
             if ending == "pack" {
                 leftovers.packs.push(stem.to_owned());
             }
+            continue;
+        }
+        if unnamed == Unnamed::OfLostEntries && is_pack_name(stem) && (is_pack_file || is_derived) {
             continue;
         }
         return Err(foreign(&path, "the log names no such pack"));

@@ -19,6 +19,7 @@
     reason = "the support modules serve test files that come and go"
 )]
 
+mod acknowledged;
 mod answers;
 mod architecture;
 mod block_log;
@@ -30,6 +31,8 @@ mod crash;
 mod crash_edges;
 mod damage;
 mod documents;
+mod drill;
+mod drill_compare;
 mod durability_keys;
 mod durability_model;
 mod finding;
@@ -37,6 +40,7 @@ mod fuzz;
 mod fuzz_git;
 mod hostile;
 mod ignore_rules;
+mod keys;
 mod keys_and_modes;
 mod kit;
 mod laboratory;
@@ -55,6 +59,7 @@ mod review_trust;
 mod roundtrip;
 mod source_access;
 mod source_refusals;
+mod status;
 mod support;
 mod system_calls;
 mod terminal;

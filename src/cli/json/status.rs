@@ -29,7 +29,7 @@ pub fn status(report: &StatusReport) -> Value {
             json!({ "id": newest.record.id, "time": newest.time })
         }),
         "changed_since": work.map(|work| work.changed),
-        "refs_moved_since": work.map(|work| work.history_moved),
+        "git_changed_since": work.map(|work| work.git_changed),
         "since_unknown": unknown,
         "verified": report.verified.map(|(level, time, covered)| {
             json!({ "level": level, "time": time, "snapshots": covered })

@@ -44,8 +44,8 @@ fn sealed(report: &StatusReport) -> String {
             if work.changed > 0 {
                 parts.push(format!("{} changed since", count(work.changed, "entry")));
             }
-            if work.history_moved {
-                parts.push("refs moved since".to_owned());
+            if work.git_changed {
+                parts.push("the git directory changed since".to_owned());
             }
             parts.join(", ")
         }
@@ -127,7 +127,7 @@ pub fn metrics(report: &StatusReport) -> String {
         .map(|one| one.severity.number())
         .min();
     let work = match &report.since {
-        Since::Work(work) => Some(work.changed + u64::from(work.history_moved)),
+        Since::Work(work) => Some(work.changed + u64::from(work.git_changed)),
         Since::NotLooked(_) | Since::Refused(_) => None,
     };
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
