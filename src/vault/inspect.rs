@@ -71,6 +71,8 @@ pub struct Vault {
     pub log: Log,
     /// What interrupted work left behind.
     pub leftovers: Leftovers,
+    /// What the system said when the newest entries of the log should have been made durable, and were not.
+    pub unconfirmed: Option<disk::Error>,
     /// Where keys and states are kept.
     pub homes: Homes,
     /// Why it is not the newest state of this vault that this machine has seen; only [`Vault::open_even_stale`] gives one.
@@ -203,11 +205,12 @@ impl Vault {
         let leftovers = skeleton::check(layout, &description, &log, binding, unnamed)?;
         // Noting what was seen guards against a later rollback; where it cannot be noted, nothing else is lost. An entry that
         // might still vanish in a power cut must not be noted: the vault would then seem rolled back.
-        if stale.is_none()
-            && seen.is_none_or(|seen| seen.entry < log.head)
-            && disk::sync_directory(&layout.log()).is_ok()
-        {
-            drop(last_seen::remember(&homes.state, binding.vault, &log));
+        let mut unconfirmed = None;
+        if stale.is_none() && seen.is_none_or(|seen| seen.entry < log.head) {
+            unconfirmed = disk::sync_directory(&layout.log()).err();
+            if unconfirmed.is_none() {
+                drop(last_seen::remember(&homes.state, binding.vault, &log));
+            }
         }
         Ok(Self {
             layout: layout.clone(),
@@ -215,6 +218,7 @@ impl Vault {
             format,
             log,
             leftovers,
+            unconfirmed,
             homes: homes.clone(),
             stale,
         })
