@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::crash::{can_trace, traced};
 use crate::laboratory::{bounded, effort, only_vault, run};
-use crate::refusals::Mount;
 use crate::support::files::{append, chmod, mkdir, set_mtime, write};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::listing::{self, Listing};
+use crate::support::mount::Mount;
 use crate::support::{Said, Sandbox, states};
 
 /// A repository with one snapshot.
@@ -349,7 +349,7 @@ fn on_tmpfs(options: &str) -> Option<(Mount, Patient)> {
     let sandbox = Sandbox::new();
     let home = mkdir(&sandbox.path("data"), "git-vault");
     let options = format!("mode=0700,{options}");
-    let mount = Mount::new(&sandbox, &["-t", "tmpfs", "-o", &options, "tmpfs"], &home);
+    let mount = Mount::new(&["-t", "tmpfs", "-o", &options, "tmpfs"], &home);
     let Some(mount) = mount else {
         eprintln!("SKIPPED: a tmpfs with {options} cannot be mounted here (it needs root)");
         return None;
@@ -422,7 +422,7 @@ fn inodes_that_run_out_need_attention_and_then_fail() {
 fn a_read_only_mount_fails() {
     let patient = Patient::new();
     let vault = patient.vault.to_str().expect("a UTF-8 path").to_owned();
-    let bound = Mount::new(&patient.sandbox, &["--bind", &vault], &patient.vault);
+    let bound = Mount::new(&["--bind", &vault], &patient.vault);
     let Some(_mount) = bound else {
         eprintln!("SKIPPED: a directory cannot be bound to itself here (it needs root)");
         return;
