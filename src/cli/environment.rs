@@ -26,6 +26,10 @@ pub struct Environment {
     pub log_file: Option<PathBuf>,
     /// Variables that are set and matter to git or to this program, as records may hold them.
     pub variables: Vec<String>,
+    /// Where temporary directories are made.
+    pub temporary: PathBuf,
+    /// The git on the path.
+    pub git: Option<PathBuf>,
 }
 
 /// Nanoseconds since the epoch, by the wall clock.
@@ -72,6 +76,21 @@ fn variables() -> Vec<String> {
         .collect();
     variables.sort();
     variables
+}
+
+/// The first git on the path; directories that are not absolute do not count, for they may be anybody's.
+fn git_on_the_path() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join("git"))
+        .find(|program| is_executable(program))
+}
+
+fn is_executable(program: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(program)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 impl Environment {
@@ -133,6 +152,7 @@ impl Environment {
                 .any(|name| std::env::var_os(name).is_some()),
             default_excludes_file: Some(config.join("git").join("ignore")),
         };
+        let temporary = current.join(std::env::temp_dir());
         let workplace = Workplace {
             lookup,
             vault: arguments.vault.as_ref().map(|vault| directory.join(vault)),
@@ -153,6 +173,8 @@ impl Environment {
             log_file: log_file.map(|file| directory.join(file)),
             directory,
             variables: variables(),
+            temporary,
+            git: git_on_the_path(),
         })
     }
 

@@ -262,10 +262,10 @@ fn the_current_directory_is_refused_with_another_directory_named() {
 }
 
 /// A mount that is taken away again, whatever happens.
-struct Mount(PathBuf);
+pub struct Mount(PathBuf);
 
 impl Mount {
-    fn new(sandbox: &Sandbox, arguments: &[&str], place: &Path) -> Option<Self> {
+    pub fn new(sandbox: &Sandbox, arguments: &[&str], place: &Path) -> Option<Self> {
         let mut command = sandbox.command("mount", &sandbox.home());
         let output = command.args(arguments).arg(place).output();
         output
