@@ -1,18 +1,22 @@
 //! One short function per command: builds the request, calls `ops`, words the report.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::cli::args::{Arguments, Command, KeyCommand};
+use crate::cli::args::{Arguments, Command, IndexCommand, KeyCommand};
 use crate::cli::environment::{Environment, now_ns};
 use crate::cli::prompt::{self, Passphrase};
 use crate::cli::{json, refusals, text};
 use crate::model::event::Monitor;
 use crate::model::log_entry::VerifyLevel;
 use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
 use crate::ops;
+use crate::ops::doctor::{DoctorReport, Verdict};
+use crate::ops::drill::{DrillRequest, Which};
 use crate::ops::init::Existing;
 use crate::ops::key::ConfirmReport;
 use crate::ops::locate::Workplace;
@@ -99,6 +103,23 @@ pub fn run(
             snapshot,
             destination,
         } => call.restore(snapshot, destination),
+        Command::Drill {
+            snapshots,
+            all,
+            budget,
+            scratch,
+        } => {
+            let which = match (all, snapshots.as_slice()) {
+                (true, _) => Which::All,
+                (false, []) => Which::Newest,
+                (false, names) => Which::Named(names.to_vec()),
+            };
+            call.drill(which, *budget, scratch.as_deref())
+        }
+        Command::Doctor => call.doctor(),
+        Command::Index {
+            command: IndexCommand::Rebuild,
+        } => call.rebuild_index(),
         Command::Status { metrics } => call.status(metrics.as_deref()),
         Command::Key { command } => call.key(command),
         Command::Acknowledge { entry } => call.acknowledge(entry.as_deref()),
@@ -145,6 +166,52 @@ impl Call<'_> {
         let destination = self.environment.absolute(destination);
         let report = ops::restore::restore(self.workplace, name, &destination, self.monitor)?;
         Ok(Answer::new(json::restore(&report), text::restore(&report)))
+    }
+
+    fn drill(
+        &self,
+        which: Which,
+        budget: Option<Duration>,
+        scratch: Option<&Path>,
+    ) -> Result<Answer> {
+        let environment = self.environment;
+        let scratch = scratch.map(|scratch| environment.absolute(scratch));
+        let request = DrillRequest {
+            which,
+            budget,
+            scratch: scratch.unwrap_or_else(|| environment.temporary.clone()),
+            git: environment.git.clone(),
+        };
+        let report = ops::drill::drill(self.workplace, &request, &now_ns, self.monitor)?;
+        Ok(Answer::new(
+            json::drill::drill(&report),
+            text::drill::drill(&report),
+        ))
+    }
+
+    fn doctor(&self) -> Result<Answer> {
+        let report = ops::doctor::doctor(self.workplace, &now_ns)?;
+        let answer = Answer::new(json::doctor::doctor(&report), text::doctor::doctor(&report));
+        Ok(Answer {
+            status: status(&report),
+            ..answer.with_notice(report.refusal.as_ref().map(refusals::text))
+        })
+    }
+
+    fn rebuild_index(&self) -> Result<Answer> {
+        let report = ops::index::rebuild(self.workplace)?;
+        let text = text::doctor::rebuild(&report);
+        Ok(Answer::new(json::doctor::rebuild(&report), text))
+    }
+}
+
+/// A vault that cannot be opened has the exit status of its refusal, whatever else was found.
+fn status(report: &DoctorReport) -> u8 {
+    match (&report.refusal, report.verdict()) {
+        (Some(refusal), _) => refusal.code.exit(),
+        (None, Verdict::Failed) => RefusalCode::VaultProbeFailed.exit(),
+        (None, Verdict::Attention) => ATTENTION,
+        (None, Verdict::Good) => 0,
     }
 }
 

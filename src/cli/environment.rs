@@ -20,6 +20,10 @@ pub struct Environment {
     pub workplace: Workplace,
     /// What relative paths on the command line are relative to.
     pub directory: PathBuf,
+    /// Where temporary directories are made.
+    pub temporary: PathBuf,
+    /// The git on the path.
+    pub git: Option<PathBuf>,
 }
 
 /// Nanoseconds since the epoch, by the wall clock.
@@ -42,6 +46,21 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+}
+
+/// The first git on the path; directories that are not absolute do not count, for they may be anybody's.
+fn git_on_the_path() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join("git"))
+        .find(|program| is_executable(program))
+}
+
+fn is_executable(program: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(program)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 impl Environment {
@@ -103,6 +122,7 @@ impl Environment {
                 .any(|name| std::env::var_os(name).is_some()),
             default_excludes_file: Some(config.join("git").join("ignore")),
         };
+        let temporary = current.join(std::env::temp_dir());
         let workplace = Workplace {
             lookup,
             vault: arguments.vault.as_ref().map(|vault| directory.join(vault)),
@@ -117,6 +137,8 @@ impl Environment {
         Ok(Self {
             workplace,
             directory,
+            temporary,
+            git: git_on_the_path(),
         })
     }
 

@@ -99,8 +99,12 @@ catalogue! {
     VaultPermissions "GV-1303" "vault-permissions" Sev2 13;
     /// Writing to the vault failed midway.
     VaultWriteFailed "GV-1304" "vault-write-failed" Sev2 13;
+    /// The vault was not healthy several times in a row, over a while.
+    VaultUnhealthy "GV-1305" "vault-unhealthy-persistently" Sev1 13;
     /// Another process changed the vault at the same time.
     AnotherWriter "GV-1401" "another-writer" Sev3 14;
+    /// The list of snapshots that is kept as a cache is not what was written.
+    IndexDamaged "GV-1501" "index-damaged" Sev2 15;
     /// Something in the source cannot be read.
     SourceUnreadable "GV-2001" "source-unreadable" Sev2 20;
     /// The source would not hold still.
@@ -155,6 +159,8 @@ catalogue! {
     RecordFormatUnknown "GV-3301" "record-format-unknown" Sev1 33;
     /// A record is not in its one canonical form.
     RecordMalformed "GV-3302" "record-malformed" Sev1 33;
+    /// A restored copy is not what was sealed, or git finds fault with it.
+    DrillDiffers "GV-3401" "drill-differs" Sev1 30;
     /// Only incomplete material has that name.
     SnapshotIncomplete "GV-4001" "snapshot-incomplete" Sev1 40;
 }

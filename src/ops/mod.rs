@@ -1,11 +1,18 @@
 //! One file per command; each is a straight line of steps.
 
 pub mod acknowledge;
+pub mod ask_git;
 pub mod assemble;
 pub mod capture;
+pub mod compare;
 pub mod describe;
 pub mod destination;
+pub mod doctor;
+pub mod drill;
+mod examine;
+mod examine_place;
 pub mod history;
+pub mod index;
 pub mod init;
 pub mod key;
 pub mod key_change;

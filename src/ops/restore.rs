@@ -20,7 +20,7 @@ use crate::model::manifest::Manifest;
 use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::{CaptureError, Metadata};
-use crate::ops::destination::{Needs, RestoreStaging, claim, create};
+use crate::ops::destination::{EmptyDestination, Needs, RestoreStaging, claim, create};
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
 use crate::ops::restore_tree::{TreeWriter, open_below};
@@ -82,10 +82,49 @@ pub fn restore(
         &workplace.current,
         &forbidden(workplace, &vault, &trusted),
     )?;
-    let packs = needed_packs(&vault, &trusted);
-    check_bytes(&vault, &packs, monitor)?;
+    let restored = restore_trusted(&vault, &trusted, destination, monitor)?;
+    Ok(RestoreReport {
+        destination: restored.destination,
+        vault: vault.layout.root().to_owned(),
+        stale: vault.stale.as_ref().map(|refusal| refusal.what.clone()),
+        files: restored.files,
+        bytes: restored.bytes,
+        objects: restored.objects,
+        can_execute: restored.can_execute,
+        not_recreated: restored.not_recreated,
+        snapshot: logged,
+        manifest: trusted.manifest().clone(),
+    })
+}
+
+/// A workspace that was built, checked and put in place.
+pub(super) struct Restored {
+    /// Where.
+    pub destination: PathBuf,
+    /// Files written and hashed again.
+    files: u64,
+    /// Bytes of those files.
+    bytes: u64,
+    /// Objects of the history handed over.
+    objects: u64,
+    can_execute: Vec<String>,
+    not_recreated: Vec<String>,
+}
+
+/// Restores a snapshot that is trusted to a destination that was claimed; what it needs is hashed first.
+///
+/// # Errors
+/// When there is any doubt about the stored bytes, or the destination cannot hold them. The destination is then as it was.
+pub(super) fn restore_trusted(
+    vault: &Vault,
+    trusted: &Trusted,
+    destination: EmptyDestination,
+    monitor: &dyn Monitor,
+) -> Result<Restored> {
+    let packs = needed_packs(vault, trusted);
+    check_bytes(vault, &packs, monitor)?;
     let store = Store::new(&vault.layout, &packs, vault.format).open_all()?;
-    let reader = SnapshotReader::new(&store, &trusted);
+    let reader = SnapshotReader::new(&store, trusted);
     let plan = plan(&reader)?;
     let history: Vec<&PackRecord> = packs
         .iter()
@@ -102,14 +141,14 @@ pub fn restore(
         total,
     });
     let job = Job {
-        vault: &vault,
+        vault,
         reader: &reader,
         store: &store,
         history: &history,
         monitor,
     };
-    let executable =
-        build(&job, &trusted, &staging).map_err(|refusal| say_what_is_left(refusal, &staging))?;
+    let can_execute =
+        build(&job, trusted, &staging).map_err(|refusal| say_what_is_left(refusal, &staging))?;
     let left = staging.path().to_owned();
     let destination = staging
         .finish()
@@ -117,17 +156,13 @@ pub fn restore(
     monitor.event(Event::Finished {
         phase: Phase::Restore,
     });
-    Ok(RestoreReport {
+    Ok(Restored {
         destination,
-        vault: vault.layout.root().to_owned(),
-        stale: vault.stale.as_ref().map(|refusal| refusal.what.clone()),
         files: plan.files,
         bytes: plan.needs.bytes,
         objects: history.iter().map(|pack| pack.objects).sum(),
-        can_execute: executable,
+        can_execute,
         not_recreated: plan.special,
-        snapshot: logged,
-        manifest: trusted.manifest().clone(),
     })
 }
 
@@ -148,7 +183,11 @@ fn left_at(refusal: Refusal, staging: &Path) -> Refusal {
 }
 
 /// Places a restore must not touch: the vault, keys and states, the workspace that was captured, the one it is run in.
-fn forbidden(workplace: &Workplace, vault: &Vault, trusted: &Trusted) -> Vec<(String, PathBuf)> {
+pub(super) fn forbidden(
+    workplace: &Workplace,
+    vault: &Vault,
+    trusted: &Trusted,
+) -> Vec<(String, PathBuf)> {
     use std::os::unix::ffi::OsStringExt as _;
     let path = |text: &str| {
         name_from_text(text).map(|bytes| PathBuf::from(std::ffi::OsString::from_vec(bytes)))
@@ -157,6 +196,10 @@ fn forbidden(workplace: &Workplace, vault: &Vault, trusted: &Trusted) -> Vec<(St
     let mut places = vec![
         ("the vault", Some(vault.layout.root().to_owned())),
         ("the place of the keys", Some(vault.homes.keys.clone())),
+        (
+            "the place of what this machine has seen",
+            Some(vault.homes.state.clone()),
+        ),
         ("the captured git directory", path(&source.git_dir)),
         (
             "the captured working tree",

@@ -302,6 +302,15 @@ impl Log {
             .find(|snapshot| snapshot.record.id == *id)
     }
 
+    /// The snapshots that were sealed up to entry `number`.
+    #[must_use]
+    pub fn snapshots_up_to(&self, number: u64) -> &[LoggedSnapshot] {
+        let count = self
+            .snapshots
+            .partition_point(|snapshot| snapshot.entry <= number);
+        self.snapshots.get(..count).unwrap_or_default()
+    }
+
     /// The packs that existed after entry `number`.
     #[must_use]
     pub fn inventory_at(&self, number: u64) -> Inventory {

@@ -128,6 +128,29 @@ pub fn read_manifest(vault: &Vault, logged: &LoggedSnapshot) -> Result<Manifest>
     Ok(manifest)
 }
 
+/// Compares a copy of a manifest with the log: written and signed as its snapshot's was, it must have the very BLAKE3 that
+/// the log names. So the copy proves itself, wherever it was kept: for telling of the snapshot, not for relying on it.
+///
+/// # Errors
+/// When it is another's, or contradicts the log.
+pub fn check_copy(vault: &Vault, logged: &LoggedSnapshot, manifest: &Manifest) -> Result<()> {
+    let id = &logged.record.id;
+    let subject = format!("a copy of the manifest of snapshot {id}");
+    let unwritable = |reason: String| contradiction(&subject, reason);
+    let body = manifest
+        .to_body()
+        .map_err(|error| unwritable(error.to_string()))?;
+    let key = &vault.log.keyring.signer_of(logged.entry).key;
+    let bytes = signed::sign(&body, Purpose::Manifest, vault.binding, key)
+        .map_err(|error| unwritable(error.to_string()))?;
+    if manifest.snapshot != *id || Digest::of(&bytes) != logged.record.manifest_blake3 {
+        let expected = logged.record.manifest_blake3;
+        let fact = format!("expected BLAKE3 {expected}, found {}", Digest::of(&bytes));
+        return Err(contradiction(&subject, fact));
+    }
+    check_against_log(vault, logged, manifest)
+}
+
 fn contradiction(subject: &str, fact: String) -> Refusal {
     Refusal::new(
         RefusalCode::RecordContradiction,

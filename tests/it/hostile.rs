@@ -39,6 +39,8 @@ fn assert_refused_when(
     codes: &[&str],
     what: &str,
 ) -> Vec<Said> {
+    // With it, `list` would not look at the manifests.
+    drop(fs::remove_file(laboratory.vault.join("cache/index")));
     let before = laboratory.vault_listing();
     let destination = laboratory.sandbox.path("out");
     let out = destination.to_str().expect("a UTF-8 path");

@@ -1,6 +1,8 @@
 //! Every report as a JSON object; the schemas are described in `docs/JSON.md`.
 
 pub mod acknowledge;
+pub mod doctor;
+pub mod drill;
 pub mod key;
 pub mod status;
 
@@ -55,7 +57,8 @@ fn snapshot_object(number: u64, manifest: &Manifest, proof: Option<&Proof>) -> V
         "left_out": manifest.left_out,
         "notes": manifest.notes,
         "accepted": true,
-        "proof": proof.map(|proof| json!({ "level": proof.level, "time": proof.time })),
+        "proof": proof.and_then(|proof| proof.verified).map(|verified| json!({ "level": verified.level, "time": verified.time })),
+        "drilled": proof.and_then(|proof| proof.drilled),
     })
 }
 
@@ -81,7 +84,7 @@ fn summary(summary: &SnapshotSummary) -> Value {
     let mut object = snapshot_object(
         summary.logged.number,
         &summary.manifest,
-        summary.proof.as_ref(),
+        Some(&summary.proof),
     );
     if let Some(accepted) = object.get_mut("accepted") {
         *accepted = Value::Bool(summary.is_accepted);
@@ -111,6 +114,14 @@ pub fn show(report: &ShowReport) -> Value {
     })
 }
 
+/// The log entry, or why there is none.
+fn recorded(recorded: &Recorded) -> (Option<u64>, Option<&String>) {
+    match recorded {
+        Recorded::Entry(number) => (Some(*number), None),
+        Recorded::No(reason) => (None, Some(reason)),
+    }
+}
+
 /// `git vault verify`.
 #[must_use]
 pub fn verify(report: &VerifyReport) -> Value {
@@ -119,10 +130,7 @@ pub fn verify(report: &VerifyReport) -> Value {
         .iter()
         .map(|snapshot| snapshot.record.id.as_str())
         .collect();
-    let (entry, reason) = match &report.recorded {
-        Recorded::Entry(number) => (Some(*number), None),
-        Recorded::No(reason) => (None, Some(reason)),
-    };
+    let (entry, reason) = recorded(&report.recorded);
     json!({
         "schema": "git-vault/verify/1",
         "verdict": "verified",
