@@ -33,6 +33,10 @@ pub struct Arguments {
     #[arg(short, long, global = true)]
     pub quiet: bool,
 
+    /// Append what this run does to a file, for support; without it, the variable `GIT_VAULT_LOG` may name one
+    #[arg(long, value_name = "FILE", global = true)]
+    pub log_file: Option<PathBuf>,
+
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -140,6 +144,22 @@ pub enum Command {
         command: IndexCommand,
     },
 
+    /// Move what interrupted snapshots left behind out of the way, byte for byte, into the vault's incidents directory
+    ///
+    /// Sealed snapshots are not touched. Nothing is deleted.
+    SetAside {
+        /// Names of unsealed directories, as list shows them; all if none is given
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+
+    /// What was noted on this machine of severe refusals
+    Incident {
+        /// What to do
+        #[command(subcommand)]
+        command: IncidentCommand,
+    },
+
     /// Say in five lines how good the backup is
     ///
     /// Exit status 0 when all is well, 3 when something needs attention.
@@ -182,6 +202,20 @@ pub enum Command {
 pub enum IndexCommand {
     /// Make it anew from the snapshots; a damaged one is kept beside it
     Rebuild,
+}
+
+/// The commands about incidents.
+#[derive(Debug, Subcommand)]
+pub enum IncidentCommand {
+    /// List what was noted, the oldest first
+    List,
+
+    /// Show all that was noted of one incident
+    Show {
+        /// The beginning of its name; the newest if none is given
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+    },
 }
 
 /// What can be done with keys.

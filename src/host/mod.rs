@@ -7,6 +7,7 @@ pub mod file_system;
 pub mod git;
 pub mod git_program;
 pub mod keys;
+pub mod machine;
 pub mod metadata;
 pub mod random;
 pub mod scratch;

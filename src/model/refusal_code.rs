@@ -83,6 +83,8 @@ catalogue! {
     SnapshotNotFound "GV-1101" "snapshot-not-found" Sev3 11;
     /// Several snapshots have that name.
     SnapshotAmbiguous "GV-1102" "snapshot-ambiguous" Sev3 11;
+    /// No incident of that name was noted, or its record cannot be read.
+    IncidentNotFound "GV-1103" "incident-not-found" Sev3 11;
     /// The key of the vault is not on this machine.
     KeyMissing "GV-1201" "key-missing" Sev2 12;
     /// The key file could be read or replaced by others, or is not an ordinary file.

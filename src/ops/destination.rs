@@ -79,6 +79,11 @@ pub fn claim(
                 format!("'{}' must not be written", path.display()),
             )
             .because(format!("{what} is '{}'", place.display()))
+            .about_difference(
+                &path,
+                "a place of its own",
+                format!("{what} is '{}'", place.display()),
+            )
             .keeping("the destination, the snapshot and its vault are untouched"));
         }
     }
@@ -145,7 +150,8 @@ fn not_empty(path: &Path, fact: String) -> Refusal {
         RefusalCode::DestinationNotEmpty,
         format!("'{}' is not empty", path.display()),
     )
-    .because(fact)
+    .because(fact.clone())
+    .about_difference(path, "an absent or empty directory", fact)
     .keeping("the destination, the snapshot and its vault are untouched")
     .next(
         format!("git vault restore SNAP '{other}'"),

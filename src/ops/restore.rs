@@ -23,7 +23,7 @@ use crate::ops::capture::{CaptureError, Metadata};
 use crate::ops::destination::{EmptyDestination, Needs, RestoreStaging, claim, create};
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
-use crate::ops::restore_tree::{TreeWriter, open_below};
+use crate::ops::restore_tree::{TreeWriter, hash_again, not_kept, open_below};
 use crate::ops::selection::{is_id, select};
 use crate::ops::verify::check_bytes;
 use crate::vault::inspect::Vault;
@@ -345,7 +345,7 @@ fn hand_over_history(job: &Job<'_>, gitdir: &File, shown: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies one file and hashes what is copied.
+/// Copies one file and hashes what is copied, then what is there.
 fn copy(
     source: &Path,
     expected: (u64, Digest),
@@ -385,7 +385,19 @@ fn copy(
             "expected BLAKE3 {}, found {}",
             expected.1,
             Digest::finish(&hasher)
-        )));
+        ))
+        .about_difference(
+            source,
+            format!("{} bytes with BLAKE3 {}", expected.0, expected.1),
+            format!(
+                "{total_bytes} bytes with BLAKE3 {}",
+                Digest::finish(&hasher)
+            ),
+        ));
+    }
+    let found = hash_again(&mut to, &shown).map_err(stopped)?;
+    if found != expected {
+        return Err(not_kept(&shown));
     }
     metadata::set_mode(&to, 0o444, &shown).map_err(stopped)
 }

@@ -237,6 +237,13 @@ fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Read
     match workplace.find_vault(repository)? {
         Some(mut found) => {
             let root = found.vault.layout.root().to_owned();
+            if let Some(error) = &found.vault.unconfirmed {
+                return Err(error
+                    .refuse_vault_write()
+                    .because("what an interrupted run has sealed may not survive a power cut")
+                    .keeping("nothing was touched")
+                    .next("git vault snapshot", "tries again"));
+            }
             if found.vault.format != repository.format {
                 return Err(
                     of_another(&found.vault, repository).because("the object formats differ")

@@ -9,6 +9,7 @@ use crate::host::disk;
 use crate::model::ids::{Digest, VaultId};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::vault::layout::Layout;
 use crate::vault::log::Log;
 
 /// Largest state file read.
@@ -45,6 +46,7 @@ pub fn load(state_home: &Path, vault: VaultId) -> Result<Option<LastSeen>> {
         )
         .because(error.message().to_owned())
         .because("it says what this machine has last seen of the vault")
+        .about(&path)
     })?;
     Ok(Some(seen))
 }
@@ -66,7 +68,12 @@ pub fn check(seen: Option<LastSeen>, root: &Path, log: &Log) -> Result<()> {
             .because(format!(
                 "entry {}: expected {}, found {found}",
                 seen.entry, seen.blake3
-            )),
+            ))
+            .about_difference(
+                &Layout::new(root).log_entry(seen.entry),
+                format!("BLAKE3 {}", seen.blake3),
+                format!("BLAKE3 {found}"),
+            ),
             log,
         )),
         None => Err(guide(
@@ -78,7 +85,12 @@ pub fn check(seen: Option<LastSeen>, root: &Path, log: &Log) -> Result<()> {
                 "expected at least {} log entries, found {}",
                 seen.entry, log.head
             ))
-            .because("an older copy was put in its place, or the newest entries were removed"),
+            .because("an older copy was put in its place, or the newest entries were removed")
+            .about_difference(
+                &Layout::new(root).log_entry(seen.entry),
+                format!("at least {} log entries", seen.entry),
+                format!("{} log entries", log.head),
+            ),
             log,
         )),
     }

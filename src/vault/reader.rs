@@ -71,6 +71,11 @@ fn doubtful(vault: &Vault, logged: &LoggedSnapshot) -> Refusal {
         vault.log.first_doubtful().unwrap_or_default()
     ))
     .because("the log states that a key was compromised")
+    .about_difference(
+        &vault.layout.log_entry(logged.entry),
+        "an entry from before the key was in other hands",
+        "a later one",
+    )
     .keeping("the vault is untouched, and earlier snapshots are still accepted");
     match vault.log.accepted().next_back() {
         Some(newest) => refusal.next(
@@ -98,13 +103,15 @@ pub fn read_manifest(vault: &Vault, logged: &LoggedSnapshot) -> Result<Manifest>
             format!("'{}' cannot be understood", path.display()),
         )
         .because(reason)
+        .about(&path)
     })?;
     let misplaced = |expected: String, found: String| {
         Err(Refusal::new(
             RefusalCode::RecordMisplaced,
             format!("'{}' is another record", path.display()),
         )
-        .because(format!("expected {expected}, found {found}")))
+        .because(format!("expected {expected}, found {found}"))
+        .about_difference(&path, expected, found))
     };
     if manifest.snapshot != logged.record.id {
         return misplaced(
@@ -124,7 +131,7 @@ pub fn read_manifest(vault: &Vault, logged: &LoggedSnapshot) -> Result<Manifest>
             format!("BLAKE3 {}", Digest::of(&bytes)),
         );
     }
-    check_against_log(vault, logged, &manifest)?;
+    check_against_log(vault, logged, &manifest).map_err(|refusal| refusal.about(&path))?;
     Ok(manifest)
 }
 
@@ -205,7 +212,8 @@ pub fn check_inventory(vault: &Vault, trusted: &Trusted) -> Result<()> {
             "it stands on packs with digest {}, and there were others",
             base.inventory
         ),
-    ))
+    )
+    .about(&vault.layout.manifest(&trusted.manifest.snapshot)))
 }
 
 /// The packs a snapshot needs: those that were there when it was made, and its own.

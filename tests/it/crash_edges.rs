@@ -111,7 +111,7 @@ fn refusal_in_json(said: &Said) -> Option<String> {
 
 /// Tampers with the calls of the very first snapshot.
 #[track_caller]
-fn sweep_first_snapshot(calls: &[&str], tampering: &str) {
+pub fn sweep_first_snapshot(calls: &[&str], tampering: &str) {
     let beginning = Beginning::new();
     let (sandbox, source) = (&beginning.sandbox, &beginning.source);
     let counts = count_calls(sandbox, source, &["snapshot"]);
@@ -257,7 +257,7 @@ fn failure_complaints(laboratory: &Laboratory, said: &Said, is_there: bool) -> V
 }
 
 #[track_caller]
-fn sweep_restore(calls: &[&str], tampering: &str) {
+pub fn sweep_restore(calls: &[&str], tampering: &str) {
     let laboratory = Laboratory::new();
     let (sandbox, source) = (&laboratory.sandbox, &laboratory.source);
     let destination = sandbox.path("out");

@@ -189,7 +189,7 @@ fn overwrite(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).expect("the file is written");
 }
 
-fn make_fifo(path: &Path) {
+pub fn make_fifo(path: &Path) {
     let status = Command::new("mkfifo").arg(path).status();
     assert!(status.expect("mkfifo starts").success());
 }

@@ -164,7 +164,7 @@ fn a_log_entry_beyond_the_newest_that_is_no_entry_is_refused() {
     let _all = assert_refused(&laboratory, &["GV-3202"], "nonsense in the log after a gap");
 }
 
-fn log_entries(vault: &Path) -> Vec<PathBuf> {
+pub fn log_entries(vault: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(vault.join("log")).expect("the log is read");
     let mut entries: Vec<_> = entries
         .map(|entry| entry.expect("an entry").path())
@@ -243,7 +243,7 @@ fn assert_stale_or_refused(laboratory: &Laboratory, code: &str, what: &str) {
 }
 
 /// The vault as it was when the laboratory was made; what this machine has last seen stays.
-fn put_old_vault_back(laboratory: &Laboratory) {
+pub fn put_old_vault_back(laboratory: &Laboratory) {
     fs::remove_dir_all(&laboratory.vault).expect("the vault is removed");
     let name = laboratory
         .vault
@@ -413,7 +413,7 @@ fn a_whole_vault_of_another_repository_is_not_taken_for_this_one() {
 }
 
 /// Changes a record and puts its BLAKE3 right, as somebody without the key would.
-fn forge(path: &Path, from: &str, to: &str) {
+pub fn forge(path: &Path, from: &str, to: &str) {
     let text = fs::read_to_string(path).expect("the record is read");
     assert!(text.contains(from), "'{from}' should be in {text}");
     let changed = text.replacen(from, to, 1);

@@ -3,13 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use git_vault::model::refusal_code::RefusalCode;
+use git_vault::model::refusal_code::{RefusalCode, Severity};
 
 use crate::laboratory::{bounded, only_vault, refusal};
 use crate::support::files::{mkdir, symlink, write};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::mount::Mount;
 use crate::support::{Kind, RepoState, Said, Sandbox, states};
+
+/// The fields of a refusal, in their order; `NEXT` may be missing, and `NOTED` belongs to severity 1.
+const FIELDS: [&str; 8] = [
+    "REFUSED", "WHAT", "WHY", "STATE", "KEPT", "NOTED", "NEXT", "MORE",
+];
 
 /// The first word of every line that begins a field, in their order.
 fn fields(text: &str) -> Vec<&str> {
@@ -42,11 +47,12 @@ fn assert_form(said: &Said, code: RefusalCode) {
     );
     assert_eq!(text.lines().next(), Some(&*first), "{said}");
     let found = fields(&text);
-    let due: &[&str] = if found.contains(&"NEXT") {
-        &["REFUSED", "WHAT", "WHY", "STATE", "KEPT", "NEXT", "MORE"]
-    } else {
-        &["REFUSED", "WHAT", "WHY", "STATE", "KEPT", "MORE"]
+    let is_there = |field: &&str| match *field {
+        "NEXT" => found.contains(field),
+        "NOTED" => code.severity() == Severity::Sev1,
+        _ => true,
     };
+    let due: Vec<&str> = FIELDS.into_iter().filter(is_there).collect();
     assert_eq!(
         found, due,
         "the fields of a refusal, in their order\n{said}"

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use super::path;
 use crate::cli::refusals;
 use crate::ops::doctor::{DoctorReport, Verdict};
+use crate::ops::incident::Noted;
 use crate::ops::index::RebuildReport;
 
 /// `git vault doctor`.
 #[must_use]
-pub fn doctor(report: &DoctorReport) -> Value {
+pub fn doctor(report: &DoctorReport, noted: &Noted) -> Value {
     let checks = report.checks.iter().map(|check| {
         json!({
             "verdict": word(check.verdict),
@@ -23,7 +24,7 @@ pub fn doctor(report: &DoctorReport) -> Value {
         "vault": path(&report.vault),
         "verdict": word(report.verdict()),
         "checks": checks.collect::<Vec<_>>(),
-        "refusal": report.refusal.as_ref().map(refusals::json),
+        "refusal": report.refusal.as_ref().map(|refusal| refusals::json(refusal, noted)),
     })
 }
 

@@ -3,11 +3,12 @@
 use super::{Lines, count, shown};
 use crate::cli::refusals;
 use crate::ops::doctor::{DoctorReport, Verdict};
+use crate::ops::incident::Noted;
 use crate::ops::index::RebuildReport;
 
 /// `git vault doctor`: a line for each check, then why the vault cannot be opened, if it cannot.
 #[must_use]
-pub fn doctor(report: &DoctorReport) -> String {
+pub fn doctor(report: &DoctorReport, noted: &Noted) -> String {
     let mut lines = Lines::default();
     for check in &report.checks {
         let word = match check.verdict {
@@ -20,7 +21,7 @@ pub fn doctor(report: &DoctorReport) -> String {
     }
     lines.add("VAULT", shown(&report.vault));
     if let Some(refusal) = &report.refusal {
-        lines.0.push_str(&refusals::text(refusal));
+        lines.0.push_str(&refusals::text(refusal, noted));
     }
     lines.0
 }

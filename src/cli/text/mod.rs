@@ -3,7 +3,9 @@
 pub mod acknowledge;
 pub mod doctor;
 pub mod drill;
+pub mod incident;
 pub mod key;
+pub mod set_aside;
 pub mod status;
 
 use std::fmt::Write as _;
