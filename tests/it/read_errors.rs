@@ -62,7 +62,7 @@ fn complaints(laboratory: &Laboratory, said: &Said, is_needed: bool, path: &Path
         match refusal(said) {
             Err(what) => wrong.push(what),
             Ok(code) => {
-                if !matches!(code.exit(), 10 | 12 | 13 | 30 | 32) {
+                if !matches!(code.exit(), 10 | 12 | 13 | 15 | 30 | 32) {
                     wrong.push(format!("a code that does not fit\n{said}"));
                 }
                 let text = String::from_utf8_lossy(&said.stderr).into_owned();
