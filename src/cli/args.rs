@@ -21,7 +21,7 @@ pub struct Arguments {
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
 
-    /// Use this vault; then list, show, verify, restore and drill need no repository
+    /// Use this vault; then commands that read or check one need no repository
     #[arg(long, value_name = "DIR", global = true)]
     pub vault: Option<PathBuf>,
 
@@ -32,6 +32,10 @@ pub struct Arguments {
     /// Say nothing but refusals, and where a new key was put
     #[arg(short, long, global = true)]
     pub quiet: bool,
+
+    /// Append what this run does to a file, for support; without it, the variable `GIT_VAULT_LOG` may name one
+    #[arg(long, value_name = "FILE", global = true)]
+    pub log_file: Option<PathBuf>,
 
     /// What to do
     #[command(subcommand)]
@@ -126,6 +130,36 @@ pub enum Command {
         scratch: Option<PathBuf>,
     },
 
+    /// Examine the health of the vault
+    ///
+    /// One line for each check, with what it means. Nothing is changed; a few files of its own are written to the cache of
+    /// the vault and removed again. Exit status 0 when all is well, 3 when something needs attention, 13 when no snapshot
+    /// can be made; a vault that cannot be opened gives the exit status of its refusal.
+    Doctor,
+
+    /// Work on the list of snapshots that the vault keeps as a cache
+    Index {
+        /// What to do with it
+        #[command(subcommand)]
+        command: IndexCommand,
+    },
+
+    /// Move what interrupted snapshots left behind out of the way, byte for byte, into the vault's incidents directory
+    ///
+    /// Sealed snapshots are not touched. Nothing is deleted.
+    SetAside {
+        /// Names of unsealed directories, as list shows them; all if none is given
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+
+    /// What was noted on this machine of severe refusals
+    Incident {
+        /// What to do
+        #[command(subcommand)]
+        command: IncidentCommand,
+    },
+
     /// Say in five lines how good the backup is
     ///
     /// Exit status 0 when all is well, 3 when something needs attention.
@@ -160,6 +194,27 @@ pub enum Command {
         /// A code such as GV-2101
         #[arg(value_name = "CODE")]
         code: Option<String>,
+    },
+}
+
+/// What can be done with the list of snapshots.
+#[derive(Debug, Subcommand)]
+pub enum IndexCommand {
+    /// Make it anew from the snapshots; a damaged one is kept beside it
+    Rebuild,
+}
+
+/// The commands about incidents.
+#[derive(Debug, Subcommand)]
+pub enum IncidentCommand {
+    /// List what was noted, the oldest first
+    List,
+
+    /// Show all that was noted of one incident
+    Show {
+        /// The beginning of its name; the newest if none is given
+        #[arg(value_name = "ID")]
+        id: Option<String>,
     },
 }
 

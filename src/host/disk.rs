@@ -56,6 +56,7 @@ impl Error {
             format!("cannot {} '{}'", self.action, self.path.display()),
         )
         .because(self.source.to_string())
+        .about(&self.path)
     }
 
     /// Turns an error met while reading the vault into a refusal.

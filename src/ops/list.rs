@@ -10,6 +10,7 @@ use crate::ops::locate::Workplace;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::reader::read_manifest;
+use crate::vault::snapshot_index::SnapshotIndex;
 
 /// A verification that covered a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,17 +54,20 @@ pub struct ListReport {
     pub incomplete: Vec<PathBuf>,
 }
 
-/// Lists the snapshots; every manifest is authenticated.
+/// Lists the snapshots: what the index knows from there, every other manifest authenticated.
 ///
 /// # Errors
-/// When the vault or a manifest cannot be trusted.
+/// When the vault, its index or a manifest cannot be trusted.
 pub fn list(workplace: &Workplace) -> Result<ListReport> {
-    let vault = workplace.existing_vault()?;
-    let summaries = vault
-        .log
-        .snapshots
-        .iter()
-        .map(|logged| summarize(&vault, logged));
+    let mut vault = workplace.existing_vault()?;
+    let index = SnapshotIndex::load(&mut vault)?;
+    let summaries = vault.log.snapshots.iter().map(|logged| {
+        let known = index.as_ref().and_then(|index| index.get(logged));
+        match known {
+            Some(manifest) => Ok(summary(&vault, logged, manifest.clone())),
+            None => summarize(&vault, logged),
+        }
+    });
     let snapshots = summaries.collect::<Result<_>>()?;
     Ok(ListReport {
         vault: vault.layout.root().to_owned(),
@@ -77,12 +81,16 @@ pub fn list(workplace: &Workplace) -> Result<ListReport> {
 /// # Errors
 /// When its manifest cannot be trusted.
 pub fn summarize(vault: &Vault, logged: &LoggedSnapshot) -> Result<SnapshotSummary> {
-    Ok(SnapshotSummary {
+    Ok(summary(vault, logged, read_manifest(vault, logged)?))
+}
+
+fn summary(vault: &Vault, logged: &LoggedSnapshot, manifest: Manifest) -> SnapshotSummary {
+    SnapshotSummary {
         logged: logged.clone(),
-        manifest: read_manifest(vault, logged)?,
+        manifest,
         is_accepted: vault.log.accepts(logged),
         proof: proof(vault, logged),
-    })
+    }
 }
 
 fn proof(vault: &Vault, logged: &LoggedSnapshot) -> Proof {

@@ -73,7 +73,8 @@ pub fn restore(
     if let Some(stale) = vault.stale.clone().filter(|_| !is_id(name)) {
         return Err(stale);
     }
-    let logged = select(&vault, name)?;
+    // Of what is not named in a vault that has lost entries, nobody can say that it was never sealed.
+    let logged = select(&vault, name).map_err(|refusal| vault.stale.clone().unwrap_or(refusal))?;
     let trusted = trust(&vault, &logged)?;
     check_inventory(&vault, &trusted)?;
     let destination = claim(
@@ -384,7 +385,15 @@ fn copy(
             "expected BLAKE3 {}, found {}",
             expected.1,
             Digest::finish(&hasher)
-        )));
+        ))
+        .about_difference(
+            source,
+            format!("{} bytes with BLAKE3 {}", expected.0, expected.1),
+            format!(
+                "{total_bytes} bytes with BLAKE3 {}",
+                Digest::finish(&hasher)
+            ),
+        ));
     }
     let found = hash_again(&mut to, &shown).map_err(stopped)?;
     if found != expected {
@@ -410,10 +419,14 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
         .because(fact)
     };
     let metadata = Metadata::read(&built).map_err(|error| match error {
-        CaptureError::Moved(path) => {
-            incomplete(format!("'{}' changed while it was checked", path.display()))
+        CaptureError::Moved(path) => cannot_be_read_back(vec![format!(
+            "'{}' changed while it was checked",
+            path.display()
+        )]),
+        CaptureError::Refused(refusal) => {
+            let what = std::iter::once(refusal.what.clone());
+            cannot_be_read_back(what.chain(refusal.why.clone()).collect())
         }
-        CaptureError::Refused(refusal) => refusal,
     })?;
     let mut handed_over = Packs::default();
     for pack in job.history {
@@ -421,7 +434,7 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
             .join("objects/pack")
             .join(format!("{}.pack", pack.name));
         let opened = crate::host::git::pack_reader::Pack::open(&path, format);
-        handed_over.push(opened.map_err(|error| incomplete(error.to_string()))?);
+        handed_over.push(opened.map_err(|error| cannot_be_read_back(vec![error.to_string()]))?);
     }
     if let Some(lost) = missing(&handed_over, metadata.needed()).first() {
         return Err(incomplete(format!("object {lost} is not in it")));
@@ -432,6 +445,13 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
         ));
     }
     Ok(())
+}
+
+/// All was hashed when it was written: if it cannot be read now, the disk fails, or somebody else has changed it.
+fn cannot_be_read_back(why: Vec<String>) -> Refusal {
+    let what = "the restored repository cannot be read back";
+    let refusal = Refusal::new(RefusalCode::RestoreStopped, what);
+    why.into_iter().fold(refusal, Refusal::because)
 }
 
 /// Hooks and settings that can make git run something.

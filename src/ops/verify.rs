@@ -231,6 +231,11 @@ fn check_file(path: &Path, bytes: u64, blake3: Digest, monitor: &dyn Monitor) ->
     )
     .because(format!("expected {bytes} bytes with BLAKE3 {blake3}"))
     .because(format!("found {found_bytes} bytes with BLAKE3 {found}"))
+    .about_difference(
+        path,
+        format!("{bytes} bytes with BLAKE3 {blake3}"),
+        format!("{found_bytes} bytes with BLAKE3 {found}"),
+    )
     .keeping("the vault is untouched, as evidence"))
 }
 
@@ -432,5 +437,7 @@ fn check_role(store: &Store, packs: &Packs, scope: Scope, expected: &Expected) -
 }
 
 fn refuse_in(error: &GitError, pack: &Pack) -> Refusal {
-    refuse_git_read(error).because(format!("seen while decoding '{}'", pack.path().display()))
+    refuse_git_read(error)
+        .because(format!("seen while decoding '{}'", pack.path().display()))
+        .about(pack.path())
 }

@@ -189,6 +189,7 @@ impl Vault {
                 "the vault has an unknown object format",
             )
             .because(format!("'{}'", description.object_format))
+            .about(&layout.vault_toml())
         })?;
         let seen = last_seen::load(&homes.state, binding.vault)?;
         let log = Log::read(layout, binding, source, first)?;
@@ -271,14 +272,20 @@ fn read_description(
         return Err(Refusal::new(
             RefusalCode::RecordMalformed,
             format!("'{}' is not in canonical form", path.display()),
-        ));
+        )
+        .about(&path));
     }
     if description.format != FORMAT {
         return Err(Refusal::new(
             RefusalCode::RecordFormatUnknown,
             "the vault has another format version",
         )
-        .because(format!("expected {FORMAT}, found {}", description.format)));
+        .because(format!("expected {FORMAT}, found {}", description.format))
+        .about_difference(
+            &path,
+            format!("format {FORMAT}"),
+            format!("format {}", description.format),
+        ));
     }
     Ok((description, key, source))
 }
@@ -290,6 +297,7 @@ fn parse(body: &str, path: &Path) -> Result<Description> {
             format!("'{}' cannot be understood", path.display()),
         )
         .because(error.message().to_owned())
+        .about(path)
     })
 }
 
@@ -327,6 +335,11 @@ pub fn refuse_signed(error: &SignedError, path: &Path) -> Refusal {
     };
     Refusal::new(code, what)
         .because(error.to_string())
+        .about_difference(
+            path,
+            "a record signed with the vault's key",
+            error.to_string(),
+        )
         .keeping("the vault is untouched, as evidence")
         .next(
             format!(

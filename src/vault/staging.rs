@@ -357,6 +357,8 @@ fn check_capture(store: &Store, contents: &[Stored]) -> Result<()> {
     let seen = check.seen.into_inner();
     let (holes, _root_commits) = check.links.finish();
     if let Some((missing, named_by)) = holes.first_key_value() {
+        // A pack that cannot be opened holds nothing: it is to blame, not what seems to be missing.
+        store.check()?;
         return Err(internal(&format!(
             "{named_by} names {missing}, which was not stored"
         )));

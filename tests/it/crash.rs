@@ -123,9 +123,9 @@ pub fn points(count: usize, at_most: usize) -> Vec<usize> {
 
 /// A vault with three snapshots, and a source that has changed since.
 pub struct Rig {
-    laboratory: Laboratory,
-    expected: Sealed,
-    source: Fingerprint,
+    pub laboratory: Laboratory,
+    pub expected: Sealed,
+    pub source: Fingerprint,
     counts: BTreeMap<&'static str, usize>,
 }
 
@@ -232,7 +232,7 @@ impl Rig {
     }
 
     /// The snapshots that have come on top of those made before.
-    fn new_snapshots(&self) -> Result<Vec<String>, String> {
+    pub fn new_snapshots(&self) -> Result<Vec<String>, String> {
         let (ids, _) = self.listed()?;
         let earlier = &self.laboratory.sealed;
         let are_kept = ids.iter().zip(earlier).all(|(id, sealed)| *id == sealed.id)
@@ -244,7 +244,7 @@ impl Rig {
     }
 
     /// What must hold however a snapshot ended.
-    fn aftermath(&self, said: &Said) -> Vec<String> {
+    pub fn aftermath(&self, said: &Said) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut complain = |what: &str, after: &dyn std::fmt::Display| {
             wrong.push(format!("=== {what}\n{said}\nthen\n{after}"))

@@ -19,11 +19,11 @@ use git_vault::vault::last_seen;
 use crate::crash::{can_trace, points, traced};
 use crate::drill_compare::open;
 use crate::laboratory::{Laboratory, effort, only_vault};
-use crate::refusals::Mount;
 use crate::support::Sandbox;
 use crate::support::files::{chmod, mkdir, write};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::listing;
+use crate::support::mount::Mount;
 use crate::support::states::{self, State};
 
 /// What the drills of a log say, as text, the oldest first.
@@ -558,7 +558,7 @@ fn a_scratch_place_without_room_is_refused_and_nothing_is_on_record() {
     ];
     for (option, code, left) in options {
         let arguments = ["-t", "tmpfs", "-o", option, "tmpfs"];
-        let Some(_mount) = Mount::new(&laboratory.sandbox, &arguments, &place) else {
+        let Some(_mount) = Mount::new(&arguments, &place) else {
             eprintln!("SKIPPED: a small tmpfs cannot be mounted here");
             return;
         };

@@ -1,8 +1,11 @@
 //! Every report as a JSON object; the schemas are described in `docs/JSON.md`.
 
 pub mod acknowledge;
+pub mod doctor;
 pub mod drill;
+pub mod incident;
 pub mod key;
+pub mod set_aside;
 pub mod status;
 
 use std::path::Path;
@@ -18,7 +21,9 @@ use crate::ops::show::ShowReport;
 use crate::ops::snapshot::{Outcome, SnapshotReport};
 use crate::ops::verify::{Recorded, VerifyReport};
 
-fn path(path: &Path) -> Value {
+/// A path in the form of "Names in listings".
+#[must_use]
+pub fn path(path: &Path) -> Value {
     Value::String(text_name(crate::host::walk::path_bytes(path)))
 }
 

@@ -1,8 +1,11 @@
 //! Every report as text for people.
 
 pub mod acknowledge;
+pub mod doctor;
 pub mod drill;
+pub mod incident;
 pub mod key;
+pub mod set_aside;
 pub mod status;
 
 use std::fmt::Write as _;

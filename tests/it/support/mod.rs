@@ -4,6 +4,7 @@ pub mod extended_attributes;
 pub mod files;
 pub mod fingerprint;
 pub mod listing;
+pub mod mount;
 pub mod mutations;
 pub mod repo_state;
 pub mod said;
