@@ -52,7 +52,10 @@ pub fn create(
     at: Timestamp,
 ) -> Result<(SigningKey, PathBuf), Refusal> {
     let secret = random_bytes()
-        .ok_or_else(|| Refusal::new(RefusalCode::Internal, "the system gives no random bytes"))?;
+        .ok_or_else(|| {
+        Refusal::new(RefusalCode::Internal, "the system gives no random bytes")
+            .because("without them anybody could guess the key")
+    })?;
     let key = SigningKey::new(secret, vault);
     let path = path(key_home, vault, key.id());
     write(key_home, &key, at, &path)?;

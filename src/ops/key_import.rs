@@ -45,7 +45,10 @@ pub fn import_file(workplace: &Workplace, file: &Path) -> Result<ImportReport> {
         None => {
             let text = std::str::from_utf8(&bytes)
                 .map_err(|_not_text| unusable_copy("it is neither a kit nor a key file"))?;
-            kit::read(text).map_err(|error| unusable_copy(error.to_string()))?
+            kit::read(text).map_err(|error| {
+                unusable_copy(format!("'{}' cannot be used", file.display()))
+                    .because(error.to_string())
+            })?
         }
     };
     import(workplace, read)

@@ -226,8 +226,8 @@ pub fn refuse_open(error: &OpenError, start: &Path) -> Refusal {
         )
         .because(reason.clone())
         .next(
-            "git config --list --show-origin",
-            "shows every setting and where it is made",
+            "git config --file .git/config --list",
+            "shows the settings of the repository, in its top directory",
         ),
         OpenError::NotSupported(what, reason) => Refusal::new(
             RefusalCode::SourceNotSupported,

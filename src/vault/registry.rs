@@ -315,7 +315,10 @@ pub fn create(
     at: Timestamp,
 ) -> Result<CreatedVault> {
     check_place(root, repository, homes)?;
-    let no_random = || Refusal::new(RefusalCode::Internal, "the system gives no random bytes");
+    let no_random = || {
+        Refusal::new(RefusalCode::Internal, "the system gives no random bytes")
+            .because("without them a new vault would have no name of its own")
+    };
     let vault_id = VaultId::from_bytes(random_bytes().ok_or_else(no_random)?);
     let repository_id = RepositoryId::from_bytes(random_bytes().ok_or_else(no_random)?);
     let binding = Binding {

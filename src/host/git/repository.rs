@@ -79,6 +79,13 @@ impl From<disk::Error> for OpenError {
 /// # Errors
 /// Any [`OpenError`] but [`OpenError::NotSupported`], which [`check_supported`] gives.
 pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
+    let is_no_place = match std::fs::metadata(&lookup.start) {
+        Ok(found) => !found.is_dir(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    if is_no_place {
+        return Err(OpenError::NotFound);
+    }
     let options = open_options(false);
     let trust_map = gix::sec::trust::Mapping {
         full: options.clone(),
