@@ -83,6 +83,7 @@ fn missing(path: &Path) -> Refusal {
         RefusalCode::VaultFileMissing,
         format!("'{}' is missing", path.display()),
     )
+    .because("every vault has it, or the log of this one names it")
     .about_difference(path, "to be there", "nothing")
     .keeping("nothing in the vault was touched")
 }

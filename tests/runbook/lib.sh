@@ -87,6 +87,7 @@ seal() {
 
 vaults() { ls -d "$HOME"/.local/share/git-vault/vaults/*.vault "$TOP"/disk/vaults/*.vault 2>/dev/null || :; }
 newest_vault() { vaults | xargs -r ls -dt --time=birth | head -n 1; }
+newest_entry() { ls "$VAULT"/log/*.toml | tail -n 1; }
 key_file() { ls "$HOME"/.config/git-vault/keys/*/*.key | head -n 1; }
 
 # Changes the byte in the middle of a file, whatever its mode.
@@ -171,9 +172,7 @@ planned() { # KIND STEP TEXT
 filled() {
   local name text=$1
   for name in $(printf '%s\n' "${!VALUE[@]}" | awk '{ print length($0), $0 }' | sort -rn | cut -d' ' -f2); do
-    text=$(NAME=$name TO=${VALUE[$name]} perl -pe '
-      ($before, $after) = $ENV{NAME} =~ m{/} ? ("", "") : ("/", ".");
-      s{(?<![\w.$before])\Q$ENV{NAME}\E(?![\w$after]|-or-)}{$ENV{TO}}g' <<<"$text")
+    text=$(NAME=$name TO=${VALUE[$name]} perl -pe '$after = $ENV{NAME} =~ m{/} ? "" : "."; s{(?<![\w.])\Q$ENV{NAME}\E(?![\w$after]|-or-)}{$ENV{TO}}g' <<<"$text")
   done
   [[ ! $text =~ (^|[^A-Za-z_/.])(SNAP|DIR|VAULT|KIT|KEY|NUMBER|FILE|NAME)($|[^A-Za-z_.]) && ! $text =~ (^|[ \'])/?path/ &&
     ! $text =~ /another/ ]] || fail "nobody said what this stands for: $text"
@@ -236,9 +235,9 @@ section() {
 
 safe() { note "safe means: $*"; }
 
-# Names, kinds, modes and content of everything below a place.
+# Names, kinds, modes and content of everything below a place; but a checklist may set things in the configuration.
 fingerprint() {
-  (cd "$1" && find . -printf '%y %m %l %P\n' | sort && find . -type f -exec sha256sum {} + | sort -k 2)
+  (cd "$1" && find . -printf '%y %m %l %P\n' | sort && find . -type f ! -path ./.git/config -exec sha256sum {} + | sort -k 2)
 }
 keep() { fingerprint "$2" >"$TOP/kept-$1"; }
 unchanged() {

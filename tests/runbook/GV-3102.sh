@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Two log entries were exchanged.
+. "$(dirname "$0")/lib.sh"
+begin
+cp -a "$VAULT" "$TOP/work/copy.vault"
+cp "$(newest_entry)" "$VAULT/log/00000002.toml"
+keep vault "$VAULT"; keep source "$SOURCE"
+refused git vault restore "$SNAP" "$DIR"
+put /path/to/copy "$TOP/work/copy.vault"
+follow
+safe "the forged vault and its copy are as they were; a copy that others could not write to restores; new work is in a new vault"
+evidence_kept; unchanged source "$SOURCE"
+restored "$DIR"
+safe_in_new_vault
+finish
