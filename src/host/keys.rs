@@ -51,8 +51,7 @@ pub fn create(
     vault: VaultId,
     at: Timestamp,
 ) -> Result<(SigningKey, PathBuf), Refusal> {
-    let secret = random_bytes()
-        .ok_or_else(|| {
+    let secret = random_bytes().ok_or_else(|| {
         Refusal::new(RefusalCode::Internal, "the system gives no random bytes")
             .because("without them anybody could guess the key")
     })?;

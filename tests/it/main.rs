@@ -69,6 +69,7 @@ mod restore_attacks;
 mod review;
 mod review_trust;
 mod roundtrip;
+mod runbook_drills;
 mod set_aside;
 mod source_access;
 mod source_refusals;

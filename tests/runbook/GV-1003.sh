@@ -11,5 +11,6 @@ follow
 safe "the other repository has a vault of its own, the vault is as it was, and it can be read from anywhere"
 unchanged vault "$VAULT"; unchanged source "$SOURCE"
 restored "$DIR"
-[ "$(newest_vault)" != "$VAULT" ] && restores "$(newest_vault)" @latest "$TOP/work/other"
+[ "$(newest_vault)" != "$VAULT" ]
+restores "$(newest_vault)" @latest "$TOP/work/other"
 finish

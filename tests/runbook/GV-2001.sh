@@ -19,6 +19,6 @@ skip "2:" "it is not mine"
 gives 1 "cp -a ." # it cannot read it either
 follow
 safe "the file is in the snapshot, or its absence is stated"
-git vault show | grep -q "LEFT OUT.*untracked" || git vault show | grep -A3 "LEFT OUT"
+git vault show | grep -A3 "LEFT OUT" | grep untracked
 restores "$VAULT" "$SNAP"
 finish

@@ -5,6 +5,11 @@
 # shellcheck shell=bash
 set -Eeuo pipefail
 
+if [ "$(uname)" != Linux ] || [ "${BASH_VERSINFO[0]}" -lt 5 ]; then
+  echo "SKIPPED: ${0##*/}: needs Linux and bash 5" >&2
+  exit 0
+fi
+
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CODE=$(basename "$0" .sh)
 PROGRAM=$(realpath "${GIT_VAULT:?names the program}")
@@ -45,6 +50,7 @@ trap 'echo "DRILL FAILED: ${BASH_SOURCE[0]##*/}, line $LINENO: $BASH_COMMAND"' E
 
 # A home of its own, a workspace with work of every kind, and, unless told `without snapshots`, two snapshots.
 begin() {
+  need perl
   unset "${!XDG_@}" "${!GIT_@}" EMAIL
   TOP=$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/git-vault-drill-XXXXXX")")
   export HOME=$TOP/home TMPDIR=$TOP/tmp LC_ALL=C TZ=UTC GIT_CONFIG_NOSYSTEM=1 PATH="$TOP/bin:$PATH"
