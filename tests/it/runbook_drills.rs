@@ -89,7 +89,7 @@ fn run_group(group: usize) {
         } else if said.code != Some(0) || !text.ends_with(&format!("{drill}: SAFE\n")) {
             failed.push(format!("{said}"));
         } else {
-            println!("{text}");
+            eprintln!("{text}");
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -158,8 +158,8 @@ fn a_drill_that_shows_nothing_fails() {
             "no step has: no such command",
         ),
         (
-            format!("{broken}{refused}DIR=/dev/null\nfollow\n"),
-            "exit status",
+            format!("{broken}{refused}gives 3 \"ls -la DIR\"\nfollow\n"),
+            "exit status 0, expected 3",
         ),
         (
             format!("{broken}{refused}follow\ndamage \"$VAULT/cache/scan\"\nevidence_kept\n"),
