@@ -113,11 +113,7 @@ type Candidates = HashMap<Vec<u8>, Fingerprint>;
 
 /// Wanted entries whose change time is not before the snapshot; a directory itself is offered without what it is in the
 /// one above. A file that is gone shows in its directory.
-fn touched_since(
-    walked: &[Walked<()>],
-    sealed_ns: i128,
-    is_wanted: IsWanted<'_>,
-) -> Candidates {
+fn touched_since(walked: &[Walked<()>], sealed_ns: i128, is_wanted: IsWanted<'_>) -> Candidates {
     let mut touched = Candidates::new();
     let mut note = |path: Vec<u8>, found: Option<&Found<()>>, fingerprint: &Fingerprint| {
         if fingerprint.ctime_ns >= sealed_ns && is_wanted(&path, found) {

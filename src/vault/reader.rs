@@ -6,8 +6,10 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::host::disk;
-use crate::host::git::object::{MODE_LINK, MODE_TREE, ObjectId, ObjectKind, tree_entries};
-use crate::host::git::tree::tree_of_commit;
+use crate::host::git::object::{
+    MODE_FILE, MODE_LINK, MODE_TREE, ObjectId, ObjectKind, tree_entries,
+};
+use crate::host::git::tree::{NewEntry, tree_content, tree_of_commit};
 use crate::host::walk::join;
 use crate::model::escape::{CHUNKS_SUFFIX, name_from_tree, text_name};
 use crate::model::ids::Digest;
@@ -151,6 +153,15 @@ fn check_against_log(vault: &Vault, logged: &LoggedSnapshot, manifest: &Manifest
         return Err(contradiction(
             &subject,
             format!("it stands on {} packs, and there were others", base.packs),
+        ));
+    }
+    if manifest.source.object_format != vault.format.word() {
+        return Err(contradiction(
+            &subject,
+            format!(
+                "its objects are of format '{}', and the vault's are not",
+                text_name(manifest.source.object_format.as_bytes())
+            ),
         ));
     }
     let own = arrivals
@@ -299,21 +310,45 @@ impl<'a> SnapshotReader<'a> {
             .store
             .format()
             .ok_or_else(|| self.contradiction("the vault has no packs".to_owned()))?;
-        let entries = tree_entries(format, &content)
-            .map(|entry| entry.map(|entry| (entry.mode, entry.name.to_vec(), entry.id)));
-        entries
-            .collect::<Option<_>>()
-            .ok_or_else(|| self.contradiction(format!("tree {tree} is malformed")))
+        let entries = tree_entries(format, &content).map(|entry| {
+            entry.map(|entry| NewEntry {
+                mode: entry.mode,
+                name: entry.name.to_vec(),
+                id: entry.id,
+            })
+        });
+        // A tree has one form, or git would find other things in it than we do.
+        let entries = entries
+            .collect::<Option<Vec<_>>>()
+            .filter(|entries| tree_content(entries.clone()) == content)
+            .ok_or_else(|| self.contradiction(format!("tree {tree} is malformed")))?;
+        let parts = |entry: NewEntry| (entry.mode, entry.name, entry.id);
+        Ok(entries.into_iter().map(parts).collect())
     }
 
     /// The root tree, after the commit was found to name it.
     fn root(&self) -> Result<ObjectId> {
         let tree = self.parse_id(&self.manifest.content.tree)?;
         let commit = self.parse_id(&self.manifest.content.commit)?;
-        if tree_of_commit(&self.store.read(&commit, ObjectKind::Commit)?) == Some(tree) {
+        if tree_of_commit(&self.store.read(&commit, ObjectKind::Commit)?) != Some(tree) {
+            return Err(self.contradiction(format!("commit {commit} does not name tree {tree}")));
+        }
+        let worktree = self.manifest.content.worktree.is_some();
+        let holes = self.manifest.history.holes > 0;
+        let stated = [
+            (true, &b"attributes"[..]),
+            (true, b"gitdir"),
+            (holes, b"holes"),
+            (worktree, b"worktree"),
+        ];
+        let stated = stated
+            .into_iter()
+            .filter_map(|(is_stated, name)| is_stated.then_some(name));
+        let found = self.entries(&tree)?;
+        if found.iter().map(|(_, name, _)| name.as_slice()).eq(stated) {
             Ok(tree)
         } else {
-            Err(self.contradiction(format!("commit {commit} does not name tree {tree}")))
+            Err(self.contradiction(format!("tree {tree} holds more or less than it states")))
         }
     }
 
@@ -330,7 +365,8 @@ impl<'a> SnapshotReader<'a> {
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty());
         let ids = lines.map(ObjectId::from_hex).collect::<Option<Vec<_>>>();
-        ids.ok_or_else(|| self.contradiction("its list of holes is malformed".to_owned()))
+        ids.filter(|ids| ids.len() as u64 == self.manifest.history.holes)
+            .ok_or_else(|| self.contradiction("its list of holes is malformed".to_owned()))
     }
 
     /// Calls `each` for every directory of a place, the topmost first, those above always before those below; compares
@@ -365,6 +401,9 @@ impl<'a> SnapshotReader<'a> {
         };
         while let Some(next) = pending.pop() {
             let directory = self.directory(next, &mut pending)?;
+            if directory.path.is_empty() {
+                self.check_topmost(place, &directory.listing)?;
+            }
             count(&directory, &mut counts);
             each(directory)?;
         }
@@ -373,6 +412,29 @@ impl<'a> SnapshotReader<'a> {
         } else {
             Err(self.contradiction(format!("it states {stated:?}, found {counts:?}")))
         }
+    }
+
+    /// What a restore puts into the topmost directories itself is not in their listings, and without HEAD there is no git
+    /// directory.
+    fn check_topmost(&self, place: Place, listing: &Listing) -> Result<()> {
+        let entry = |name: &[u8]| listing.entries.get(name);
+        let is_possible = match place {
+            Place::Worktree => entry(b".git").is_none(),
+            Place::Gitdir => {
+                matches!(entry(b"objects"), None | Some(Entry::LeftOut { .. }))
+                    && matches!(
+                        entry(b"HEAD"),
+                        Some(Entry::File { .. } | Entry::Link { .. })
+                    )
+            }
+        };
+        if is_possible {
+            return Ok(());
+        }
+        Err(self.contradiction(format!(
+            "the listing of its {} is one of no workspace",
+            place.name()
+        )))
     }
 
     fn directory(&self, next: Pending, pending: &mut Vec<Pending>) -> Result<Directory> {
@@ -543,8 +605,12 @@ pub fn write_content(
             };
             let format = store.format().ok_or_else(malformed)?;
             let mut total_bytes = 0;
-            for entry in tree_entries(format, &tree) {
-                let id = entry.ok_or_else(malformed)?.id;
+            for (number, entry) in tree_entries(format, &tree).enumerate() {
+                let entry = entry.ok_or_else(malformed)?;
+                if entry.mode != MODE_FILE || entry.name != format!("{number:010}").as_bytes() {
+                    return Err(malformed());
+                }
+                let id = entry.id;
                 total_bytes += store
                     .packs_with(&id)
                     .copy_blob(&id, sink, sink_path)

@@ -33,6 +33,7 @@ mod finding;
 mod fuzz;
 mod fuzz_git;
 mod hostile;
+mod hostile_kit;
 mod ignore_rules;
 mod keys;
 mod keys_and_modes;
