@@ -32,6 +32,8 @@ const RECORDS: &str = "list show quick snapshot?";
 const BYTES: &str = "list show quick verify snapshot?";
 /// All that a restore needs is as it was sealed; what else is in the packs is not.
 const NEEDED: &str = "list show quick verify restore snapshot?";
+/// As above; ids decide which object is meant, and whether a restore needs it.
+const BY_CHANCE: &str = "list show quick verify restore? snapshot?";
 /// All of it is as its signer says; only the destination cannot hold it.
 const CONTENTS: &str = "list show quick verify deep snapshot";
 /// Not wrong, or nothing that anybody could check.

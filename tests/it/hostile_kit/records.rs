@@ -588,7 +588,7 @@ fn descriptions() -> Vec<Case> {
                     .set("config_blake3", &format!("\"{}\"", "3".repeat(64)))
             },
             NOTHING,
-            &["GV-3001"],
+            &["GV-3104"],
         ),
         case(
             "vault-with-another-head",

@@ -292,7 +292,10 @@ fn numbers() -> Vec<Case> {
     vec![
         case(
             "number-with-underscore",
-            |_, forge| forge.last().set("manifest_bytes", "1_000"),
+            |_, forge| {
+                forge.last().set("manifest_bytes", "1_000");
+                forge.last().links = crate::support::forge::Links::AsWritten;
+            },
             NOTHING,
             &["GV-3302"],
         ),
@@ -351,7 +354,7 @@ fn numbers() -> Vec<Case> {
             "number-of-2-to-the-63",
             |_, forge| forge.last().set("number", "9223372036854775808"),
             NOTHING,
-            &["GV-3302"],
+            &["GV-3102"],
         ),
         case(
             "number-of-2-to-the-64",
@@ -363,7 +366,7 @@ fn numbers() -> Vec<Case> {
             "pack-of-2-to-the-63-bytes",
             |_, forge| forge.last().set("bytes", "9223372036854775808"),
             NOTHING,
-            &["GV-3302"],
+            &["GV-3001"],
         ),
         case(
             "pack-of-the-greatest-size",
