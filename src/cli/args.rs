@@ -1,6 +1,7 @@
 //! The command line: the doc comments are the help text.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -20,7 +21,7 @@ pub struct Arguments {
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
 
-    /// Use this vault; then list, show, verify and restore need no repository
+    /// Use this vault; then commands that read or check one need no repository
     #[arg(long, value_name = "DIR", global = true)]
     pub vault: Option<PathBuf>,
 
@@ -31,6 +32,10 @@ pub struct Arguments {
     /// Say nothing but refusals, and where a new key was put
     #[arg(short, long, global = true)]
     pub quiet: bool,
+
+    /// Append what this run does to a file, for support; without it, the variable `GIT_VAULT_LOG` may name one
+    #[arg(long, value_name = "FILE", global = true)]
+    pub log_file: Option<PathBuf>,
 
     /// What to do
     #[command(subcommand)]
@@ -102,6 +107,59 @@ pub enum Command {
         destination: PathBuf,
     },
 
+    /// Restore snapshots for real into a scratch directory, compare everything, and write the proof into the log
+    ///
+    /// Every byte, name, mode, time, link and extended attribute is compared with what was signed, and git, if it is on
+    /// the path, is asked about the restored history. The scratch copy is removed, unless something differs. Without a
+    /// name the newest snapshot is drilled.
+    Drill {
+        /// The beginnings of ids, @latest, or @~2
+        #[arg(value_name = "SNAP")]
+        snapshots: Vec<String>,
+
+        /// Every snapshot: those never proven first, then those whose proof is oldest
+        #[arg(long, conflicts_with = "snapshots")]
+        all: bool,
+
+        /// Begin no further drill after this time, such as 90s, 10m or 2h; the first one is always made
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        budget: Option<Duration>,
+
+        /// Where to make the scratch directory; the system's temporary directory if not given
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
+
+    /// Examine the health of the vault
+    ///
+    /// One line for each check, with what it means. Nothing is changed; a few files of its own are written to the cache of
+    /// the vault and removed again. Exit status 0 when all is well, 3 when something needs attention, 13 when no snapshot
+    /// can be made; a vault that cannot be opened gives the exit status of its refusal.
+    Doctor,
+
+    /// Work on the list of snapshots that the vault keeps as a cache
+    Index {
+        /// What to do with it
+        #[command(subcommand)]
+        command: IndexCommand,
+    },
+
+    /// Move what interrupted snapshots left behind out of the way, byte for byte, into the vault's incidents directory
+    ///
+    /// Sealed snapshots are not touched. Nothing is deleted.
+    SetAside {
+        /// Names of unsealed directories, as list shows them; all if none is given
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+
+    /// What was noted on this machine of severe refusals
+    Incident {
+        /// What to do
+        #[command(subcommand)]
+        command: IncidentCommand,
+    },
+
     /// Say in five lines how good the backup is
     ///
     /// Exit status 0 when all is well, 3 when something needs attention.
@@ -136,6 +194,27 @@ pub enum Command {
         /// A code such as GV-2101
         #[arg(value_name = "CODE")]
         code: Option<String>,
+    },
+}
+
+/// What can be done with the list of snapshots.
+#[derive(Debug, Subcommand)]
+pub enum IndexCommand {
+    /// Make it anew from the snapshots; a damaged one is kept beside it
+    Rebuild,
+}
+
+/// The commands about incidents.
+#[derive(Debug, Subcommand)]
+pub enum IncidentCommand {
+    /// List what was noted, the oldest first
+    List,
+
+    /// Show all that was noted of one incident
+    Show {
+        /// The beginning of its name; the newest if none is given
+        #[arg(value_name = "ID")]
+        id: Option<String>,
     },
 }
 
@@ -200,6 +279,21 @@ pub enum KeyCommand {
     },
 }
 
+/// A whole number of seconds, minutes or hours: `90s`, `10m`, `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let units = [("s", 1), ("m", 60), ("h", 3600)];
+    let found = units
+        .into_iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    found
+        .filter(|(digits, _)| is_number(digits))
+        .and_then(|(digits, seconds)| digits.parse::<u64>().ok()?.checked_mul(seconds))
+        .filter(|seconds| *seconds > 0)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "a number with its unit is expected: 90s, 10m or 2h".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,5 +302,29 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_duration_is_a_number_with_one_unit() {
+        for (text, seconds) in [("90s", 90), ("10m", 600), ("2h", 7200)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        let bad = [
+            "",
+            "s",
+            "0s",
+            "10",
+            "1.5h",
+            "-1s",
+            "+1s",
+            " 1s",
+            "1 s",
+            "1d",
+            "1h30m",
+            "99999999999999999999h",
+        ];
+        for text in bad {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 }

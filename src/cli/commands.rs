@@ -1,18 +1,23 @@
 //! One short function per command: builds the request, calls `ops`, words the report.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::cli::args::{Arguments, Command, KeyCommand};
+use crate::cli::args::{Arguments, Command, IncidentCommand, IndexCommand, KeyCommand};
 use crate::cli::environment::{Environment, now_ns};
 use crate::cli::prompt::{self, Passphrase};
 use crate::cli::{json, refusals, text};
 use crate::model::event::Monitor;
 use crate::model::log_entry::VerifyLevel;
 use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
 use crate::ops;
+use crate::ops::doctor::{DoctorReport, Verdict};
+use crate::ops::drill::{DrillRequest, Which};
+use crate::ops::incident::{Circumstances, Noted, note};
 use crate::ops::init::Existing;
 use crate::ops::key::ConfirmReport;
 use crate::ops::locate::Workplace;
@@ -45,10 +50,10 @@ impl Answer {
 
     /// The answer of a command that was refused; the text goes elsewhere.
     #[must_use]
-    pub fn of_refusal(refusal: &Refusal) -> Self {
+    pub fn of_refusal(refusal: &Refusal, noted: &Noted) -> Self {
         Self {
             status: refusal.code.exit(),
-            ..Self::new(refusals::json(refusal), String::new())
+            ..Self::new(refusals::json(refusal, noted), String::new())
         }
     }
 
@@ -60,6 +65,7 @@ impl Answer {
 /// What every command is given.
 struct Call<'a> {
     environment: &'a Environment,
+    circumstances: &'a Circumstances,
     workplace: &'a Workplace,
     monitor: &'a dyn Monitor,
 }
@@ -71,10 +77,12 @@ struct Call<'a> {
 pub fn run(
     arguments: &Arguments,
     environment: &Environment,
+    circumstances: &Circumstances,
     monitor: &dyn Monitor,
 ) -> Result<Answer> {
     let call = Call {
         environment,
+        circumstances,
         workplace: &environment.workplace,
         monitor,
     };
@@ -99,6 +107,25 @@ pub fn run(
             snapshot,
             destination,
         } => call.restore(snapshot, destination),
+        Command::Drill {
+            snapshots,
+            all,
+            budget,
+            scratch,
+        } => {
+            let which = match (all, snapshots.as_slice()) {
+                (true, _) => Which::All,
+                (false, []) => Which::Newest,
+                (false, names) => Which::Named(names.to_vec()),
+            };
+            call.drill(which, *budget, scratch.as_deref())
+        }
+        Command::Doctor => call.doctor(),
+        Command::Index {
+            command: IndexCommand::Rebuild,
+        } => call.rebuild_index(),
+        Command::SetAside { names } => call.set_aside(names),
+        Command::Incident { command } => call.incident(command),
         Command::Status { metrics } => call.status(metrics.as_deref()),
         Command::Key { command } => call.key(command),
         Command::Acknowledge { entry } => call.acknowledge(entry.as_deref()),
@@ -145,6 +172,86 @@ impl Call<'_> {
         let destination = self.environment.absolute(destination);
         let report = ops::restore::restore(self.workplace, name, &destination, self.monitor)?;
         Ok(Answer::new(json::restore(&report), text::restore(&report)))
+    }
+
+    fn drill(
+        &self,
+        which: Which,
+        budget: Option<Duration>,
+        scratch: Option<&Path>,
+    ) -> Result<Answer> {
+        let environment = self.environment;
+        let scratch = scratch.map(|scratch| environment.absolute(scratch));
+        let request = DrillRequest {
+            which,
+            budget,
+            scratch: scratch.unwrap_or_else(|| environment.temporary.clone()),
+            git: environment.git.clone(),
+        };
+        let report = ops::drill::drill(self.workplace, &request, &now_ns, self.monitor)?;
+        Ok(Answer::new(
+            json::drill::drill(&report),
+            text::drill::drill(&report),
+        ))
+    }
+
+    fn doctor(&self) -> Result<Answer> {
+        let report = ops::doctor::doctor(self.workplace, &now_ns)?;
+        let note = |refusal| note(refusal, self.workplace, self.circumstances);
+        let noted = report.refusal.as_ref().map_or(Noted::NotDue, note);
+        let json = json::doctor::doctor(&report, &noted);
+        let text = text::doctor::doctor(&report, &noted);
+        let notice = report
+            .refusal
+            .as_ref()
+            .map(|refusal| refusals::text(refusal, &noted));
+        Ok(Answer {
+            status: status(&report),
+            ..Answer::new(json, text).with_notice(notice)
+        })
+    }
+
+    fn rebuild_index(&self) -> Result<Answer> {
+        let report = ops::index::rebuild(self.workplace)?;
+        let text = text::doctor::rebuild(&report);
+        Ok(Answer::new(json::doctor::rebuild(&report), text))
+    }
+
+    fn set_aside(&self, names: &[String]) -> Result<Answer> {
+        let report = ops::set_aside::set_aside(self.workplace, names)?;
+        Ok(Answer::new(
+            json::set_aside::report(&report),
+            text::set_aside::report(&report),
+        ))
+    }
+
+    fn incident(&self, command: &IncidentCommand) -> Result<Answer> {
+        match command {
+            IncidentCommand::List => {
+                let report = ops::incidents::list(self.workplace)?;
+                Ok(Answer::new(
+                    json::incident::list(&report),
+                    text::incident::list(&report),
+                ))
+            }
+            IncidentCommand::Show { id } => {
+                let shown = ops::incidents::show(self.workplace, id.as_deref())?;
+                Ok(Answer::new(
+                    json::incident::show(&shown),
+                    text::incident::show(&shown),
+                ))
+            }
+        }
+    }
+}
+
+/// A vault that cannot be opened has the exit status of its refusal, whatever else was found.
+fn status(report: &DoctorReport) -> u8 {
+    match (&report.refusal, report.verdict()) {
+        (Some(refusal), _) => refusal.code.exit(),
+        (None, Verdict::Failed) => RefusalCode::VaultProbeFailed.exit(),
+        (None, Verdict::Attention) => ATTENTION,
+        (None, Verdict::Good) => 0,
     }
 }
 

@@ -7,6 +7,8 @@ use etcetera::BaseStrategy;
 
 use crate::cli::args::Arguments;
 use crate::host::git::repository::Lookup;
+use crate::host::walk::path_bytes;
+use crate::model::escape::text_name;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
@@ -20,6 +22,14 @@ pub struct Environment {
     pub workplace: Workplace,
     /// What relative paths on the command line are relative to.
     pub directory: PathBuf,
+    /// Where temporary directories are made.
+    pub temporary: PathBuf,
+    /// The git on the path.
+    pub git: Option<PathBuf>,
+    /// Where a log for support is asked for.
+    pub log_file: Option<PathBuf>,
+    /// Variables that are set and matter to git or to this program, as records may hold them.
+    pub variables: Vec<String>,
 }
 
 /// Nanoseconds since the epoch, by the wall clock.
@@ -42,6 +52,45 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+}
+
+/// The first git on the path; directories that are not absolute do not count, for they may be anybody's.
+fn git_on_the_path() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join("git"))
+        .find(|program| is_executable(program))
+}
+
+fn is_executable(program: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(program)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// The variables that are set and matter. Values are given only where they are paths that say where things lie: any other
+/// may be a secret.
+fn variables() -> Vec<String> {
+    let matters = |name: &str| {
+        ["GIT_", "TMP", "XDG_"]
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+    };
+    let mut variables: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| matters(name))
+        .map(|(name, value)| {
+            let name = text_name(name.as_bytes());
+            if name == "GIT_VAULT_HOME" || name.starts_with("XDG_") {
+                format!("{name}={}", text_name(path_bytes(Path::new(&value))))
+            } else {
+                name
+            }
+        })
+        .collect();
+    variables.sort();
+    variables
 }
 
 impl Environment {
@@ -103,6 +152,7 @@ impl Environment {
                 .any(|name| std::env::var_os(name).is_some()),
             default_excludes_file: Some(config.join("git").join("ignore")),
         };
+        let temporary = current.join(std::env::temp_dir());
         let workplace = Workplace {
             lookup,
             vault: arguments.vault.as_ref().map(|vault| directory.join(vault)),
@@ -114,9 +164,17 @@ impl Environment {
             current,
             now: now(),
         };
+        let log_file = arguments
+            .log_file
+            .clone()
+            .or_else(|| variable("GIT_VAULT_LOG"));
         Ok(Self {
             workplace,
+            log_file: log_file.map(|file| directory.join(file)),
             directory,
+            temporary,
+            git: git_on_the_path(),
+            variables: variables(),
         })
     }
 

@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::json::path;
 use crate::model::escape::for_terminal;
-use crate::model::refusal::{Changed, Refusal};
+use crate::model::refusal::{Evidence, Refusal};
+use crate::ops::incident::Noted;
 
 /// The text for standard error.
 #[must_use]
-pub fn text(refusal: &Refusal) -> String {
+pub fn text(refusal: &Refusal, noted: &Noted) -> String {
     let code = refusal.code;
     let mut lines = vec![format!(
         "REFUSED  SEV-{}  {} {}   exit {}",
@@ -18,8 +20,13 @@ pub fn text(refusal: &Refusal) -> String {
     )];
     push(&mut lines, "WHAT", std::slice::from_ref(&refusal.what));
     push(&mut lines, "WHY", &refusal.why);
-    push(&mut lines, "STATE", &[state(refusal).to_owned()]);
+    push(&mut lines, "STATE", &[refusal.state().to_owned()]);
     push(&mut lines, "KEPT", std::slice::from_ref(&refusal.kept));
+    match noted {
+        Noted::NotDue => {}
+        Noted::At(path) => push(&mut lines, "NOTED", &[path.display().to_string()]),
+        Noted::No(reason) => push(&mut lines, "NOTED", &[format!("no: {reason}")]),
+    }
     let steps: Vec<String> = refusal
         .next
         .iter()
@@ -37,13 +44,6 @@ pub fn text(refusal: &Refusal) -> String {
     lines.join("\n") + "\n"
 }
 
-fn state(refusal: &Refusal) -> &str {
-    match &refusal.changed {
-        Changed::Nothing => "nothing was written",
-        Changed::Said(sentence) => sentence,
-    }
-}
-
 fn push(lines: &mut Vec<String>, field: &str, values: &[String]) {
     for (number, value) in values.iter().enumerate() {
         let field = if number == 0 { field } else { "" };
@@ -55,13 +55,20 @@ fn push(lines: &mut Vec<String>, field: &str, values: &[String]) {
 
 /// The object for programs.
 #[must_use]
-pub fn json(refusal: &Refusal) -> Value {
+pub fn json(refusal: &Refusal, noted: &Noted) -> Value {
     let code = refusal.code;
     let next: Vec<Value> = refusal
         .next
         .iter()
         .map(|step| json!({ "command": step.command, "purpose": step.purpose }))
         .collect();
+    let evidence = |one: &Evidence| json!({ "path": path(&one.path), "expected": one.expected, "found": one.found });
+    let evidence: Vec<Value> = refusal.evidence.iter().map(evidence).collect();
+    let (incident, not_noted) = match noted {
+        Noted::NotDue => (None, None),
+        Noted::At(place) => (Some(path(place)), None),
+        Noted::No(reason) => (None, Some(reason)),
+    };
     json!({
         "schema": "git-vault/refusal/1",
         "code": code.code(),
@@ -70,9 +77,12 @@ pub fn json(refusal: &Refusal) -> Value {
         "exit": code.exit(),
         "what": refusal.what,
         "why": refusal.why,
-        "state": state(refusal),
+        "state": refusal.state(),
         "kept": refusal.kept,
         "next": next,
+        "evidence": evidence,
+        "incident": incident,
+        "not_noted": not_noted,
     })
 }
 
@@ -84,7 +94,7 @@ mod tests {
     #[test]
     fn names_from_elsewhere_cannot_forge_lines_or_steer_the_terminal() {
         let refusal = Refusal::new(RefusalCode::Internal, "'a\nSEALED \u{1b}[2J\u{202e}'");
-        let text = text(&refusal);
+        let text = text(&refusal, &Noted::NotDue);
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
         assert!(!text.lines().any(|line| line.starts_with("SEALED")));
     }

@@ -1,10 +1,12 @@
 //! Durable writes, bounded reads, and errors that name what was tried and where.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use zeroize::Zeroizing;
 
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
@@ -54,6 +56,7 @@ impl Error {
             format!("cannot {} '{}'", self.action, self.path.display()),
         )
         .because(self.source.to_string())
+        .about(&self.path)
     }
 
     /// Turns an error met while reading the vault into a refusal.
@@ -179,14 +182,31 @@ pub fn create_new(path: &Path) -> Result<File> {
         .context("create", path)
 }
 
-/// Writes a new file and makes its bytes durable; the directory is the caller's to make durable.
+/// Writes a new file, makes its bytes durable and reads them back; the directory is the caller's to make durable.
 ///
 /// # Errors
-/// When it is there already or cannot be written. An error of fsync is final: the file must not be used.
+/// When it is there already, cannot be written, or holds other bytes. An error of fsync is final: the file must not be used.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = create_new(path)?;
+    write_durably(&mut create_new(path)?, path, bytes)
+}
+
+/// What is named later must be known to be what was meant: a log entry that is not would make its vault unreadable for ever.
+fn write_durably(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).context("write", path)?;
-    file.sync_all().context("make durable", path)
+    file.sync_all().context("make durable", path)?;
+    drop_from_cache(file);
+    file.rewind().context("read back", path)?;
+    // It may be a key.
+    let mut read = Zeroizing::new(Vec::with_capacity(bytes.len() + 1));
+    file.take(bytes.len() as u64 + 1)
+        .read_to_end(&mut read)
+        .context("read back", path)?;
+    if *read == bytes {
+        Ok(())
+    } else {
+        let other = std::io::Error::other("other bytes than were written");
+        Err(Error::new("read back", path, other))
+    }
 }
 
 /// Replaces a file that is only a cache or a hint: written beside it, made durable, renamed over it.
@@ -206,8 +226,7 @@ pub fn replace_by_way_of(directory: &Path, path: &Path, bytes: &[u8]) -> Result<
         .prefix(".tmp-")
         .tempfile_in(directory)
         .context("create in", directory)?;
-    file.write_all(bytes).context("write", path)?;
-    file.as_file().sync_all().context("make durable", path)?;
+    write_durably(file.as_file_mut(), path, bytes)?;
     file.persist(path)
         .map_err(|error| Error::new("replace", path, error.error))?;
     Ok(())
@@ -295,12 +314,33 @@ pub fn create_directories(path: &Path) -> Result<()> {
         return Ok(());
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
-    create_directories(parent)?;
+    if parent.is_dir() {
+        confirm_name(parent)?;
+    } else {
+        create_directories(parent)?;
+    }
     match create_directory(path) {
         Err(error) if !error.is_already_there() => return Err(error),
         Err(_) | Ok(()) => {}
     }
     sync_directory(parent)
+}
+
+/// Makes the name of a directory durable, which may have been made by a run that was killed before it could do so.
+fn confirm_name(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    let device = |path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    if device(path) != device(parent) {
+        // A mount point is not of our making.
+        return Ok(());
+    }
+    match sync_directory(parent) {
+        // Nor is anything in a directory that this user may not look into.
+        Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        confirmed => confirmed,
+    }
 }
 
 /// Gives a file a second name, which must be free.

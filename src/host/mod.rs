@@ -3,8 +3,12 @@
 pub mod chunker;
 pub mod disk;
 pub mod escrow;
+pub mod file_system;
 pub mod git;
+pub mod git_program;
 pub mod keys;
+pub mod machine;
 pub mod metadata;
 pub mod random;
+pub mod scratch;
 pub mod walk;

@@ -267,7 +267,8 @@ pub fn walk<S: Scan>(
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 1..workers {
-            scope.spawn(work);
+            // A system that gives no more threads is no obstacle: fewer workers do the same.
+            drop(std::thread::Builder::new().spawn_scoped(scope, work));
         }
         work();
     });

@@ -3,6 +3,7 @@
 pub mod escape;
 pub mod event;
 pub mod ids;
+pub mod incident;
 pub mod inventory;
 pub mod kit;
 mod kit_symbols;

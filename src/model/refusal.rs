@@ -1,5 +1,7 @@
 //! A refusal: the one form in which an operation says no.
 
+use std::path::{Path, PathBuf};
+
 use super::refusal_code::RefusalCode;
 
 /// A command a person may paste, and what it is for.
@@ -18,6 +20,17 @@ pub enum Changed {
     Nothing,
     /// Something that was left on purpose, in one sentence.
     Said(String),
+}
+
+/// A file that a refusal is about, with what it should have been and what it was, where that can be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What was expected of it.
+    pub expected: Option<String>,
+    /// What was found instead.
+    pub found: Option<String>,
 }
 
 /// Says no: what, why, what was changed, what is safe, what to do. The only error that leaves `ops`.
@@ -42,6 +55,8 @@ pub struct Detail {
     pub kept: String,
     /// Safe commands, the safest first.
     pub next: Vec<NextStep>,
+    /// The files it is about.
+    pub evidence: Vec<Evidence>,
 }
 
 impl Refusal {
@@ -54,6 +69,7 @@ impl Refusal {
             changed: Changed::Nothing,
             kept: "the source repository and all snapshots are untouched".to_owned(),
             next: Vec::new(),
+            evidence: Vec::new(),
         }))
     }
 
@@ -61,6 +77,33 @@ impl Refusal {
     #[must_use]
     pub fn because(mut self, fact: impl Into<String>) -> Self {
         self.0.why.push(fact.into());
+        self
+    }
+
+    /// Names a file that it is about.
+    #[must_use]
+    pub fn about(mut self, path: &Path) -> Self {
+        self.0.evidence.push(Evidence {
+            path: path.to_owned(),
+            expected: None,
+            found: None,
+        });
+        self
+    }
+
+    /// Names a file that it is about, and how it differs from what it should be.
+    #[must_use]
+    pub fn about_difference(
+        mut self,
+        path: &Path,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        self.0.evidence.push(Evidence {
+            path: path.to_owned(),
+            expected: Some(expected.into()),
+            found: Some(found.into()),
+        });
         self
     }
 
@@ -94,6 +137,17 @@ impl std::ops::Deref for Refusal {
 
     fn deref(&self) -> &Detail {
         &self.0
+    }
+}
+
+impl Detail {
+    /// What was changed, in one sentence.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        match &self.changed {
+            Changed::Nothing => "nothing was written",
+            Changed::Said(sentence) => sentence,
+        }
     }
 }
 

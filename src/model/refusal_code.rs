@@ -83,6 +83,8 @@ catalogue! {
     SnapshotNotFound "GV-1101" "snapshot-not-found" Sev3 11;
     /// Several snapshots have that name.
     SnapshotAmbiguous "GV-1102" "snapshot-ambiguous" Sev3 11;
+    /// No incident of that name was noted, or its record cannot be read.
+    IncidentNotFound "GV-1103" "incident-not-found" Sev3 11;
     /// The key of the vault is not on this machine.
     KeyMissing "GV-1201" "key-missing" Sev2 12;
     /// The key file could be read or replaced by others, or is not an ordinary file.
@@ -99,8 +101,12 @@ catalogue! {
     VaultPermissions "GV-1303" "vault-permissions" Sev2 13;
     /// Writing to the vault failed midway.
     VaultWriteFailed "GV-1304" "vault-write-failed" Sev2 13;
+    /// The vault was not healthy several times in a row, over a while.
+    VaultUnhealthy "GV-1305" "vault-unhealthy-persistently" Sev1 13;
     /// Another process changed the vault at the same time.
     AnotherWriter "GV-1401" "another-writer" Sev3 14;
+    /// The list of snapshots that is kept as a cache is not what was written.
+    IndexDamaged "GV-1501" "index-damaged" Sev2 15;
     /// Something in the source cannot be read.
     SourceUnreadable "GV-2001" "source-unreadable" Sev2 20;
     /// The source would not hold still.
@@ -155,6 +161,8 @@ catalogue! {
     RecordFormatUnknown "GV-3301" "record-format-unknown" Sev1 33;
     /// A record is not in its one canonical form.
     RecordMalformed "GV-3302" "record-malformed" Sev1 33;
+    /// A restored copy is not what was sealed, or git finds fault with it.
+    DrillDiffers "GV-3401" "drill-differs" Sev1 30;
     /// Only incomplete material has that name.
     SnapshotIncomplete "GV-4001" "snapshot-incomplete" Sev1 40;
 }

@@ -30,6 +30,15 @@ impl Timestamp {
     }
 }
 
+/// A moment to the nanosecond, for people; empty outside the calendar.
+#[must_use]
+pub fn exact(nanoseconds: i128) -> String {
+    jiff::Timestamp::from_nanosecond(nanoseconds).map_or_else(
+        |_outside_the_calendar| String::new(),
+        |time| time.to_string(),
+    )
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_second(self.seconds) {

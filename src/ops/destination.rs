@@ -1,7 +1,7 @@
 //! Where a restore goes: absent or an empty directory, in no place that must not be written, on a file system that can hold
 //! the snapshot exactly. Everything is found out before the first write of content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -79,6 +79,11 @@ pub fn claim(
                 format!("'{}' must not be written", path.display()),
             )
             .because(format!("{what} is '{}'", place.display()))
+            .about_difference(
+                &path,
+                "a place of its own",
+                format!("{what} is '{}'", place.display()),
+            )
             .keeping("the destination, the snapshot and its vault are untouched"));
         }
     }
@@ -145,7 +150,8 @@ fn not_empty(path: &Path, fact: String) -> Refusal {
         RefusalCode::DestinationNotEmpty,
         format!("'{}' is not empty", path.display()),
     )
-    .because(fact)
+    .because(fact.clone())
+    .about_difference(path, "an absent or empty directory", fact)
     .keeping("the destination, the snapshot and its vault are untouched")
     .next(
         format!("git vault restore SNAP '{other}'"),
@@ -172,6 +178,23 @@ pub struct Needs {
     pub fractions: u64,
     /// Two paths that differ in case only.
     pub case_twins: Option<(String, String)>,
+    /// Names that some file systems refuse or change.
+    pub odd_names: BTreeSet<Vec<u8>>,
+}
+
+/// Whether some file system is known to refuse or change the name: signs and devices of Windows, dots and spaces at the end,
+/// great length.
+fn is_odd(name: &[u8]) -> bool {
+    const DEVICES: [&[u8]; 6] = [b"CON", b"PRN", b"AUX", b"NUL", b"COM", b"LPT"];
+    const USUAL_BYTES: usize = 128;
+    let is_sign = |byte: &u8| *byte < b' ' || b"<>:\"|?*\\".contains(byte);
+    let stem = name.split(|byte| *byte == b'.').next().unwrap_or(name);
+    let stem = stem.to_ascii_uppercase();
+    name.iter().any(is_sign)
+        || name.ends_with(b".")
+        || name.ends_with(b" ")
+        || name.len() > USUAL_BYTES
+        || stem.len() <= 4 && DEVICES.iter().any(|device| stem.starts_with(device))
 }
 
 impl Needs {
@@ -184,6 +207,9 @@ impl Needs {
                 Err(_) => self.other_names += 1,
                 Ok(text) if !text.is_ascii() => self.wide_names += 1,
                 Ok(_) => {}
+            }
+            if is_odd(name) {
+                self.odd_names.insert(name.clone());
             }
             let lower = String::from_utf8_lossy(name).to_lowercase();
             if let Some(twin) = folded.insert(lower, name) {
@@ -239,7 +265,7 @@ impl EmptyDestination {
             .join(format!(".git-vault-restore-{}", to_hex(&random)));
         let make = || {
             disk::create_directory(&path)?;
-            File::open(&path).context("open", &path)
+            open_made(&path)
         };
         let root = make().map_err(|error| unusable(&self.path, error.to_string()))?;
         let lacking = probe(&root, &path, needs);
@@ -254,8 +280,7 @@ impl EmptyDestination {
             Ok(lacking) => lacking,
             Err(error) => vec![error.to_string()],
         };
-        // Only empty probe files were in it.
-        drop(std::fs::remove_dir_all(&path));
+        remove_probed(&root, &path);
         let what = format!(
             "the file system at '{}' cannot hold the snapshot as it is",
             self.parent.display()
@@ -287,6 +312,7 @@ impl RestoreStaging {
         let target = self.destination.path;
         let put_in_place = || {
             sync(&self.root, &self.path)?;
+            check_is(&self.path, &self.root)?;
             match self.destination.state {
                 State::Absent => match disk::rename_new(&self.path, &target) {
                     // Where the system has no such rename: take the name exclusively, then replace what is empty.
@@ -303,6 +329,15 @@ impl RestoreStaging {
             }
         };
         put_in_place().map_err(|error: disk::Error| error.refuse(RefusalCode::RestoreStopped))?;
+        check_is(&target, &self.root).map_err(|error| {
+            error
+                .refuse(RefusalCode::RestoreStopped)
+                .having_changed(format!(
+                    "what is at '{}' now was put there by another process; it is not what was restored",
+                    target.display()
+                ))
+                .keeping("the snapshot and its vault are untouched")
+        })?;
         disk::sync_directory(&self.destination.parent).map_err(|error| {
             error
                 .refuse(RefusalCode::RestoreStopped)
@@ -314,6 +349,68 @@ impl RestoreStaging {
         })?;
         Ok(target)
     }
+}
+
+/// Opens the directory that was just made. Somebody who may rename here could have put another, or a link, in its place.
+fn open_made(path: &Path) -> disk::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = openat(rustix::fs::CWD, path, flags, Mode::empty()).context("open", path)?;
+    let open = File::from(open);
+    let found = open.metadata().context("look at", path)?;
+    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+    if is_ours && names_in(&open, path)?.is_empty() {
+        return Ok(open);
+    }
+    Err(not_the_one_made(path))
+}
+
+fn not_the_one_made(path: &Path) -> disk::Error {
+    let message = "another process has put something in place of the directory that was made";
+    disk::Error::new("use", path, std::io::Error::other(message))
+}
+
+/// Refuses when the directory at a path is not the one that is open.
+fn check_is(path: &Path, open: &File) -> disk::Result<()> {
+    let found = path.symlink_metadata().context("look at", path)?;
+    let expected = open.metadata().context("look at", path)?;
+    if (found.dev(), found.ino()) == (expected.dev(), expected.ino()) {
+        Ok(())
+    } else {
+        Err(not_the_one_made(path))
+    }
+}
+
+/// The names in an open directory; `path` is for the message.
+fn names_in(directory: &File, path: &Path) -> disk::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory).context("list", path)? {
+        let name = entry.context("list", path)?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Removes a staging directory in which only probe files were made. What somebody else has put there, or in its place,
+/// stays.
+fn remove_probed(root: &File, path: &Path) {
+    let remove = || {
+        remove_probes(root, path)?;
+        std::fs::remove_dir(path).context("remove", path)
+    };
+    // What cannot be removed is not ours, or it is an empty directory.
+    drop(remove());
+}
+
+fn remove_probes(root: &File, path: &Path) -> disk::Result<()> {
+    for name in names_in(root, path)? {
+        if name.to_ascii_lowercase().starts_with(b"probe-") {
+            rustix::fs::unlinkat(root, name.as_slice(), AtFlags::empty())
+                .context("remove", path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the whole file system of the staging directory durable.
@@ -349,6 +446,7 @@ fn probe(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
             ));
         }
     }
+    lacking.extend(probe_names(root, path, needs)?);
     if let Some((one, other)) = &needs.case_twins
         && create(root, b"PROBE-A", path).is_err()
     {
@@ -357,7 +455,9 @@ fn probe(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
     if needs.wide_names > 0 {
         let (composed, decomposed) = ("probe-\u{e9}".as_bytes(), "probe-e\u{301}".as_bytes());
         create(root, composed, path)?;
-        if create(root, decomposed, path).is_err() || !has_name(path, composed)? {
+        if create(root, decomposed, path).is_err()
+            || !names_in(root, path)?.contains(&composed.to_vec())
+        {
             lacking.push(format!(
                 "Unicode names are changed: {} names could be",
                 needs.wide_names
@@ -376,17 +476,38 @@ fn probe(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
     if needs.xattrs > 0 && rustix::fs::fsetxattr(&file, "user.probe", b"x", flags).is_err() {
         lacking.push(format!("{} files have extended attributes", needs.xattrs));
     }
-    for name in disk::list(path)? {
-        rustix::fs::unlinkat(root, &*name, AtFlags::empty()).context("remove", path)?;
-    }
+    remove_probes(root, path)?;
     Ok(lacking)
 }
 
-fn has_name(path: &Path, name: &[u8]) -> disk::Result<bool> {
-    use std::os::unix::ffi::OsStrExt as _;
-    Ok(disk::list(path)?
-        .iter()
-        .any(|found| found.as_bytes() == name))
+/// Tries whether names are taken and given back byte for byte.
+fn probe_names(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
+    let is_kept = |name: &[u8]| -> disk::Result<bool> {
+        if create(root, name, path).is_err() {
+            return Ok(false);
+        }
+        let is_kept = names_in(root, path)?.contains(&name.to_vec());
+        rustix::fs::unlinkat(root, name, AtFlags::empty()).context("remove", path)?;
+        Ok(is_kept)
+    };
+    let mut lacking = Vec::new();
+    if !is_kept(b"probe-Case")? {
+        lacking.push("the case of names is not kept".to_owned());
+    }
+    let mut refused = Vec::new();
+    for name in &needs.odd_names {
+        if !is_kept(name)? {
+            refused.push(text_name(name));
+        }
+    }
+    if let Some(first) = refused.first() {
+        let names = if refused.len() == 1 { "name" } else { "names" };
+        lacking.push(format!(
+            "{} {names} cannot be kept, the first is '{first}'",
+            refused.len()
+        ));
+    }
+    Ok(lacking)
 }
 
 /// Creates a file that must not be there, for its owner only.

@@ -10,14 +10,24 @@ use crate::ops::locate::Workplace;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::reader::read_manifest;
+use crate::vault::snapshot_index::SnapshotIndex;
 
-/// How far a snapshot is proven beyond its seal.
+/// A verification that covered a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proof {
+pub struct Verified {
     /// The level of the verification.
     pub level: VerifyLevel,
     /// When.
     pub time: Timestamp,
+}
+
+/// How far a snapshot is proven beyond its seal. Only entries that are accepted count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// The newest verification of the deepest level that covered it.
+    pub verified: Option<Verified>,
+    /// When it was last restored by a drill and found to be all that was sealed.
+    pub drilled: Option<Timestamp>,
 }
 
 /// A snapshot as `list` and `show` tell of it.
@@ -29,8 +39,8 @@ pub struct SnapshotSummary {
     pub manifest: Manifest,
     /// Whether it is accepted; not if somebody else may have had the key.
     pub is_accepted: bool,
-    /// The newest verification of the deepest level that covered it.
-    pub proof: Option<Proof>,
+    /// How far it is proven.
+    pub proof: Proof,
 }
 
 /// All snapshots.
@@ -44,17 +54,20 @@ pub struct ListReport {
     pub incomplete: Vec<PathBuf>,
 }
 
-/// Lists the snapshots; every manifest is authenticated.
+/// Lists the snapshots: what the index knows from there, every other manifest authenticated.
 ///
 /// # Errors
-/// When the vault or a manifest cannot be trusted.
+/// When the vault, its index or a manifest cannot be trusted.
 pub fn list(workplace: &Workplace) -> Result<ListReport> {
-    let vault = workplace.existing_vault()?;
-    let summaries = vault
-        .log
-        .snapshots
-        .iter()
-        .map(|logged| summarize(&vault, logged));
+    let mut vault = workplace.existing_vault()?;
+    let index = SnapshotIndex::load(&mut vault)?;
+    let summaries = vault.log.snapshots.iter().map(|logged| {
+        let known = index.as_ref().and_then(|index| index.get(logged));
+        match known {
+            Some(manifest) => Ok(summary(&vault, logged, manifest.clone())),
+            None => summarize(&vault, logged),
+        }
+    });
     let snapshots = summaries.collect::<Result<_>>()?;
     Ok(ListReport {
         vault: vault.layout.root().to_owned(),
@@ -68,22 +81,32 @@ pub fn list(workplace: &Workplace) -> Result<ListReport> {
 /// # Errors
 /// When its manifest cannot be trusted.
 pub fn summarize(vault: &Vault, logged: &LoggedSnapshot) -> Result<SnapshotSummary> {
-    Ok(SnapshotSummary {
-        logged: logged.clone(),
-        manifest: read_manifest(vault, logged)?,
-        is_accepted: vault.log.accepts(logged),
-        proof: proof(vault, logged),
-    })
+    Ok(summary(vault, logged, read_manifest(vault, logged)?))
 }
 
-fn proof(vault: &Vault, logged: &LoggedSnapshot) -> Option<Proof> {
+fn summary(vault: &Vault, logged: &LoggedSnapshot, manifest: Manifest) -> SnapshotSummary {
+    SnapshotSummary {
+        logged: logged.clone(),
+        manifest,
+        is_accepted: vault.log.accepts(logged),
+        proof: proof(vault, logged),
+    }
+}
+
+fn proof(vault: &Vault, logged: &LoggedSnapshot) -> Proof {
     let log = &vault.log;
     let covering = log
         .newest_accepted(&log.verifications)
         .filter(|verify| verify.record.up_to >= logged.entry);
-    let best = covering.max_by_key(|verify| (verify.record.level, verify.time))?;
-    Some(Proof {
-        level: best.record.level,
-        time: best.time,
-    })
+    let best = covering.max_by_key(|verify| (verify.record.level, verify.time));
+    let drill = log
+        .newest_accepted(&log.drills)
+        .find(|drill| drill.record.snapshot == logged.record.id);
+    Proof {
+        verified: best.map(|best| Verified {
+            level: best.record.level,
+            time: best.time,
+        }),
+        drilled: drill.map(|drill| drill.time),
+    }
 }

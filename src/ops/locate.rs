@@ -180,7 +180,9 @@ pub fn of_another(vault: &Vault, repository: &Repository) -> Refusal {
     )
 }
 
-fn no_vault_yet(repository: &Repository) -> Refusal {
+/// Says that a repository has no vault.
+#[must_use]
+pub fn no_vault_yet(repository: &Repository) -> Refusal {
     Refusal::new(
         RefusalCode::VaultNotFound,
         "this repository has no vault yet",

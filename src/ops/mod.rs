@@ -1,11 +1,21 @@
 //! One file per command; each is a straight line of steps.
 
 pub mod acknowledge;
+pub mod ask_git;
 pub mod assemble;
 pub mod capture;
+pub mod compare;
 pub mod describe;
 pub mod destination;
+pub mod doctor;
+pub mod drill;
+mod examine;
+mod examine_place;
+pub mod exhibit;
 pub mod history;
+pub mod incident;
+pub mod incidents;
+pub mod index;
 pub mod init;
 pub mod key;
 pub mod key_change;
@@ -17,6 +27,7 @@ pub mod restore_tree;
 pub mod runbook;
 pub mod scan;
 pub mod selection;
+pub mod set_aside;
 pub mod show;
 pub mod since;
 pub mod snapshot;

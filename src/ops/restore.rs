@@ -21,10 +21,10 @@ use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::assemble::tips_digest;
 use crate::ops::capture::{CaptureError, Metadata};
-use crate::ops::destination::{Needs, RestoreStaging, claim, create};
+use crate::ops::destination::{EmptyDestination, Needs, RestoreStaging, claim, create};
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
-use crate::ops::restore_tree::{TreeWriter, open_below};
+use crate::ops::restore_tree::{TreeWriter, hash_again, not_kept, open_below};
 use crate::ops::selection::{is_id, select};
 use crate::ops::verify::check_bytes;
 use crate::vault::inspect::Vault;
@@ -74,7 +74,8 @@ pub fn restore(
     if let Some(stale) = vault.stale.clone().filter(|_| !is_id(name)) {
         return Err(stale);
     }
-    let logged = select(&vault, name)?;
+    // Of what is not named in a vault that has lost entries, nobody can say that it was never sealed.
+    let logged = select(&vault, name).map_err(|refusal| vault.stale.clone().unwrap_or(refusal))?;
     let trusted = trust(&vault, &logged)?;
     check_inventory(&vault, &trusted)?;
     let destination = claim(
@@ -82,10 +83,49 @@ pub fn restore(
         &workplace.current,
         &forbidden(workplace, &vault, &trusted),
     )?;
-    let packs = needed_packs(&vault, &trusted);
-    check_bytes(&vault, &packs, monitor)?;
+    let restored = restore_trusted(&vault, &trusted, destination, monitor)?;
+    Ok(RestoreReport {
+        destination: restored.destination,
+        vault: vault.layout.root().to_owned(),
+        stale: vault.stale.as_ref().map(|refusal| refusal.what.clone()),
+        files: restored.files,
+        bytes: restored.bytes,
+        objects: restored.objects,
+        can_execute: restored.can_execute,
+        not_recreated: restored.not_recreated,
+        snapshot: logged,
+        manifest: trusted.manifest().clone(),
+    })
+}
+
+/// A workspace that was built, checked and put in place.
+pub(super) struct Restored {
+    /// Where.
+    pub destination: PathBuf,
+    /// Files written and hashed again.
+    files: u64,
+    /// Bytes of those files.
+    bytes: u64,
+    /// Objects of the history handed over.
+    objects: u64,
+    can_execute: Vec<String>,
+    not_recreated: Vec<String>,
+}
+
+/// Restores a snapshot that is trusted to a destination that was claimed; what it needs is hashed first.
+///
+/// # Errors
+/// When there is any doubt about the stored bytes, or the destination cannot hold them. The destination is then as it was.
+pub(super) fn restore_trusted(
+    vault: &Vault,
+    trusted: &Trusted,
+    destination: EmptyDestination,
+    monitor: &dyn Monitor,
+) -> Result<Restored> {
+    let packs = needed_packs(vault, trusted);
+    check_bytes(vault, &packs, monitor)?;
     let store = Store::new(&vault.layout, &packs, vault.format).open_all()?;
-    let reader = SnapshotReader::new(&store, &trusted);
+    let reader = SnapshotReader::new(&store, trusted);
     let plan = plan(&reader)?;
     let history: Vec<&PackRecord> = packs
         .iter()
@@ -102,14 +142,14 @@ pub fn restore(
         total,
     });
     let job = Job {
-        vault: &vault,
+        vault,
         reader: &reader,
         store: &store,
         history: &history,
         monitor,
     };
-    let executable =
-        build(&job, &trusted, &staging).map_err(|refusal| say_what_is_left(refusal, &staging))?;
+    let can_execute =
+        build(&job, trusted, &staging).map_err(|refusal| say_what_is_left(refusal, &staging))?;
     let left = staging.path().to_owned();
     let destination = staging
         .finish()
@@ -117,17 +157,13 @@ pub fn restore(
     monitor.event(Event::Finished {
         phase: Phase::Restore,
     });
-    Ok(RestoreReport {
+    Ok(Restored {
         destination,
-        vault: vault.layout.root().to_owned(),
-        stale: vault.stale.as_ref().map(|refusal| refusal.what.clone()),
         files: plan.files,
         bytes: plan.needs.bytes,
         objects: history.iter().map(|pack| pack.objects).sum(),
-        can_execute: executable,
+        can_execute,
         not_recreated: plan.special,
-        snapshot: logged,
-        manifest: trusted.manifest().clone(),
     })
 }
 
@@ -148,7 +184,11 @@ fn left_at(refusal: Refusal, staging: &Path) -> Refusal {
 }
 
 /// Places a restore must not touch: the vault, keys and states, the workspace that was captured, the one it is run in.
-fn forbidden(workplace: &Workplace, vault: &Vault, trusted: &Trusted) -> Vec<(String, PathBuf)> {
+pub(super) fn forbidden(
+    workplace: &Workplace,
+    vault: &Vault,
+    trusted: &Trusted,
+) -> Vec<(String, PathBuf)> {
     use std::os::unix::ffi::OsStringExt as _;
     let path = |text: &str| {
         name_from_text(text).map(|bytes| PathBuf::from(std::ffi::OsString::from_vec(bytes)))
@@ -157,6 +197,10 @@ fn forbidden(workplace: &Workplace, vault: &Vault, trusted: &Trusted) -> Vec<(St
     let mut places = vec![
         ("the vault", Some(vault.layout.root().to_owned())),
         ("the place of the keys", Some(vault.homes.keys.clone())),
+        (
+            "the place of what this machine has seen",
+            Some(vault.homes.state.clone()),
+        ),
         ("the captured git directory", path(&source.git_dir)),
         (
             "the captured working tree",
@@ -302,7 +346,7 @@ fn hand_over_history(job: &Job<'_>, gitdir: &File, shown: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies one file and hashes what is copied.
+/// Copies one file and hashes what is copied, then what is there.
 fn copy(
     source: &Path,
     expected: (u64, Digest),
@@ -342,7 +386,19 @@ fn copy(
             "expected BLAKE3 {}, found {}",
             expected.1,
             Digest::finish(&hasher)
-        )));
+        ))
+        .about_difference(
+            source,
+            format!("{} bytes with BLAKE3 {}", expected.0, expected.1),
+            format!(
+                "{total_bytes} bytes with BLAKE3 {}",
+                Digest::finish(&hasher)
+            ),
+        ));
+    }
+    let found = hash_again(&mut to, &shown).map_err(stopped)?;
+    if found != expected {
+        return Err(not_kept(&shown));
     }
     metadata::set_mode(&to, 0o444, &shown).map_err(stopped)
 }
@@ -364,10 +420,14 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
         .because(fact)
     };
     let metadata = Metadata::read(&built).map_err(|error| match error {
-        CaptureError::Moved(path) => {
-            incomplete(format!("'{}' changed while it was checked", path.display()))
+        CaptureError::Moved(path) => cannot_be_read_back(vec![format!(
+            "'{}' changed while it was checked",
+            path.display()
+        )]),
+        CaptureError::Refused(refusal) => {
+            let what = std::iter::once(refusal.what.clone());
+            cannot_be_read_back(what.chain(refusal.why.clone()).collect())
         }
-        CaptureError::Refused(refusal) => refusal,
     })?;
     let mut handed_over = Packs::default();
     for pack in job.history {
@@ -375,7 +435,7 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
             .join("objects/pack")
             .join(format!("{}.pack", pack.name));
         let opened = crate::host::git::pack_reader::Pack::open(&path, format);
-        handed_over.push(opened.map_err(|error| incomplete(error.to_string()))?);
+        handed_over.push(opened.map_err(|error| cannot_be_read_back(vec![error.to_string()]))?);
     }
     if let Some(lost) = missing(&handed_over, metadata.needed()).first() {
         return Err(incomplete(format!("object {lost} is not in it")));
@@ -387,6 +447,13 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
         return Err(incomplete("its refs name other objects".to_owned()));
     }
     Ok(())
+}
+
+/// All was hashed when it was written: if it cannot be read now, the disk fails, or somebody else has changed it.
+fn cannot_be_read_back(why: Vec<String>) -> Refusal {
+    let what = "the restored repository cannot be read back";
+    let refusal = Refusal::new(RefusalCode::RestoreStopped, what);
+    why.into_iter().fold(refusal, Refusal::because)
 }
 
 /// Hooks and settings that can make git run something.

@@ -123,21 +123,38 @@ impl<'a> TreeWriter<'a> {
         drop(buffered);
         let found = hash_again(&mut file, shown).map_err(|error| stopped(&error))?;
         if found != expected {
-            return Err(Refusal::new(
-                RefusalCode::RecordContradiction,
-                format!("'{}' is not what its listing says", shown.display()),
-            )
-            .because(format!(
-                "expected {} bytes with BLAKE3 {}",
-                expected.0, expected.1
-            ))
-            .because(format!("found {} bytes with BLAKE3 {}", found.0, found.1)));
+            return Err(self.wrong_file(content, shown, expected, found));
         }
         self.monitor.event(Event::Advanced {
             phase: Phase::Restore,
             units: found.0,
         });
         metadata::apply(&file, attributes, shown).map_err(|error| stopped(&error))
+    }
+
+    /// Tells a destination that does not keep what is written from content that is not what its listing says.
+    fn wrong_file(
+        &self,
+        content: &Content,
+        shown: &Path,
+        expected: (u64, Digest),
+        found: (u64, Digest),
+    ) -> Refusal {
+        let mut given = blake3::Hasher::new();
+        if write_content(self.store, content, &mut given, shown).is_ok()
+            && (given.count(), Digest::finish(&given)) == expected
+        {
+            return not_kept(shown);
+        }
+        Refusal::new(
+            RefusalCode::RecordContradiction,
+            format!("'{}' is not what its listing says", shown.display()),
+        )
+        .because(format!(
+            "expected {} bytes with BLAKE3 {}",
+            expected.0, expected.1
+        ))
+        .because(format!("found {} bytes with BLAKE3 {}", found.0, found.1))
     }
 
     fn write_link(
@@ -216,7 +233,14 @@ pub(super) fn open_below(root: &File, path: &[u8], shown: &Path) -> disk::Result
     Ok(open)
 }
 
-fn hash_again(file: &mut File, shown: &Path) -> disk::Result<(u64, Digest)> {
+/// The refusal when a file that was written does not hold what was written to it.
+pub(super) fn not_kept(shown: &Path) -> Refusal {
+    let other = std::io::Error::other("other bytes than were written");
+    stopped(&disk::Error::new("read back", shown, other))
+}
+
+/// Size and BLAKE3 of a file that was just written.
+pub(super) fn hash_again(file: &mut File, shown: &Path) -> disk::Result<(u64, Digest)> {
     file.rewind().context("read", shown)?;
     disk::hash_stream(file, shown, |_bytes| {})
 }

@@ -1,5 +1,7 @@
 //! Names of snapshots as people give them: the beginning of an id, `@latest`, `@~2`.
 
+use std::path::{Path, PathBuf};
+
 use crate::model::ids::{SNAPSHOT_ID_LENGTH, SnapshotId};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
@@ -23,8 +25,8 @@ pub fn select(vault: &Vault, name: &str) -> Result<LoggedSnapshot> {
     let found: Vec<&LoggedSnapshot> = vault.log.snapshots.iter().filter(has_prefix).collect();
     match found.as_slice() {
         [one] => Ok((*one).clone()),
-        [] if is_incomplete(vault, name) => Err(incomplete(name)),
-        [] => Err(not_found(vault, name)),
+        [] => Err(find_incomplete(vault, name)
+            .map_or_else(|| not_found(vault, name), |path| incomplete(name, path))),
         several => {
             let ids: Vec<&str> = several
                 .iter()
@@ -55,8 +57,8 @@ fn steps_back(name: &str) -> Option<usize> {
     }
 }
 
-fn is_incomplete(vault: &Vault, name: &str) -> bool {
-    vault.leftovers.incomplete.iter().any(|path| {
+fn find_incomplete<'a>(vault: &'a Vault, name: &str) -> Option<&'a PathBuf> {
+    vault.leftovers.incomplete.iter().find(|path| {
         let found = path
             .file_name()
             .and_then(|name| name.to_str())
@@ -68,12 +70,13 @@ fn is_incomplete(vault: &Vault, name: &str) -> bool {
     })
 }
 
-fn incomplete(name: &str) -> Refusal {
+fn incomplete(name: &str, path: &Path) -> Refusal {
     Refusal::new(
         RefusalCode::SnapshotIncomplete,
         format!("'{name}' was never sealed"),
     )
     .because("it was interrupted while it was made; nothing was ever claimed of it")
+    .about_difference(path, "a sealed snapshot", "no log entry of it")
     .keeping("what is there stays as evidence")
     .next("git vault list", "shows the snapshots that exist")
 }

@@ -13,8 +13,10 @@ use crate::ops::assemble::{Finished, Proven, Task, assemble, pack_stamps};
 use crate::ops::locate::{Workplace, of_another, refuse_open};
 use crate::ops::scan::{Clock, Patterns};
 use crate::vault::cache::ScanCache;
+use crate::vault::health;
 use crate::vault::inspect::Vault;
 use crate::vault::registry;
+use crate::vault::snapshot_index;
 use crate::vault::staging::Staging;
 
 /// What a snapshot is asked for.
@@ -100,10 +102,18 @@ pub fn snapshot(
         monitor,
     };
     let finished = assemble(&task, workplace.now)
-        .map_err(|refusal| say_what_is_made(say_what_is_left(refusal, &staging), &ready))?;
+        .map_err(|refusal| say_what_is_made(say_what_is_left(refusal, &staging), &ready))
+        .map_err(|refusal| note_health(workplace, &ready.vault, &staging, refusal))?;
     match finished {
         Finished::Unchanged(trusted, cache) => {
             staging.discard()?;
+            if staging.is_made() {
+                // It passed the probe. A note that stays makes the next failure look older than it is, no more.
+                drop(health::forget(
+                    &workplace.homes.state,
+                    ready.vault.binding.vault,
+                ));
+            }
             // Only a cache: when it cannot be written, the next scan takes longer.
             drop(cache.map(|cache| cache.save(&ready.vault)));
             let number = trusted.logged().number;
@@ -122,8 +132,13 @@ pub fn snapshot(
                 root_commits,
             } = *proven;
             let sealed = verified.seal(&mut ready.vault, &manifest);
-            let sealed = sealed.map_err(|refusal| say_what_is_left(refusal, &staging))?;
+            let sealed = sealed
+                .map_err(|refusal| say_what_is_left(refusal, &staging))
+                .map_err(|refusal| note_health(workplace, &ready.vault, &staging, refusal))?;
             let mut warnings = sealed.warnings;
+            let state = &workplace.homes.state;
+            let forgotten = health::forget(state, ready.vault.binding.vault);
+            warnings.extend(forgotten.err().map(|error| error.to_string()));
             warnings.extend(after_seal(
                 workplace,
                 &repository,
@@ -186,7 +201,34 @@ fn after_seal(
         .filter_map(|pack| pack_stamps(vault, &pack.name).ok());
     cache.sound.extend(new.flatten());
     warnings.extend(cache.save(vault).err().map(|error| error.to_string()));
+    let indexed = snapshot_index::add_newest(vault);
+    warnings.extend(indexed.err().map(|refusal| index_warning(&refusal)));
     warnings
+}
+
+/// The snapshot stands without the index; what to do about it is said all the same.
+fn index_warning(refusal: &Refusal) -> String {
+    let steps = refusal
+        .next
+        .iter()
+        .map(|step| format!("; {}", step.command));
+    format!("{refusal}{}", steps.collect::<String>())
+}
+
+/// Remembers that the vault was not healthy, or, when the probe was passed and something else went wrong, that it was.
+fn note_health(
+    workplace: &Workplace,
+    vault: &Vault,
+    staging: &Staging,
+    refusal: Refusal,
+) -> Refusal {
+    let (state, id) = (&workplace.homes.state, vault.binding.vault);
+    let refusal = health::note(state, id, refusal, workplace.now);
+    if staging.is_made() && !health::is_about_health(refusal.code) {
+        // Only a note: one that stays makes the next failure look older than it is.
+        drop(health::forget(state, id));
+    }
+    refusal
 }
 
 fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Ready> {
@@ -195,6 +237,13 @@ fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Read
     match workplace.find_vault(repository)? {
         Some(mut found) => {
             let root = found.vault.layout.root().to_owned();
+            if let Some(error) = &found.vault.unconfirmed {
+                return Err(error
+                    .refuse_vault_write()
+                    .because("what an interrupted run has sealed may not survive a power cut")
+                    .keeping("nothing was touched")
+                    .next("git vault snapshot", "tries again"));
+            }
             if found.vault.format != repository.format {
                 return Err(
                     of_another(&found.vault, repository).because("the object formats differ")
@@ -212,7 +261,11 @@ fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Read
                     &repository.common_dir,
                     roots.unwrap_or_default(),
                     workplace.now,
-                )?;
+                )
+                .map_err(|refusal| {
+                    let id = found.vault.binding.vault;
+                    health::note(&workplace.homes.state, id, refusal, workplace.now)
+                })?;
             }
             if registry::registered(&home, &repository.common_dir).as_ref() != Some(&root) {
                 registry::register(&home, &repository.common_dir, &root).map_err(refuse_home)?;

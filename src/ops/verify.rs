@@ -19,6 +19,7 @@ use crate::model::listing::Entry;
 use crate::model::log_entry::{LogEvent, VerifyLevel, VerifyRecord};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::model::timestamp::Timestamp;
 use crate::ops::assemble::tips_digest;
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
@@ -141,10 +142,10 @@ pub fn verify(
     if level == VerifyLevel::Quick {
         report.recorded = Recorded::No("a quick look is not recorded".to_owned());
     } else if workplace.vault.is_some() {
-        let reason = "a vault named with --vault may be a copy, and is only looked at";
-        report.recorded = Recorded::No(reason.to_owned());
+        report.recorded = Recorded::No(MAY_BE_A_COPY.to_owned());
     } else if names.is_empty() {
-        report.recorded = record(workplace, &mut vault, &report);
+        let event = event(&vault, &report);
+        report.recorded = record(&mut vault, &event, workplace.now);
     }
     Ok(report)
 }
@@ -157,17 +158,20 @@ fn packs_of(vault: &Vault, trusted: &[Trusted]) -> Vec<PackRecord> {
         .unwrap_or_default()
 }
 
-/// A vault that cannot be written can be verified all the same; the report says that it is not on record.
-fn record(workplace: &Workplace, vault: &mut Vault, report: &VerifyReport) -> Recorded {
-    let record = VerifyRecord {
+fn event(vault: &Vault, report: &VerifyReport) -> LogEvent {
+    LogEvent::Verify(VerifyRecord {
         level: report.level,
         up_to: vault.log.head,
         snapshots: report.snapshots.len() as u64,
         packs: report.packs,
         bytes: report.bytes,
         objects: report.objects,
-    };
-    match vault.append(&LogEvent::Verify(record), workplace.now) {
+    })
+}
+
+/// A vault that cannot be written can be looked at all the same; the report says that it is not on record.
+pub(super) fn record(vault: &mut Vault, event: &LogEvent, now: Timestamp) -> Recorded {
+    match vault.append(event, now) {
         Ok(number) => {
             match last_seen::remember(&vault.homes.state, vault.binding.vault, &vault.log) {
                 Ok(()) => Recorded::Entry(number),
@@ -177,6 +181,10 @@ fn record(workplace: &Workplace, vault: &mut Vault, report: &VerifyReport) -> Re
         Err(refusal) => Recorded::No(refusal.to_string()),
     }
 }
+
+/// Why nothing about a vault that was named with `--vault` is recorded.
+pub(super) const MAY_BE_A_COPY: &str =
+    "a vault named with --vault may be a copy, and is only looked at";
 
 /// Compares size and BLAKE3 of every pack and index with the log; gives how many bytes were read.
 ///
@@ -223,6 +231,11 @@ fn check_file(path: &Path, bytes: u64, blake3: Digest, monitor: &dyn Monitor) ->
     )
     .because(format!("expected {bytes} bytes with BLAKE3 {blake3}"))
     .because(format!("found {found_bytes} bytes with BLAKE3 {found}"))
+    .about_difference(
+        path,
+        format!("{bytes} bytes with BLAKE3 {blake3}"),
+        format!("{found_bytes} bytes with BLAKE3 {found}"),
+    )
     .keeping("the vault is untouched, as evidence"))
 }
 
@@ -424,5 +437,7 @@ fn check_role(store: &Store, packs: &Packs, scope: Scope, expected: &Expected) -
 }
 
 fn refuse_in(error: &GitError, pack: &Pack) -> Refusal {
-    refuse_git_read(error).because(format!("seen while decoding '{}'", pack.path().display()))
+    refuse_git_read(error)
+        .because(format!("seen while decoding '{}'", pack.path().display()))
+        .about(pack.path())
 }

@@ -348,7 +348,8 @@ pub fn refuse_git_read(error: &git::error::Error) -> Refusal {
             RefusalCode::VaultDamaged,
             format!("'{}' is damaged", path.display()),
         )
-        .because(reason.clone()),
+        .because(reason.clone())
+        .about(path),
         git::error::Error::Missing(id) => Refusal::new(
             RefusalCode::VaultFileMissing,
             format!("object {id} is not in the vault"),

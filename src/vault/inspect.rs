@@ -71,6 +71,8 @@ pub struct Vault {
     pub log: Log,
     /// What interrupted work left behind.
     pub leftovers: Leftovers,
+    /// What the system said when the newest entries of the log should have been made durable, and were not.
+    pub unconfirmed: Option<disk::Error>,
     /// Where keys and states are kept.
     pub homes: Homes,
     /// Why it is not the newest state of this vault that this machine has seen; only [`Vault::open_even_stale`] gives one.
@@ -187,6 +189,7 @@ impl Vault {
                 "the vault has an unknown object format",
             )
             .because(format!("'{}'", description.object_format))
+            .about(&layout.vault_toml())
         })?;
         let seen = last_seen::load(&homes.state, binding.vault)?;
         let log = Log::read(layout, binding, source, first)?;
@@ -202,11 +205,12 @@ impl Vault {
         let leftovers = skeleton::check(layout, &description, &log, binding, unnamed)?;
         // Noting what was seen guards against a later rollback; where it cannot be noted, nothing else is lost. An entry that
         // might still vanish in a power cut must not be noted: the vault would then seem rolled back.
-        if stale.is_none()
-            && seen.is_none_or(|seen| seen.entry < log.head)
-            && disk::sync_directory(&layout.log()).is_ok()
-        {
-            drop(last_seen::remember(&homes.state, binding.vault, &log));
+        let mut unconfirmed = None;
+        if stale.is_none() && seen.is_none_or(|seen| seen.entry < log.head) {
+            unconfirmed = disk::sync_directory(&layout.log()).err();
+            if unconfirmed.is_none() {
+                drop(last_seen::remember(&homes.state, binding.vault, &log));
+            }
         }
         Ok(Self {
             layout: layout.clone(),
@@ -214,6 +218,7 @@ impl Vault {
             format,
             log,
             leftovers,
+            unconfirmed,
             homes: homes.clone(),
             stale,
         })
@@ -267,14 +272,20 @@ fn read_description(
         return Err(Refusal::new(
             RefusalCode::RecordMalformed,
             format!("'{}' is not in canonical form", path.display()),
-        ));
+        )
+        .about(&path));
     }
     if description.format != FORMAT {
         return Err(Refusal::new(
             RefusalCode::RecordFormatUnknown,
             "the vault has another format version",
         )
-        .because(format!("expected {FORMAT}, found {}", description.format)));
+        .because(format!("expected {FORMAT}, found {}", description.format))
+        .about_difference(
+            &path,
+            format!("format {FORMAT}"),
+            format!("format {}", description.format),
+        ));
     }
     Ok((description, key, source))
 }
@@ -286,6 +297,7 @@ fn parse(body: &str, path: &Path) -> Result<Description> {
             format!("'{}' cannot be understood", path.display()),
         )
         .because(error.message().to_owned())
+        .about(path)
     })
 }
 
@@ -323,6 +335,11 @@ pub fn refuse_signed(error: &SignedError, path: &Path) -> Refusal {
     };
     Refusal::new(code, what)
         .because(error.to_string())
+        .about_difference(
+            path,
+            "a record signed with the vault's key",
+            error.to_string(),
+        )
         .keeping("the vault is untouched, as evidence")
         .next(
             format!(

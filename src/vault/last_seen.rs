@@ -9,6 +9,7 @@ use crate::host::disk;
 use crate::model::ids::{Digest, VaultId};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::vault::layout::Layout;
 use crate::vault::log::Log;
 
 /// Largest state file read.
@@ -45,6 +46,7 @@ pub fn load(state_home: &Path, vault: VaultId) -> Result<Option<LastSeen>> {
         )
         .because(error.message().to_owned())
         .because("it says what this machine has last seen of the vault")
+        .about(&path)
     })?;
     Ok(Some(seen))
 }
@@ -66,7 +68,12 @@ pub fn check(seen: Option<LastSeen>, root: &Path, log: &Log) -> Result<()> {
             .because(format!(
                 "entry {}: expected {}, found {found}",
                 seen.entry, seen.blake3
-            )),
+            ))
+            .about_difference(
+                &Layout::new(root).log_entry(seen.entry),
+                format!("BLAKE3 {}", seen.blake3),
+                format!("BLAKE3 {found}"),
+            ),
             log,
         )),
         None => Err(guide(
@@ -78,7 +85,12 @@ pub fn check(seen: Option<LastSeen>, root: &Path, log: &Log) -> Result<()> {
                 "expected at least {} log entries, found {}",
                 seen.entry, log.head
             ))
-            .because("an older copy was put in its place, or the newest entries were removed"),
+            .because("an older copy was put in its place, or the newest entries were removed")
+            .about_difference(
+                &Layout::new(root).log_entry(seen.entry),
+                format!("at least {} log entries", seen.entry),
+                format!("{} log entries", log.head),
+            ),
             log,
         )),
     }
@@ -102,10 +114,11 @@ fn guide(refusal: Refusal, log: &Log) -> Refusal {
         )
 }
 
-/// Remembers the newest entry. Never goes back: a lower number than the one remembered is not written.
+/// Remembers the newest entry. Never goes back: a lower number than the one remembered is not written, and nothing is
+/// written over a state that cannot be read.
 ///
 /// # Errors
-/// When the state cannot be written.
+/// When the state cannot be read or written.
 pub fn remember(state_home: &Path, vault: VaultId, log: &Log) -> disk::Result<()> {
     write(state_home, vault, log, |known| known.entry < log.head)
 }
@@ -140,9 +153,10 @@ fn write(
         let busy = std::io::Error::other("another process holds it");
         return Err(disk::Error::new("lock", &path, busy));
     }
-    let known = disk::read_bounded(&path, LIMIT_BYTES)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let known = match disk::read_bounded(&path, LIMIT_BYTES) {
+        Err(error) if error.is_not_found() => None,
+        bytes => String::from_utf8(bytes?).ok(),
+    };
     let known = known.and_then(|text| toml::from_str::<LastSeen>(&text).ok());
     if known.is_some_and(|known| !is_due(known)) {
         return Ok(());

@@ -176,4 +176,10 @@ impl Layout {
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")
     }
+
+    /// The list of snapshots as a cache.
+    #[must_use]
+    pub fn snapshot_index(&self) -> PathBuf {
+        self.cache().join("index")
+    }
 }

@@ -124,7 +124,8 @@ impl Log {
         if log.head == 0 {
             return Err(
                 Refusal::new(RefusalCode::LogBroken, "the log has no first entry")
-                    .because(format!("'{}' is empty", layout.log().display())),
+                    .because(format!("'{}' is empty", layout.log().display()))
+                    .about_difference(&layout.log(), "log entries", "none"),
             );
         }
         Ok(log)
@@ -148,11 +149,14 @@ impl Log {
                 self.head,
                 path.display()
             ))
+            .about_difference(&layout.log_entry(expected), "to be there", "nothing")
+            .about(&path)
         } else {
             Refusal::new(
                 RefusalCode::VaultForeignFile,
                 format!("'{}' does not belong there", path.display()),
             )
+            .about_difference(&path, "log entries only", "another name")
         }
     }
 
@@ -173,6 +177,7 @@ impl Log {
                 format!("'{}' cannot be understood", path.display()),
             )
             .because(reason)
+            .about(&path)
         };
         let entry: LogEntry =
             toml::from_str(body).map_err(|error| malformed(error.message().to_owned()))?;
@@ -195,7 +200,12 @@ impl Log {
             .because(format!(
                 "found entry {} of vault {}",
                 entry.number, entry.vault
-            )));
+            ))
+            .about_difference(
+                &path,
+                format!("entry {number} of vault {}", binding.vault),
+                format!("entry {} of vault {}", entry.number, entry.vault),
+            ));
         }
         let previous = self.head_blake3.unwrap_or(Digest::from_bytes([0; 32]));
         if entry.previous != previous {
@@ -206,7 +216,13 @@ impl Log {
             .because(format!(
                 "it names {} as the one before, found {previous}",
                 entry.previous
-            )));
+            ))
+            .about_difference(
+                &path,
+                format!("previous {previous}"),
+                format!("previous {}", entry.previous),
+            )
+            .about(&layout.log_entry(self.head)));
         }
         self.accept(&entry, event, binding, &path)?;
         let blake3 = Digest::of(&bytes);
@@ -231,6 +247,7 @@ impl Log {
                 format!("'{}' contradicts the entries before it", path.display()),
             )
             .because(what)
+            .about(path)
         };
         let (number, time) = (entry.number, entry.time);
         if matches!(event, LogEvent::Genesis(..)) != (number == 1) {
@@ -334,6 +351,15 @@ impl Log {
         self.snapshots
             .iter()
             .find(|snapshot| snapshot.record.id == *id)
+    }
+
+    /// The snapshots that were sealed up to entry `number`.
+    #[must_use]
+    pub fn snapshots_up_to(&self, number: u64) -> &[LoggedSnapshot] {
+        let count = self
+            .snapshots
+            .partition_point(|snapshot| snapshot.entry <= number);
+        self.snapshots.get(..count).unwrap_or_default()
     }
 
     /// The packs that existed after entry `number`.

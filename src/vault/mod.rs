@@ -3,6 +3,8 @@
 pub mod builder;
 pub mod cache;
 pub mod content;
+pub mod drift;
+pub mod health;
 pub mod inspect;
 pub mod keyring;
 pub mod last_seen;
@@ -13,5 +15,7 @@ pub mod probe;
 pub mod reader;
 pub mod registry;
 pub mod skeleton;
+pub mod snapshot_index;
 pub mod staging;
 pub mod store;
+pub mod trial;

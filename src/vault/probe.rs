@@ -1,46 +1,45 @@
 //! The health probe: a vault takes a snapshot only when it has just shown that it keeps what is written to it.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::host::disk::{self, Context};
-use crate::host::random::random_bytes;
-use crate::model::ids::to_hex;
+use crate::host::disk;
+use crate::host::file_system::{self, FileSystem};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::vault::drift;
 use crate::vault::layout::Layout;
+use crate::vault::trial::{Step, Trial};
 
 /// Room that must be left on the vault's file system after a snapshot.
 pub const RESERVE_BYTES: u64 = 16 << 20;
+
+/// Files that it must still be possible to make: a snapshot makes about twenty.
+pub const RESERVE_INODES: u64 = 32;
 
 /// Proof that the probe passed; only [`probe`] makes one.
 #[derive(Debug)]
 #[must_use = "a probe that nobody asks for proves nothing"]
 pub struct Probed(());
 
-/// Checks owner, permissions and space, then writes a file, makes it durable, reads it back, renames it, links it and
-/// removes it.
+/// Checks owner and permissions of the vault's directories, mount, space and inodes, then takes every step of the trial.
 ///
 /// # Errors
 /// [`RefusalCode::VaultPermissions`], [`RefusalCode::VaultSpace`] or [`RefusalCode::VaultProbeFailed`].
 pub fn probe(layout: &Layout, needed_bytes: u64) -> Result<Probed> {
-    check_permissions(layout.root())?;
-    check_space(layout.root(), needed_bytes)?;
-    let random: [u8; 16] = random_bytes().unwrap_or_default();
-    write_and_read(layout, &random).map_err(|error| {
-        Refusal::new(
-            RefusalCode::VaultProbeFailed,
-            format!(
-                "the vault at '{}' does not keep what is written",
-                layout.root().display()
-            ),
-        )
-        .because(error.to_string())
-        .next(
-            format!("df -h '{}'", layout.root().display()),
-            "shows space and where it is mounted",
-        )
-    })?;
+    for directory in drift::skeleton(layout) {
+        check_permissions(&directory)?;
+    }
+    let found = look(layout.root())?;
+    if found.is_read_only {
+        return Err(keeps_nothing(layout, "it is mounted for reading only"));
+    }
+    check_bytes(&found, layout.root(), needed_bytes)?;
+    check_inodes(&found, layout.root())?;
+    let refuse = |error: disk::Error| keeps_nothing(layout, error.to_string());
+    let trial = Trial::new(layout).map_err(refuse)?;
+    for step in Step::ALL {
+        trial.take(step).map_err(refuse)?;
+    }
     Ok(Probed(()))
 }
 
@@ -49,73 +48,73 @@ pub fn probe(layout: &Layout, needed_bytes: u64) -> Result<Probed> {
 /// # Errors
 /// [`RefusalCode::VaultSpace`], or when the system does not say.
 pub fn check_space(root: &Path, needed_bytes: u64) -> Result<()> {
-    let free =
-        disk::free_bytes(root).map_err(|error| error.refuse(RefusalCode::VaultProbeFailed))?;
+    check_bytes(&look(root)?, root, needed_bytes)
+}
+
+fn look(root: &Path) -> Result<FileSystem> {
+    file_system::look(root).map_err(|error| error.refuse(RefusalCode::VaultProbeFailed))
+}
+
+fn check_bytes(found: &FileSystem, root: &Path, needed_bytes: u64) -> Result<()> {
     let wanted = needed_bytes.saturating_add(RESERVE_BYTES);
-    if free >= wanted {
+    if found.free_bytes >= wanted {
         return Ok(());
     }
-    Err(Refusal::new(
+    let fact = format!("{wanted} bytes are needed, {} are free", found.free_bytes);
+    Err(no_room(root, fact, "df -h"))
+}
+
+fn check_inodes(found: &FileSystem, root: &Path) -> Result<()> {
+    match found.free_inodes {
+        Some(free) if free < RESERVE_INODES => {
+            let fact =
+                format!("room for {RESERVE_INODES} files is needed, there is room for {free}");
+            Err(no_room(root, fact, "df -i"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn no_room(root: &Path, fact: String, command: &str) -> Refusal {
+    let shown = root.display();
+    Refusal::new(
         RefusalCode::VaultSpace,
-        format!("not enough room at '{}'", root.display()),
+        format!("not enough room at '{shown}'"),
     )
-    .because(format!("{wanted} bytes are needed, {free} are free"))
+    .because(fact)
     .next(
-        format!("df -h '{}'", root.display()),
+        format!("{command} '{shown}'"),
         "shows space and where it is mounted",
-    ))
+    )
 }
 
-fn check_permissions(root: &Path) -> Result<()> {
-    let metadata = std::fs::symlink_metadata(root)
-        .context("look at", root)
-        .map_err(|error| error.refuse_vault_read())?;
-    let drift = |fact: String| {
-        Err(Refusal::new(
-            RefusalCode::VaultPermissions,
-            format!("owner or permissions of '{}' have changed", root.display()),
-        )
-        .because(fact)
-        .next(
-            format!("ls -ld '{}'", root.display()),
-            "shows owner and permissions",
-        ))
+fn keeps_nothing(layout: &Layout, fact: impl Into<String>) -> Refusal {
+    let shown = layout.root().display();
+    Refusal::new(
+        RefusalCode::VaultProbeFailed,
+        format!("the vault at '{shown}' does not keep what is written"),
+    )
+    .because(fact)
+    .next(
+        format!("df -h '{shown}'"),
+        "shows space and where it is mounted",
+    )
+    .next(
+        "git vault doctor",
+        "shows every check of the vault's health",
+    )
+}
+
+fn check_permissions(directory: &Path) -> Result<()> {
+    let found = drift::opened(directory).map_err(|error| error.refuse_vault_read())?;
+    let Some(fact) = found else {
+        return Ok(());
     };
-    let user = rustix::process::geteuid().as_raw();
-    if metadata.uid() != user {
-        return drift(format!(
-            "it belongs to user {}, expected user {user}",
-            metadata.uid()
-        ));
-    }
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return drift(format!("its permissions are {mode:o}, expected 700"));
-    }
-    Ok(())
-}
-
-fn write_and_read(layout: &Layout, random: &[u8; 16]) -> disk::Result<()> {
-    let directory = layout.cache();
-    let first = directory.join(format!("probe-{}", to_hex(random)));
-    let second = directory.join(format!("probe-{}-renamed", to_hex(random)));
-    disk::write_new(&first, random)?;
-    disk::rename_new(&first, &second)?;
-    disk::link_new(&second, &first)?;
-    disk::sync_directory(&directory)?;
-    let file = disk::open_regular(&first)?;
-    disk::drop_from_cache(&file);
-    let read = disk::read_bounded(&first, 64)?;
-    for path in [&first, &second] {
-        std::fs::remove_file(path).context("remove", path)?;
-    }
-    if read == random {
-        Ok(())
-    } else {
-        Err(disk::Error::new(
-            "read back",
-            &first,
-            std::io::Error::other("other bytes than were written"),
-        ))
-    }
+    let shown = directory.display();
+    Err(Refusal::new(
+        RefusalCode::VaultPermissions,
+        format!("owner or permissions of '{shown}' have changed"),
+    )
+    .because(fact)
+    .next(format!("ls -ld '{shown}'"), "shows owner and permissions"))
 }

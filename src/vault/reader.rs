@@ -73,6 +73,11 @@ fn doubtful(vault: &Vault, logged: &LoggedSnapshot) -> Refusal {
         vault.log.first_doubtful().unwrap_or_default()
     ))
     .because("the log states that a key was compromised")
+    .about_difference(
+        &vault.layout.log_entry(logged.entry),
+        "an entry from before the key was in other hands",
+        "a later one",
+    )
     .keeping("the vault is untouched, and earlier snapshots are still accepted");
     match vault.log.accepted().next_back() {
         Some(newest) => refusal.next(
@@ -100,13 +105,15 @@ pub fn read_manifest(vault: &Vault, logged: &LoggedSnapshot) -> Result<Manifest>
             format!("'{}' cannot be understood", path.display()),
         )
         .because(reason)
+        .about(&path)
     })?;
     let misplaced = |expected: String, found: String| {
         Err(Refusal::new(
             RefusalCode::RecordMisplaced,
             format!("'{}' is another record", path.display()),
         )
-        .because(format!("expected {expected}, found {found}")))
+        .because(format!("expected {expected}, found {found}"))
+        .about_difference(&path, expected, found))
     };
     if manifest.snapshot != logged.record.id {
         return misplaced(
@@ -126,8 +133,31 @@ pub fn read_manifest(vault: &Vault, logged: &LoggedSnapshot) -> Result<Manifest>
             format!("BLAKE3 {}", Digest::of(&bytes)),
         );
     }
-    check_against_log(vault, logged, &manifest)?;
+    check_against_log(vault, logged, &manifest).map_err(|refusal| refusal.about(&path))?;
     Ok(manifest)
+}
+
+/// Compares a copy of a manifest with the log: written and signed as its snapshot's was, it must have the very BLAKE3 that
+/// the log names. So the copy proves itself, wherever it was kept: for telling of the snapshot, not for relying on it.
+///
+/// # Errors
+/// When it is another's, or contradicts the log.
+pub fn check_copy(vault: &Vault, logged: &LoggedSnapshot, manifest: &Manifest) -> Result<()> {
+    let id = &logged.record.id;
+    let subject = format!("a copy of the manifest of snapshot {id}");
+    let unwritable = |reason: String| contradiction(&subject, reason);
+    let body = manifest
+        .to_body()
+        .map_err(|error| unwritable(error.to_string()))?;
+    let key = &vault.log.keyring.signer_of(logged.entry).key;
+    let bytes = signed::sign(&body, Purpose::Manifest, vault.binding, key)
+        .map_err(|error| unwritable(error.to_string()))?;
+    if manifest.snapshot != *id || Digest::of(&bytes) != logged.record.manifest_blake3 {
+        let expected = logged.record.manifest_blake3;
+        let fact = format!("expected BLAKE3 {expected}, found {}", Digest::of(&bytes));
+        return Err(contradiction(&subject, fact));
+    }
+    check_against_log(vault, logged, manifest)
 }
 
 fn contradiction(subject: &str, fact: String) -> Refusal {
@@ -193,7 +223,8 @@ pub fn check_inventory(vault: &Vault, trusted: &Trusted) -> Result<()> {
             "it stands on packs with digest {}, and there were others",
             base.inventory
         ),
-    ))
+    )
+    .about(&vault.layout.manifest(&trusted.manifest.snapshot)))
 }
 
 /// The packs a snapshot needs: those that were there when it was made, and its own.

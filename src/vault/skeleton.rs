@@ -72,6 +72,7 @@ fn foreign(path: &Path, fact: &str) -> Refusal {
         format!("'{}' does not belong in the vault", path.display()),
     )
     .because(fact.to_owned())
+    .about_difference(path, "nothing of that kind", fact)
     .keeping("nothing in the vault was touched")
     .next(
         format!("ls -ld '{}'", path.display()),
@@ -84,6 +85,7 @@ fn missing(path: &Path) -> Refusal {
         RefusalCode::VaultFileMissing,
         format!("'{}' is missing", path.display()),
     )
+    .about_difference(path, "to be there", "nothing")
     .keeping("nothing in the vault was touched")
 }
 
@@ -204,6 +206,11 @@ fn check_fixed(path: &Path, expected: Digest) -> Result<()> {
         format!("'{}' is not what it was made as", path.display()),
     )
     .because(format!("expected BLAKE3 {expected}, found {found}"))
+    .about_difference(
+        path,
+        format!("BLAKE3 {expected}"),
+        format!("BLAKE3 {found}"),
+    )
     .keeping("nothing in the vault was touched"))
 }
 
@@ -331,6 +338,13 @@ fn explain(directory: &Path, binding: Binding, keyring: &Keyring) -> Vec<(String
         .collect()
 }
 
+/// The names of the packs that an unsealed snapshot's manifest explains.
+#[must_use]
+pub fn explained_packs(directory: &Path, binding: Binding, keyring: &Keyring) -> Vec<String> {
+    let packs = explain(directory, binding, keyring);
+    packs.into_iter().map(|(name, _)| name).collect()
+}
+
 fn check_size(path: &Path, expected: u64) -> Result<()> {
     let metadata = match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing(path)),
@@ -349,6 +363,11 @@ fn check_size(path: &Path, expected: u64) -> Result<()> {
             "expected {expected} bytes, found {}",
             metadata.size()
         ))
+        .about_difference(
+            path,
+            format!("{expected} bytes"),
+            format!("{} bytes", metadata.size()),
+        )
         .keeping("nothing in the vault was touched"));
     }
     Ok(())

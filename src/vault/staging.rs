@@ -216,7 +216,7 @@ impl IncompletePack {
         });
         let record = record(&self.pack, self.role, monitor)?;
         let opened =
-            Pack::open(&self.pack.path, self.format).map_err(|error| refuse_git_read(&error))?;
+            Pack::open(&self.pack.path, self.format).map_err(|error| refuse_read_back(&error))?;
         let read_back = match self.role {
             PackRole::History => {
                 store.history.push(opened);
@@ -274,6 +274,19 @@ fn check_history(store: &Store) -> Result<ReadBack> {
         holes,
         root_commits,
     })
+}
+
+/// A pack that was just written and does not read back was not kept as it was written; nothing sealed is in doubt.
+fn refuse_read_back(error: &git::error::Error) -> Refusal {
+    let refusal = refuse_git_read(error);
+    if refusal.code != RefusalCode::VaultDamaged {
+        return refusal;
+    }
+    Refusal::new(
+        RefusalCode::VaultWriteFailed,
+        "what was written to the vault does not read back",
+    )
+    .because(format!("{}: {}", refusal.what, refusal.why.join("; ")))
 }
 
 /// A pack that was just copied and turns out damaged was most likely damaged in the source, whose checksums of entries
@@ -340,10 +353,12 @@ fn check_capture(store: &Store, contents: &[Stored]) -> Result<()> {
         contents: whole,
         seen: AtomicU64::new(0),
     };
-    check_pack(pack, &check).map_err(|error| refuse_git_read(&error))?;
+    check_pack(pack, &check).map_err(|error| refuse_read_back(&error))?;
     let seen = check.seen.into_inner();
     let (holes, _root_commits) = check.links.finish();
     if let Some((missing, named_by)) = holes.first_key_value() {
+        // A pack that cannot be opened holds nothing: it is to blame, not what seems to be missing.
+        store.check()?;
         return Err(internal(&format!(
             "{named_by} names {missing}, which was not stored"
         )));
@@ -417,14 +432,6 @@ impl Verified {
         let layout = &vault.layout;
         let path = self.directory.join("manifest.toml");
         disk::write_new(&path, manifest)?;
-        let read = disk::read_bounded(&path, manifest.len() as u64)?;
-        if read != manifest {
-            return Err(disk::Error::new(
-                "read back",
-                &path,
-                std::io::Error::other("other bytes than were written"),
-            ));
-        }
         // The manifest explains the packs, so it must be durable before they appear among the others.
         disk::sync_directory(&self.directory)?;
         for pack in &self.records {

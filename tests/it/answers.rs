@@ -108,6 +108,8 @@ fn every_command_answers_in_the_json_that_is_documented() {
             &scene.source,
             &["restore", "@latest", destination],
         ),
+        ("doctor", &scene.source, &["doctor"]),
+        ("index-rebuild", &scene.source, &["index", "rebuild"]),
         ("runbook", &other, &["runbook"]),
         ("runbook", &other, &["runbook", "GV-2101"]),
     ] {

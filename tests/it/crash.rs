@@ -11,7 +11,7 @@ use crate::support::fingerprint::Fingerprint;
 use crate::support::{Kind, RepoState, Said, Sandbox};
 
 /// Every call by which the program could change anything, and those by which it looks at it.
-const CALLS: [&str; 20] = [
+const CALLS: [&str; 21] = [
     "openat",
     "write",
     "pwrite64",
@@ -32,6 +32,7 @@ const CALLS: [&str; 20] = [
     "ftruncate",
     "fchmod",
     "utimensat",
+    "close",
 ];
 
 /// How many calls of one name are tried at effort 1; all of them if there are no more.
@@ -121,15 +122,15 @@ pub fn points(count: usize, at_most: usize) -> Vec<usize> {
 }
 
 /// A vault with three snapshots, and a source that has changed since.
-struct Rig {
-    laboratory: Laboratory,
-    expected: Sealed,
-    source: Fingerprint,
+pub struct Rig {
+    pub laboratory: Laboratory,
+    pub expected: Sealed,
+    pub source: Fingerprint,
     counts: BTreeMap<&'static str, usize>,
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let laboratory = Laboratory::new();
         let (sandbox, source) = (&laboratory.sandbox, &laboratory.source);
         append(source, "src/two.txt", "for the next commit\n");
@@ -160,10 +161,22 @@ impl Rig {
     /// Tampers with every chosen call of these names; `judge` says what is wrong with the outcome.
     #[track_caller]
     fn sweep(&self, calls: &[&str], tampering: &str, judge: fn(&Self, &Said) -> Vec<String>) {
+        self.sweep_points(calls, POINTS_OF_A_CALL, tampering, judge);
+    }
+
+    /// The same at no more than so many calls of one name, unless the effort is larger.
+    #[track_caller]
+    pub fn sweep_points(
+        &self,
+        calls: &[&str],
+        at_most: usize,
+        tampering: &str,
+        judge: fn(&Self, &Said) -> Vec<String>,
+    ) {
         let mut wrong = Vec::new();
         let mut swept = Vec::new();
         for (call, count) in self.counts.iter().filter(|(call, _)| calls.contains(call)) {
-            let points = points(*count, POINTS_OF_A_CALL);
+            let points = points(*count, at_most);
             swept.push(format!("{call} {} of {count}", points.len()));
             for number in points {
                 let inject = format!("inject={call}:{tampering}:when={number}");
@@ -219,7 +232,7 @@ impl Rig {
     }
 
     /// The snapshots that have come on top of those made before.
-    fn new_snapshots(&self) -> Result<Vec<String>, String> {
+    pub fn new_snapshots(&self) -> Result<Vec<String>, String> {
         let (ids, _) = self.listed()?;
         let earlier = &self.laboratory.sealed;
         let are_kept = ids.iter().zip(earlier).all(|(id, sealed)| *id == sealed.id)
@@ -231,7 +244,7 @@ impl Rig {
     }
 
     /// What must hold however a snapshot ended.
-    fn aftermath(&self, said: &Said) -> Vec<String> {
+    pub fn aftermath(&self, said: &Said) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut complain = |what: &str, after: &dyn std::fmt::Display| {
             wrong.push(format!("=== {what}\n{said}\nthen\n{after}"))
@@ -358,7 +371,7 @@ fn killed(_: &Rig, said: &Said) -> Vec<String> {
 }
 
 /// A failure is refused and there is no snapshot, or it came after the seal and there is a whole one.
-fn failed(rig: &Rig, said: &Said) -> Vec<String> {
+pub fn failed(rig: &Rig, said: &Said) -> Vec<String> {
     let exists = rig.new_snapshots().is_ok_and(|new| !new.is_empty());
     let answer_was_lost = said.code == Some(1) && said.stdout.is_empty() && said.stderr.is_empty();
     if said.code == Some(0) || answer_was_lost {

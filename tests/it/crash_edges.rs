@@ -5,7 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::crash::{can_trace, count_calls, points, traced, without_objects};
-use crate::laboratory::{Laboratory, Restored, refusal, restore_leftovers, restored_listing, run};
+use crate::laboratory::{
+    Laboratory, Restored, make_empty, refusal, restore_leftovers, restored_listing, run,
+};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::listing::{self, Listing};
 use crate::support::{Kind, RepoState, Said, Sandbox, states};
@@ -13,14 +15,14 @@ use crate::support::{Kind, RepoState, Said, Sandbox, states};
 const POINTS_OF_A_CALL: usize = 12;
 
 /// A repository that has no vault yet.
-struct Beginning {
-    sandbox: Sandbox,
-    source: PathBuf,
+pub struct Beginning {
+    pub sandbox: Sandbox,
+    pub source: PathBuf,
     restored: Listing,
 }
 
 impl Beginning {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let sandbox = Sandbox::new();
         let source = (states::find("staged_unstaged_and_untracked").build)(&sandbox);
         let original = RepoState::capture(&sandbox, &source, Kind::Workspace);
@@ -38,11 +40,9 @@ impl Beginning {
     }
 
     /// Takes away every vault, key and state.
-    fn reset(&self) {
+    pub fn reset(&self) {
         for name in ["config", "data", "state"] {
-            let path = self.sandbox.path(name);
-            fs::remove_dir_all(&path).expect("the directory is removed");
-            fs::create_dir(&path).expect("the directory is made");
+            make_empty(&self.sandbox.path(name));
         }
         let copy = self.sandbox.path("out");
         if copy.exists() {
@@ -51,7 +51,7 @@ impl Beginning {
     }
 
     /// What must hold however the first snapshot ended.
-    fn aftermath(&self, said: &Said) -> Vec<String> {
+    pub fn aftermath(&self, said: &Said) -> Vec<String> {
         let mut wrong = Vec::new();
         let listed = run(&self.sandbox, &self.source, &["--json", "list"]);
         let found = if listed.code == Some(0) {
@@ -111,7 +111,7 @@ fn refusal_in_json(said: &Said) -> Option<String> {
 
 /// Tampers with the calls of the very first snapshot.
 #[track_caller]
-fn sweep_first_snapshot(calls: &[&str], tampering: &str) {
+pub fn sweep_first_snapshot(calls: &[&str], tampering: &str) {
     let beginning = Beginning::new();
     let (sandbox, source) = (&beginning.sandbox, &beginning.source);
     let counts = count_calls(sandbox, source, &["snapshot"]);
@@ -188,7 +188,7 @@ fn a_first_snapshot_whose_disk_fails_leaves_a_whole_one_or_none() {
 }
 
 /// What a tampered restore has left: nothing at the destination, or all of it; and the vault as it was.
-fn restore_complaints(laboratory: &Laboratory, said: &Said, before: &Listing) -> Vec<String> {
+pub fn restore_complaints(laboratory: &Laboratory, said: &Said, before: &Listing) -> Vec<String> {
     let mut wrong = Vec::new();
     let sealed = &laboratory.sealed[1];
     let destination = laboratory.sandbox.path("out");
@@ -257,7 +257,7 @@ fn failure_complaints(laboratory: &Laboratory, said: &Said, is_there: bool) -> V
 }
 
 #[track_caller]
-fn sweep_restore(calls: &[&str], tampering: &str) {
+pub fn sweep_restore(calls: &[&str], tampering: &str) {
     let laboratory = Laboratory::new();
     let (sandbox, source) = (&laboratory.sandbox, &laboratory.source);
     let destination = sandbox.path("out");

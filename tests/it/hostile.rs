@@ -39,6 +39,8 @@ fn assert_refused_when(
     codes: &[&str],
     what: &str,
 ) -> Vec<Said> {
+    // With it, `list` would not look at the manifests.
+    drop(fs::remove_file(laboratory.vault.join("cache/index")));
     let before = laboratory.vault_listing();
     let destination = laboratory.sandbox.path("out");
     let out = destination.to_str().expect("a UTF-8 path");
@@ -162,7 +164,7 @@ fn a_log_entry_beyond_the_newest_that_is_no_entry_is_refused() {
     let _all = assert_refused(&laboratory, &["GV-3202"], "nonsense in the log after a gap");
 }
 
-fn log_entries(vault: &Path) -> Vec<PathBuf> {
+pub fn log_entries(vault: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(vault.join("log")).expect("the log is read");
     let mut entries: Vec<_> = entries
         .map(|entry| entry.expect("an entry").path())
@@ -241,7 +243,7 @@ fn assert_stale_or_refused(laboratory: &Laboratory, code: &str, what: &str) {
 }
 
 /// The vault as it was when the laboratory was made; what this machine has last seen stays.
-fn put_old_vault_back(laboratory: &Laboratory) {
+pub fn put_old_vault_back(laboratory: &Laboratory) {
     fs::remove_dir_all(&laboratory.vault).expect("the vault is removed");
     let name = laboratory
         .vault
@@ -251,6 +253,56 @@ fn put_old_vault_back(laboratory: &Laboratory) {
         &laboratory.sandbox.path("pristine/data").join(name),
         &laboratory.vault,
     );
+}
+
+#[test]
+fn every_older_copy_of_the_whole_vault_is_older_than_was_seen() {
+    let laboratory = Laboratory::new();
+    let mut copies = Vec::new();
+    for number in 0..4 {
+        let copy = laboratory.sandbox.path(&format!("copy-{number}"));
+        copy_tree(&laboratory.vault, &copy);
+        copies.push(copy);
+        append(&laboratory.source, "README.md", "after the copy\n");
+        let _newer = laboratory.sandbox.snapshot(&laboratory.source);
+    }
+    let newest = laboratory.sandbox.path("newest");
+    copy_tree(&laboratory.vault, &newest);
+    for copy in copies.iter().rev() {
+        fs::remove_dir_all(&laboratory.vault).expect("the vault is removed");
+        copy_tree(copy, &laboratory.vault);
+        assert_stale(&laboratory, "GV-3201", "an older copy");
+    }
+    fs::remove_dir_all(&laboratory.vault).expect("the vault is removed");
+    copy_tree(&newest, &laboratory.vault);
+    let _said = laboratory.run(&["verify", "--deep"]).succeeded();
+}
+
+/// Plain git finds everything, by way of the alternates; and yet the vault holds nothing.
+#[test]
+fn a_vault_whose_packs_were_replaced_by_alternates_is_refused_though_git_is_content() {
+    let laboratory = Laboratory::new();
+    let elsewhere = laboratory.sandbox.path("elsewhere");
+    let objects = laboratory.vault.join("objects");
+    for with_alternates in [true, false] {
+        copy_tree(&objects, &elsewhere);
+        for entry in fs::read_dir(objects.join("pack")).expect("the packs are read") {
+            let path = entry.expect("an entry").path();
+            fs::remove_file(path).expect("the pack is removed");
+        }
+        let mut codes = vec!["GV-3002"];
+        if with_alternates {
+            let text = format!("{}\n", elsewhere.display());
+            write(&objects, "info/alternates", text);
+            let fsck = ["fsck", "--full", "--strict", "--no-dangling"];
+            let said = laboratory.sandbox.git(&laboratory.vault, &fsck);
+            assert_eq!(said, b"", "git should be content");
+            codes.push("GV-3103");
+        }
+        let _all = assert_refused(&laboratory, &codes, "no packs");
+        fs::remove_dir_all(&elsewhere).expect("the copy is removed");
+        laboratory.reset();
+    }
 }
 
 #[test]
@@ -361,7 +413,7 @@ fn a_whole_vault_of_another_repository_is_not_taken_for_this_one() {
 }
 
 /// Changes a record and puts its BLAKE3 right, as somebody without the key would.
-fn forge(path: &Path, from: &str, to: &str) {
+pub fn forge(path: &Path, from: &str, to: &str) {
     let text = fs::read_to_string(path).expect("the record is read");
     assert!(text.contains(from), "'{from}' should be in {text}");
     let changed = text.replacen(from, to, 1);

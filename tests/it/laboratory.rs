@@ -133,6 +133,30 @@ pub fn copy_tree(from: &Path, to: &Path) {
     fs::set_permissions(to, fs::Permissions::from_mode(mode)).expect("the mode is set");
 }
 
+/// Removes everything in a directory, which may be a mount point.
+#[track_caller]
+pub fn make_empty(directory: &Path) {
+    for entry in fs::read_dir(directory).expect("the directory is read") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(path).expect("the directory is removed");
+        } else {
+            fs::remove_file(path).expect("the file is removed");
+        }
+    }
+}
+
+/// Stops the test if there is any complaint.
+#[track_caller]
+pub fn assert_none(wrong: &[String]) {
+    assert!(
+        wrong.is_empty(),
+        "{} complaints:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
 /// A snapshot and what its restore must be.
 pub struct Sealed {
     pub id: String,
@@ -190,7 +214,7 @@ impl Laboratory {
     #[track_caller]
     pub fn reset(&self) {
         for name in OURS {
-            fs::remove_dir_all(self.sandbox.path(name)).expect("the directory is removed");
+            make_empty(&self.sandbox.path(name));
             copy_tree(
                 &self.sandbox.path(&format!("pristine/{name}")),
                 &self.sandbox.path(name),

@@ -3,12 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use git_vault::model::refusal_code::RefusalCode;
+use git_vault::model::refusal_code::{RefusalCode, Severity};
 
 use crate::laboratory::{bounded, only_vault, refusal};
 use crate::support::files::{mkdir, symlink, write};
 use crate::support::fingerprint::Fingerprint;
+use crate::support::mount::Mount;
 use crate::support::{Kind, RepoState, Said, Sandbox, states};
+
+/// The fields of a refusal, in their order; `NEXT` may be missing, and `NOTED` belongs to severity 1.
+const FIELDS: [&str; 8] = [
+    "REFUSED", "WHAT", "WHY", "STATE", "KEPT", "NOTED", "NEXT", "MORE",
+];
 
 /// The first word of every line that begins a field, in their order.
 fn fields(text: &str) -> Vec<&str> {
@@ -41,11 +47,12 @@ fn assert_form(said: &Said, code: RefusalCode) {
     );
     assert_eq!(text.lines().next(), Some(&*first), "{said}");
     let found = fields(&text);
-    let due: &[&str] = if found.contains(&"NEXT") {
-        &["REFUSED", "WHAT", "WHY", "STATE", "KEPT", "NEXT", "MORE"]
-    } else {
-        &["REFUSED", "WHAT", "WHY", "STATE", "KEPT", "MORE"]
+    let is_there = |field: &&str| match *field {
+        "NEXT" => found.contains(field),
+        "NOTED" => code.severity() == Severity::Sev1,
+        _ => true,
     };
+    let due: Vec<&str> = FIELDS.into_iter().filter(is_there).collect();
     assert_eq!(
         found, due,
         "the fields of a refusal, in their order\n{said}"
@@ -255,30 +262,11 @@ fn the_current_directory_is_refused_with_another_directory_named() {
     before.assert_untouched(&scene.place);
 }
 
-/// A mount that is taken away again, whatever happens.
-struct Mount(PathBuf);
-
-impl Mount {
-    fn new(sandbox: &Sandbox, arguments: &[&str], place: &Path) -> Option<Self> {
-        let mut command = sandbox.command("mount", &sandbox.home());
-        let output = command.args(arguments).arg(place).output();
-        output
-            .is_ok_and(|output| output.status.success())
-            .then(|| Self(place.to_owned()))
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _status = std::process::Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_mount_point_is_refused() {
     let scene = Scene::new();
     let mounted = mkdir(&scene.place, "mounted");
-    let Some(_mount) = Mount::new(&scene.sandbox, &["-t", "tmpfs", "tmpfs"], &mounted) else {
+    let Some(_mount) = Mount::new(&["-t", "tmpfs", "tmpfs"], &mounted) else {
         eprintln!("SKIPPED: a tmpfs cannot be mounted here");
         return;
     };
@@ -291,7 +279,7 @@ fn a_mount_point_of_the_same_file_system_is_refused() {
     let scene = Scene::new();
     let mounted = mkdir(&scene.place, "mounted");
     let elsewhere = mkdir(&scene.sandbox.home(), "elsewhere");
-    let Some(_mount) = Mount::new(&scene.sandbox, &["--bind", shown(&elsewhere)], &mounted) else {
+    let Some(_mount) = Mount::bind(&elsewhere, &mounted) else {
         eprintln!("SKIPPED: a directory cannot be bound elsewhere here");
         return;
     };
@@ -302,11 +290,7 @@ fn a_mount_point_of_the_same_file_system_is_refused() {
 fn a_read_only_file_system_is_refused() {
     let scene = Scene::new();
     let sealed = mkdir(&scene.place, "sealed");
-    let Some(_mount) = Mount::new(
-        &scene.sandbox,
-        &["-t", "tmpfs", "-o", "ro", "tmpfs"],
-        &sealed,
-    ) else {
+    let Some(_mount) = Mount::tmpfs("ro", &sealed) else {
         eprintln!("SKIPPED: a read-only tmpfs cannot be mounted here");
         return;
     };
@@ -318,8 +302,7 @@ fn a_read_only_file_system_is_refused() {
 fn too_little_room_is_refused_before_anything_is_written() {
     let scene = Scene::new();
     let small = mkdir(&scene.place, "small");
-    let options = ["-t", "tmpfs", "-o", "size=64k", "tmpfs"];
-    let Some(_mount) = Mount::new(&scene.sandbox, &options, &small) else {
+    let Some(_mount) = Mount::tmpfs("size=64k", &small) else {
         eprintln!("SKIPPED: a small tmpfs cannot be mounted here");
         return;
     };

@@ -1,7 +1,11 @@
 //! Every report as a JSON object; the schemas are described in `docs/JSON.md`.
 
 pub mod acknowledge;
+pub mod doctor;
+pub mod drill;
+pub mod incident;
 pub mod key;
+pub mod set_aside;
 pub mod status;
 
 use std::path::Path;
@@ -17,7 +21,9 @@ use crate::ops::show::ShowReport;
 use crate::ops::snapshot::{Outcome, SnapshotReport};
 use crate::ops::verify::{Recorded, VerifyReport};
 
-fn path(path: &Path) -> Value {
+/// A path in the form of "Names in listings".
+#[must_use]
+pub fn path(path: &Path) -> Value {
     Value::String(text_name(crate::host::walk::path_bytes(path)))
 }
 
@@ -55,7 +61,8 @@ fn snapshot_object(number: u64, manifest: &Manifest, proof: Option<&Proof>) -> V
         "left_out": manifest.left_out,
         "notes": manifest.notes,
         "accepted": true,
-        "proof": proof.map(|proof| json!({ "level": proof.level, "time": proof.time })),
+        "proof": proof.and_then(|proof| proof.verified).map(|verified| json!({ "level": verified.level, "time": verified.time })),
+        "drilled": proof.and_then(|proof| proof.drilled),
     })
 }
 
@@ -81,7 +88,7 @@ fn summary(summary: &SnapshotSummary) -> Value {
     let mut object = snapshot_object(
         summary.logged.number,
         &summary.manifest,
-        summary.proof.as_ref(),
+        Some(&summary.proof),
     );
     if let Some(accepted) = object.get_mut("accepted") {
         *accepted = Value::Bool(summary.is_accepted);
@@ -111,6 +118,14 @@ pub fn show(report: &ShowReport) -> Value {
     })
 }
 
+/// The log entry, or why there is none.
+fn recorded(recorded: &Recorded) -> (Option<u64>, Option<&String>) {
+    match recorded {
+        Recorded::Entry(number) => (Some(*number), None),
+        Recorded::No(reason) => (None, Some(reason)),
+    }
+}
+
 /// `git vault verify`.
 #[must_use]
 pub fn verify(report: &VerifyReport) -> Value {
@@ -119,10 +134,7 @@ pub fn verify(report: &VerifyReport) -> Value {
         .iter()
         .map(|snapshot| snapshot.record.id.as_str())
         .collect();
-    let (entry, reason) = match &report.recorded {
-        Recorded::Entry(number) => (Some(*number), None),
-        Recorded::No(reason) => (None, Some(reason)),
-    };
+    let (entry, reason) = recorded(&report.recorded);
     json!({
         "schema": "git-vault/verify/1",
         "verdict": "verified",

@@ -1,7 +1,11 @@
 //! Every report as text for people.
 
 pub mod acknowledge;
+pub mod doctor;
+pub mod drill;
+pub mod incident;
 pub mod key;
+pub mod set_aside;
 pub mod status;
 
 use std::fmt::Write as _;
@@ -238,13 +242,15 @@ fn incomplete(lines: &mut Lines, number: usize) {
     }
 }
 
+/// The strongest word that holds of a snapshot, and since when.
 fn standing(summary: &SnapshotSummary) -> String {
     if !summary.is_accepted {
         return "DOUBTFUL".to_owned();
     }
-    match &summary.proof {
-        None => "SEALED".to_owned(),
-        Some(proof) => format!("VERIFIED {} {}", proof.level.word(), proof.time),
+    match (summary.proof.drilled, summary.proof.verified) {
+        (Some(time), _) => format!("PROVEN {time}"),
+        (None, Some(verified)) => format!("VERIFIED {} {}", verified.level.word(), verified.time),
+        (None, None) => "SEALED".to_owned(),
     }
 }
 
@@ -380,6 +386,13 @@ fn left_out_line(one: &LeftOut) -> String {
     format!("{}: {}: {why}", one.place, parts.join(" and "))
 }
 
+fn recorded(lines: &mut Lines, recorded: &Recorded) {
+    match recorded {
+        Recorded::Entry(number) => lines.add("RECORDED", format!("as log entry {number}")),
+        Recorded::No(reason) => lines.add("RECORDED", format!("no: {reason}")),
+    }
+}
+
 /// `git vault verify`.
 #[must_use]
 pub fn verify(report: &VerifyReport) -> String {
@@ -423,10 +436,7 @@ pub fn verify(report: &VerifyReport) -> String {
             format!("{what} not checked: somebody else may have signed them"),
         );
     }
-    match &report.recorded {
-        Recorded::Entry(number) => lines.add("RECORDED", format!("as log entry {number}")),
-        Recorded::No(reason) => lines.add("RECORDED", format!("no: {reason}")),
-    }
+    recorded(&mut lines, &report.recorded);
     incomplete(&mut lines, report.incomplete.len());
     lines.0
 }

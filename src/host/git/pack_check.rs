@@ -77,15 +77,13 @@ pub fn check_pack(pack: &Pack, visitor: &dyn Visitor) -> Result<u64> {
             }
         }
     };
-    if workers == 1 {
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            // A system that gives no more threads is no obstacle: fewer workers do the same.
+            drop(std::thread::Builder::new().spawn_scoped(scope, work));
+        }
         work();
-    } else {
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(work);
-            }
-        });
-    }
+    });
     match failure.into_inner() {
         Ok(None) => Ok(nodes.len() as u64),
         Ok(Some(error)) => Err(error),

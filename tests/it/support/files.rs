@@ -103,3 +103,15 @@ fn make_parents(path: &Path) {
         fs::create_dir_all(parent).expect("the directories above are made");
     }
 }
+
+/// Bytes that do not compress, the same in each run.
+pub fn incompressible(count: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()
+    };
+    (0..count / 4).flat_map(next).collect()
+}

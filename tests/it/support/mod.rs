@@ -6,6 +6,7 @@ pub mod fingerprint;
 pub mod forge;
 pub mod forged_pack;
 pub mod listing;
+pub mod mount;
 pub mod mutations;
 pub mod repo_state;
 pub mod said;

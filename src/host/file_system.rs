@@ -1,0 +1,84 @@
+//! What the system says of the file system under a path: its type, its room, and whether it may be written.
+
+use std::path::Path;
+
+use crate::host::disk::{Context, Result};
+
+/// A file system, as it was when it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSystem {
+    /// Its type, by name where that is known.
+    pub kind: String,
+    /// Whether it is mounted for reading only.
+    pub is_read_only: bool,
+    /// Bytes it holds in all.
+    pub total_bytes: u64,
+    /// Bytes that this user may still write.
+    pub free_bytes: u64,
+    /// Files that this user may still make; `None` where the file system does not count them.
+    pub free_inodes: Option<u64>,
+}
+
+impl FileSystem {
+    /// How much of it this user may still write, in percent.
+    #[must_use]
+    pub fn free_percent(&self) -> u64 {
+        let hundred_times = u128::from(self.free_bytes) * 100;
+        let percent = hundred_times.checked_div(u128::from(self.total_bytes));
+        percent
+            .and_then(|percent| u64::try_from(percent).ok())
+            .unwrap_or(0)
+    }
+}
+
+/// Asks about the file system of `path`.
+///
+/// # Errors
+/// When the system does not say.
+pub fn look(path: &Path) -> Result<FileSystem> {
+    let found = rustix::fs::statvfs(path).context("ask about the file system of", path)?;
+    let is_read_only = found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+    Ok(FileSystem {
+        kind: kind(path)?,
+        is_read_only,
+        total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+        free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+        free_inodes: (found.f_files > 0).then_some(found.f_favail),
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn kind(path: &Path) -> Result<String> {
+    let found = rustix::fs::statfs(path).context("ask about the file system of", path)?;
+    // The magic numbers have 32 bits; the field is wider on some machines, and then may be filled with the sign.
+    let magic = i128::from(found.f_type) & 0xffff_ffff;
+    let known = KINDS.iter().find(|(number, _)| *number == magic);
+    Ok(known.map_or_else(
+        || format!("of type {magic:x}"),
+        |(_, name)| (*name).to_owned(),
+    ))
+}
+
+#[cfg(target_os = "linux")]
+const KINDS: [(i128, &str); 15] = [
+    (0xef53, "ext4"),
+    (0x0102_1994, "tmpfs"),
+    (0x9123_683e, "btrfs"),
+    (0x5846_5342, "xfs"),
+    (0xf2f5_2010, "f2fs"),
+    (0x2fc1_2fc1, "zfs"),
+    (0xca45_1a4e, "bcachefs"),
+    (0x794c_7630, "overlayfs"),
+    (0x6573_5546, "fuse"),
+    (0x6969, "nfs"),
+    (0xff53_4d42, "cifs"),
+    (0xfe53_4d42, "smb"),
+    (0x0102_1997, "9p"),
+    (0x4d44, "vfat"),
+    (0x2011_bab0, "exfat"),
+];
+
+#[cfg(not(target_os = "linux"))]
+fn kind(_path: &Path) -> Result<String> {
+    Ok("of unknown type".to_owned())
+}

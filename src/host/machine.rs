@@ -1,0 +1,64 @@
+//! What the machine says of itself: system, user, and the file system under a path.
+
+use std::path::Path;
+
+/// Name of the system, such as `Linux`.
+#[must_use]
+pub fn system() -> String {
+    rustix::system::uname()
+        .sysname()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Release, version and architecture of the kernel.
+#[must_use]
+pub fn kernel() -> String {
+    let name = rustix::system::uname();
+    let words = [name.release(), name.version(), name.machine()];
+    words.map(|word| word.to_string_lossy()).join(" ")
+}
+
+/// The user this process runs as.
+#[must_use]
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// The kind of file system under a path: its name if it is a common one, else its number.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn file_system(path: &Path) -> Option<String> {
+    let kind = rustix::fs::statfs(path).ok()?.f_type;
+    // The kernel's numbers are 32 bits wide, and their type has another sign from one architecture to the next.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "only the low 32 bits tell kinds apart"
+    )]
+    let kind = kind as u32;
+    let name = match kind {
+        0xef53 => "ext2, ext3 or ext4",
+        0x5846_5342 => "xfs",
+        0x9123_683e => "btrfs",
+        0x0102_1994 => "tmpfs",
+        0x794c_7630 => "overlay",
+        0x6969 => "nfs",
+        0xff53_4d42 | 0xfe53_4d42 => "smb",
+        0x4d44 => "vfat",
+        0x2011_bab0 => "exfat",
+        0x6573_5546 => "fuse",
+        0x2fc1_2fc1 => "zfs",
+        0xf2f5_2010 => "f2fs",
+        0x0102_1997 => "9p",
+        _ => return Some(format!("0x{kind:x}")),
+    };
+    Some(name.to_owned())
+}
+
+/// The kind of file system under a path: not asked for here.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn file_system(_path: &Path) -> Option<String> {
+    None
+}
