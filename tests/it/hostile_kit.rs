@@ -91,6 +91,9 @@ const fn harmless(
 /// Puts every case of a class to the test.
 #[track_caller]
 fn judge(class: &str, cases: &[Case]) {
+    let documented = include_str!("../../docs/TESTING.md");
+    let row = format!("| {class:<9} | {} ", cases.len());
+    assert!(documented.contains(&row), "docs/TESTING.md says '{row}'");
     let laboratory = Laboratory::new();
     let other = records::other_vault(&laboratory);
     let mut wrong = Vec::new();

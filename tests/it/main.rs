@@ -41,6 +41,7 @@ mod durability_model;
 mod finding;
 mod fuzz;
 mod fuzz_git;
+mod golden;
 mod health;
 mod hostile;
 mod hostile_kit;
