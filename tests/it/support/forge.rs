@@ -285,6 +285,9 @@ impl Forge {
 
     /// Signs all records and puts them in place of those that were there.
     pub fn seal(&mut self) {
+        // Caches were made for the vault as it was, and would give it away.
+        fs::remove_dir_all(self.vault.join("cache")).expect("the cache is removed");
+        make_directory(&self.vault.join("cache"));
         write_file(
             &self.vault.join("vault.toml"),
             &self.description.bytes(Purpose::Vault),
