@@ -25,6 +25,7 @@ use crate::vault::inspect::{Vault, refuse_signed};
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
 use crate::vault::store::Store;
+use crate::vault::topmost::{is_possible, root_names};
 
 /// A manifest that is authentic and agrees with the log. Only [`trust`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -364,19 +365,9 @@ impl<'a> SnapshotReader<'a> {
         if tree_of_commit(&self.store.read(&commit, ObjectKind::Commit)?) != Some(tree) {
             return Err(self.contradiction(format!("commit {commit} does not name tree {tree}")));
         }
-        let worktree = self.manifest.content.worktree.is_some();
-        let holes = self.manifest.history.holes > 0;
-        let stated = [
-            (true, &b"attributes"[..]),
-            (true, b"gitdir"),
-            (holes, b"holes"),
-            (worktree, b"worktree"),
-        ];
-        let stated = stated
-            .into_iter()
-            .filter_map(|(is_stated, name)| is_stated.then_some(name));
         let found = self.entries(&tree)?;
-        if found.iter().map(|(_, name, _)| name.as_slice()).eq(stated) {
+        let names = found.iter().map(|(_, name, _)| name.as_slice());
+        if names.eq(root_names(self.manifest)) {
             Ok(tree)
         } else {
             Err(self.contradiction(format!("tree {tree} holds more or less than it states")))
@@ -432,8 +423,9 @@ impl<'a> SnapshotReader<'a> {
         };
         while let Some(next) = pending.pop() {
             let directory = self.directory(next, &mut pending)?;
-            if directory.path.is_empty() {
-                self.check_topmost(place, &directory.listing)?;
+            if directory.path.is_empty() && !is_possible(place, &directory.listing) {
+                let place = place.name();
+                return Err(self.contradiction(format!("no workspace has such a {place}")));
             }
             count(&directory, &mut counts);
             each(directory)?;
@@ -443,29 +435,6 @@ impl<'a> SnapshotReader<'a> {
         } else {
             Err(self.contradiction(format!("it states {stated:?}, found {counts:?}")))
         }
-    }
-
-    /// What a restore puts into the topmost directories itself is not in their listings, and without HEAD there is no git
-    /// directory.
-    fn check_topmost(&self, place: Place, listing: &Listing) -> Result<()> {
-        let entry = |name: &[u8]| listing.entries.get(name);
-        let is_possible = match place {
-            Place::Worktree => entry(b".git").is_none(),
-            Place::Gitdir => {
-                matches!(entry(b"objects"), None | Some(Entry::LeftOut { .. }))
-                    && matches!(
-                        entry(b"HEAD"),
-                        Some(Entry::File { .. } | Entry::Link { .. })
-                    )
-            }
-        };
-        if is_possible {
-            return Ok(());
-        }
-        Err(self.contradiction(format!(
-            "the listing of its {} is one of no workspace",
-            place.name()
-        )))
     }
 
     fn directory(&self, next: Pending, pending: &mut Vec<Pending>) -> Result<Directory> {

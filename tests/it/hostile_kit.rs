@@ -2,6 +2,7 @@
 //!
 //! `GIT_VAULT_HOSTILE_KIT=DIR cargo test --test it -- hostile_kit` writes them out with their verdicts, for other readers of the format.
 
+mod contents;
 mod keys;
 mod packs;
 mod records;
@@ -16,6 +17,7 @@ use crate::laboratory::{
     Laboratory, bounded, copy_tree, refusal, restore_leftovers, restored_listing,
 };
 use crate::support::forge::Forge;
+use crate::support::forged_pack::Workbench;
 use crate::support::listing::{self, Listing};
 use crate::support::{Said, Sandbox};
 
@@ -39,10 +41,17 @@ const CONTENTS: &str = "list show quick verify deep snapshot";
 /// Not wrong, or nothing that anybody could check.
 const EVERYTHING: &str = "list show quick verify deep restore snapshot";
 
+/// What is done to the vault.
+enum Change {
+    Records(fn(&Sandbox, &mut Forge)),
+    /// Another snapshot is sealed after this.
+    Bench(fn(&mut Workbench)),
+}
+
 /// One hostile vault and what must be said of it.
 struct Case {
     name: &'static str,
-    forge: fn(&Sandbox, &mut Forge),
+    forge: Change,
     /// The commands that succeed; with `?`, one that may. A snapshot proves what it adds and looks up what it names: whether it
     /// meets what is wrong depends on what it needs.
     passes: &'static str,
@@ -63,7 +72,7 @@ const fn case(
 ) -> Case {
     Case {
         name,
-        forge,
+        forge: Change::Records(forge),
         passes,
         codes,
         why: "",
@@ -79,12 +88,40 @@ const fn harmless(
     restored: Option<fn(&Path)>,
 ) -> Case {
     Case {
-        name,
-        forge,
-        passes: EVERYTHING,
-        codes: &[],
         why,
         restored,
+        ..case(name, forge, EVERYTHING, &[])
+    }
+}
+
+/// A snapshot that is refused.
+const fn bench_case(
+    name: &'static str,
+    bench: fn(&mut Workbench),
+    passes: &'static str,
+    codes: &'static [&'static str],
+) -> Case {
+    Case {
+        name,
+        forge: Change::Bench(bench),
+        passes,
+        codes,
+        why: "",
+        restored: None,
+    }
+}
+
+/// A snapshot that is not wrong, or not so that anybody could see it.
+const fn bench_harmless(
+    name: &'static str,
+    bench: fn(&mut Workbench),
+    why: &'static str,
+    restored: Option<fn(&Path)>,
+) -> Case {
+    Case {
+        why,
+        restored,
+        ..bench_case(name, bench, EVERYTHING, &[])
     }
 }
 
@@ -107,7 +144,14 @@ fn judge(class: &str, cases: &[Case]) {
         laboratory.reset();
         let mut forge = Forge::new(&laboratory);
         forge.other = Some(other.clone());
-        (case.forge)(&laboratory.sandbox, &mut forge);
+        match case.forge {
+            Change::Records(change) => change(&laboratory.sandbox, &mut forge),
+            Change::Bench(change) => {
+                let mut bench = Workbench::new(&laboratory.sandbox, &mut forge);
+                change(&mut bench);
+                bench.seal(&mut forge);
+            }
+        }
         forge.seal();
         let bench = Bench::new(&laboratory, forge.target, case);
         write_out(class, case, &laboratory);

@@ -4,50 +4,25 @@ use git_vault::host::git::object::{ObjectId, ObjectKind};
 use git_vault::host::git::pack_writer::deflate;
 use git_vault::model::inventory::PackRole;
 
-use super::{BY_CHANCE, BYTES, Case, NEEDED, case, harmless};
-use crate::support::Sandbox;
-use crate::support::forge::Forge;
-use crate::support::forged_pack::{Workbench, delta_size, distance, entry_header, id_of};
-
-fn forge_with(sandbox: &Sandbox, forge: &mut Forge, change: impl FnOnce(&mut Workbench)) {
-    let mut bench = Workbench::new(sandbox, forge);
-    change(&mut bench);
-    bench.seal(forge);
-}
+use super::{BY_CHANCE, BYTES, Case, NEEDED, bench_case, bench_harmless};
+use crate::support::forged_pack::{Workbench, delta, entry_header, id_delta, id_of, offset_delta};
 
 fn odd(bench: &mut Workbench) -> ObjectId {
     bench.worktree.file(&mut bench.pack, b"x-odd", b"odd\n");
     id_of(ObjectKind::Blob, b"odd\n")
 }
 
+/// The same file, whose content is yet to be put into the pack.
+fn odd_lacking(bench: &mut Workbench) -> ObjectId {
+    let id = odd(bench);
+    bench.pack.entries.retain(|entry| entry.id != id);
+    id
+}
+
 /// History is handed over as it is, the forged pack too.
 fn has_one_more_pack(out: &std::path::Path) {
     let packs = std::fs::read_dir(out.join(".git/objects/pack")).expect("the packs");
     assert!(packs.count() > 2 && out.join("README.md").is_file());
-}
-
-/// A delta of instructions on a base of that size.
-fn delta(base: u64, result: u64, instructions: &[u8]) -> Vec<u8> {
-    [delta_size(base), delta_size(result), instructions.to_vec()].concat()
-}
-
-/// An entry that stands `back` bytes after its base.
-fn offset_delta(back: u64, delta: &[u8]) -> Vec<u8> {
-    [
-        entry_header(6, delta.len() as u64),
-        distance(back),
-        deflate(delta),
-    ]
-    .concat()
-}
-
-fn id_delta(base: ObjectId, delta: &[u8]) -> Vec<u8> {
-    [
-        entry_header(7, delta.len() as u64),
-        base.as_bytes().to_vec(),
-        deflate(delta),
-    ]
-    .concat()
 }
 
 /// Copies 64 KiB from the start of the base, as often as said.
@@ -85,239 +60,191 @@ pub fn cases() -> Vec<Case> {
 
 fn entries() -> Vec<Case> {
     vec![
-        case(
+        bench_case(
             "object-with-another-content",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench.pack.add_as(id, ObjectKind::Blob, b"0dd\n");
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench.pack.add_as(id, ObjectKind::Blob, b"0dd\n");
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-of-another-kind",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench.pack.add_as(id, ObjectKind::Tag, b"odd\n");
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench.pack.add_as(id, ObjectKind::Tag, b"odd\n");
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-that-nobody-needs-with-another-content",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.add_as(
-                        id_of(ObjectKind::Blob, b"nobody"),
-                        ObjectKind::Blob,
-                        b"else",
-                    )
-                })
+            |bench| {
+                bench.pack.add_as(
+                    id_of(ObjectKind::Blob, b"nobody"),
+                    ObjectKind::Blob,
+                    b"else",
+                )
             },
             NEEDED,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-with-a-smaller-size",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, [entry_header(3, 3), deflate(b"odd\n")].concat());
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, [entry_header(3, 3), deflate(b"odd\n")].concat());
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-with-a-larger-size",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, [entry_header(3, 5), deflate(b"odd\n")].concat());
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, [entry_header(3, 5), deflate(b"odd\n")].concat());
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-of-the-greatest-size",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, [entry_header(3, u64::MAX), deflate(b"odd\n")].concat());
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, [entry_header(3, u64::MAX), deflate(b"odd\n")].concat());
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-of-2-to-the-40-bytes",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, [entry_header(3, 1 << 40), deflate(b"odd\n")].concat());
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, [entry_header(3, 1 << 40), deflate(b"odd\n")].concat());
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-of-a-reserved-kind",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, [entry_header(5, 4), deflate(b"odd\n")].concat());
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, [entry_header(5, 4), deflate(b"odd\n")].concat());
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-of-kind-zero",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, [entry_header(0, 4), deflate(b"odd\n")].concat());
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, [entry_header(0, 4), deflate(b"odd\n")].concat());
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-that-is-not-deflated",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, [entry_header(3, 4), b"odd\n".to_vec()].concat());
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, [entry_header(3, 4), b"odd\n".to_vec()].concat());
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-cut-short",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    let mut bytes = [entry_header(3, 4), deflate(b"odd\n")].concat();
-                    bytes.truncate(bytes.len() - 5);
-                    bench.pack.add_raw(id, bytes);
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                let mut bytes = [entry_header(3, 4), deflate(b"odd\n")].concat();
+                bytes.truncate(bytes.len() - 5);
+                bench.pack.add_raw(id, bytes);
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-with-garbage-behind-it",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    let bytes =
-                        [entry_header(3, 4), deflate(b"odd\n"), b"garbage".to_vec()].concat();
-                    bench.pack.add_raw(id, bytes);
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                let bytes = [entry_header(3, 4), deflate(b"odd\n"), b"garbage".to_vec()].concat();
+                bench.pack.add_raw(id, bytes);
             },
             NEEDED,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-with-another-crc",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let _id = odd(bench);
-                    bench.pack.entries[0].crc32 = Some(1);
-                })
+            |bench| {
+                let _id = odd(bench);
+                bench.pack.entries[0].crc32 = Some(1);
             },
             NEEDED,
             &["GV-3001"],
         ),
         Case {
             restored: Some(has_one_more_pack),
-            ..case(
+            ..bench_case(
                 "history-object-with-another-crc",
-                |sandbox, forge| {
-                    forge_with(sandbox, forge, |bench| {
-                        let _id = odd(bench);
-                        bench.pack.role = PackRole::History;
-                        bench.pack.entries[0].crc32 = Some(1);
-                    })
+                |bench| {
+                    let _id = odd(bench);
+                    bench.pack.role = PackRole::History;
+                    bench.pack.entries[0].crc32 = Some(1);
                 },
                 NEEDED,
                 &["GV-3001", "GV-3104"],
             )
         },
-        case(
+        bench_case(
             "object-twice",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.add_as(id, ObjectKind::Blob, b"odd\n");
-                })
+            |bench| {
+                let id = odd(bench);
+                bench.pack.add_as(id, ObjectKind::Blob, b"odd\n");
             },
             NEEDED,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "object-twice-with-another-content",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.add_as(id, ObjectKind::Blob, b"0dd\n");
-                })
+            |bench| {
+                let id = odd(bench);
+                bench.pack.add_as(id, ObjectKind::Blob, b"0dd\n");
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "commit-that-names-no-tree",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let _id = bench.pack.add(ObjectKind::Commit, b"nothing\n");
-                })
+            |bench| {
+                let _id = bench.pack.add(ObjectKind::Commit, b"nothing\n");
             },
             NEEDED,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "tree-that-names-what-is-not-there",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = id_of(ObjectKind::Blob, b"not there");
-                    let _id = bench.pack.tree(&[git_vault::host::git::tree::NewEntry {
-                        mode: 0o100_644,
-                        name: b"a".to_vec(),
-                        id,
-                    }]);
-                })
+            |bench| {
+                let id = id_of(ObjectKind::Blob, b"not there");
+                let _id = bench.pack.tree(&[git_vault::host::git::tree::NewEntry {
+                    mode: 0o100_644,
+                    name: b"a".to_vec(),
+                    id,
+                }]);
             },
             NEEDED,
             &["GV-3001", "GV-3002"],
@@ -327,169 +254,141 @@ fn entries() -> Vec<Case> {
 
 fn deltas() -> Vec<Case> {
     vec![
-        case(
+        bench_case(
             "delta-bomb",
-            |sandbox, forge| forge_with(sandbox, forge, |bench| bomb(bench, 1500)),
+            |bench| bomb(bench, 1500),
             NEEDED,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "delta-bomb-that-is-needed",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bomb(bench, 1500);
-                    let id = bench.pack.entries.last().expect("an entry").id;
-                    let _odd = odd(bench);
-                    bench.worktree.tree.last_mut().expect("an entry").id = id;
-                })
+            |bench| {
+                bomb(bench, 1500);
+                let id = bench.pack.entries.last().expect("an entry").id;
+                let _odd = odd(bench);
+                bench.worktree.tree.last_mut().expect("an entry").id = id;
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "delta-that-says-less-than-it-makes",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let start = bench.pack.end();
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    let _base = bench.pack.blob(b"base");
-                    let back = bench.pack.end() - start;
-                    bench
-                        .pack
-                        .add_raw(id, offset_delta(back, &delta(4, 3, b"\x04odd\n")));
-                })
+            |bench| {
+                let start = bench.pack.end();
+                let id = odd_lacking(bench);
+                let _base = bench.pack.blob(b"base");
+                let back = bench.pack.end() - start;
+                bench
+                    .pack
+                    .add_raw(id, offset_delta(back, &delta(4, 3, b"\x04odd\n")));
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "delta-on-itself",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, id_delta(id, &delta(4, 4, b"\x04odd\n")));
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, id_delta(id, &delta(4, 4, b"\x04odd\n")));
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "deltas-in-a-circle",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    let other = id_of(ObjectKind::Blob, b"other");
-                    bench
-                        .pack
-                        .add_raw(id, id_delta(other, &delta(5, 4, b"\x04odd\n")));
-                    bench
-                        .pack
-                        .add_raw(other, id_delta(id, &delta(4, 5, b"\x05other")));
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                let other = id_of(ObjectKind::Blob, b"other");
+                bench
+                    .pack
+                    .add_raw(id, id_delta(other, &delta(5, 4, b"\x04odd\n")));
+                bench
+                    .pack
+                    .add_raw(other, id_delta(id, &delta(4, 5, b"\x05other")));
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "delta-before-the-pack",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, offset_delta(1 << 40, &delta(4, 4, b"\x04odd\n")));
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, offset_delta(1 << 40, &delta(4, 4, b"\x04odd\n")));
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "delta-of-distance-zero",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, offset_delta(0, &delta(4, 4, b"\x04odd\n")));
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, offset_delta(0, &delta(4, 4, b"\x04odd\n")));
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "delta-into-the-midst-of-an-entry",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    let _base = bench.pack.blob(b"base");
-                    bench
-                        .pack
-                        .add_raw(id, offset_delta(3, &delta(4, 4, b"\x04odd\n")));
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                let _base = bench.pack.blob(b"base");
+                bench
+                    .pack
+                    .add_raw(id, offset_delta(3, &delta(4, 4, b"\x04odd\n")));
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "delta-on-what-is-not-there",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench.pack.add_raw(
-                        id,
-                        id_delta(
-                            id_of(ObjectKind::Blob, b"not there"),
-                            &delta(9, 4, b"\x04odd\n"),
-                        ),
-                    );
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench.pack.add_raw(
+                    id,
+                    id_delta(
+                        id_of(ObjectKind::Blob, b"not there"),
+                        &delta(9, 4, b"\x04odd\n"),
+                    ),
+                );
             },
             BYTES,
             &["GV-3001", "GV-3002"],
         ),
-        case(
+        bench_case(
             "delta-with-an-endless-distance",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let id = odd(bench);
-                    bench.pack.entries.retain(|entry| entry.id != id);
-                    bench
-                        .pack
-                        .add_raw(id, [entry_header(6, 9), vec![0xff; 40]].concat());
-                })
+            |bench| {
+                let id = odd_lacking(bench);
+                bench
+                    .pack
+                    .add_raw(id, [entry_header(6, 9), vec![0xff; 40]].concat());
             },
             BYTES,
             &["GV-3001"],
         ),
-        harmless(
+        bench_harmless(
             "delta-chain-of-3000",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    let mut start = bench.pack.end();
-                    let mut content = b"000000".to_vec();
-                    let _id = bench.pack.blob(&content);
-                    for number in 1..=3000 {
-                        let next = format!("{number:06}").into_bytes();
-                        let back = bench.pack.end() - start;
-                        start = bench.pack.end();
-                        let instructions = [&b"\x06"[..], &next].concat();
-                        bench.pack.add_raw(
-                            id_of(ObjectKind::Blob, &next),
-                            offset_delta(back, &delta(6, 6, &instructions)),
-                        );
-                        content = next;
-                    }
-                    bench.worktree.file(&mut bench.pack, b"x-odd", &content);
-                })
+            |bench| {
+                let mut start = bench.pack.end();
+                let mut content = b"000000".to_vec();
+                let _id = bench.pack.blob(&content);
+                for number in 1..=3000 {
+                    let next = format!("{number:06}").into_bytes();
+                    let back = bench.pack.end() - start;
+                    start = bench.pack.end();
+                    let instructions = [&b"\x06"[..], &next].concat();
+                    bench.pack.add_raw(
+                        id_of(ObjectKind::Blob, &next),
+                        offset_delta(back, &delta(6, 6, &instructions)),
+                    );
+                    content = next;
+                }
+                bench.worktree.file(&mut bench.pack, b"x-odd", &content);
             },
             "a long chain costs time, and is only long",
             None,
@@ -499,86 +398,66 @@ fn deltas() -> Vec<Case> {
 
 fn files() -> Vec<Case> {
     vec![
-        harmless(
+        bench_harmless(
             "pack-of-version-3",
-            |sandbox, forge| forge_with(sandbox, forge, |bench| bench.pack.version = 3),
+            |bench| bench.pack.version = 3,
             "git reads it, and every object in it is as it was sealed",
             None,
         ),
-        case(
+        bench_case(
             "pack-of-version-4",
-            |sandbox, forge| forge_with(sandbox, forge, |bench| bench.pack.version = 4),
+            |bench| bench.pack.version = 4,
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "pack-with-a-greater-count",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.count = Some(bench.pack.entries.len() as u32 + 100)
-                })
-            },
+            |bench| bench.pack.count = Some(bench.pack.entries.len() as u32 + 100),
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "pack-with-a-count-of-zero",
-            |sandbox, forge| forge_with(sandbox, forge, |bench| bench.pack.count = Some(0)),
+            |bench| bench.pack.count = Some(0),
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "pack-with-bytes-behind",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.trailing = b"more".to_vec()
-                })
-            },
+            |bench| bench.pack.trailing = b"more".to_vec(),
             NEEDED,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "pack-with-another-checksum",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.after = |pack, _| {
-                        let end = pack.len() - 1;
-                        pack[end] ^= 1;
-                    }
-                })
+            |bench| {
+                bench.pack.after = |pack, _| {
+                    let end = pack.len() - 1;
+                    pack[end] ^= 1;
+                }
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "pack-that-is-none",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.after = |pack, _| pack[..4].copy_from_slice(b"KCAP")
-                })
-            },
+            |bench| bench.pack.after = |pack, _| pack[..4].copy_from_slice(b"KCAP"),
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "pack-cut-short",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.after = |pack, _| pack.truncate(32)
-                })
-            },
+            |bench| bench.pack.after = |pack, _| pack.truncate(32),
             BYTES,
             &["GV-3001"],
         ),
         Case {
             restored: Some(has_one_more_pack),
-            ..case(
+            ..bench_case(
                 "pack-of-the-wrong-role",
-                |sandbox, forge| {
-                    forge_with(sandbox, forge, |bench| {
-                        let _id = odd(bench);
-                        bench.pack.role = PackRole::History;
-                    })
+                |bench| {
+                    let _id = odd(bench);
+                    bench.pack.role = PackRole::History;
                 },
                 NEEDED,
                 &["GV-3104", "GV-3002"],
@@ -589,215 +468,166 @@ fn files() -> Vec<Case> {
 
 fn indices() -> Vec<Case> {
     vec![
-        harmless(
+        bench_harmless(
             "index-of-version-1",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| {
-                        let count =
-                            u32::from_be_bytes(index[1028..1032].try_into().expect("a count"))
-                                as usize;
-                        let mut old = index[8..1032].to_vec();
-                        for place in 0..count {
-                            old.extend_from_slice(&index[1032 + count * 24 + place * 4..][..4]);
-                            old.extend_from_slice(&index[1032 + place * 20..][..20]);
-                        }
-                        *index = old;
+            |bench| {
+                bench.pack.change_index = |index| {
+                    let count =
+                        u32::from_be_bytes(index[1028..1032].try_into().expect("a count")) as usize;
+                    let mut old = index[8..1032].to_vec();
+                    for place in 0..count {
+                        old.extend_from_slice(&index[1032 + count * 24 + place * 4..][..4]);
+                        old.extend_from_slice(&index[1032 + place * 20..][..20]);
                     }
-                })
+                    *index = old;
+                }
             },
             "git reads it, and every object in it is as it was sealed",
             None,
         ),
-        case(
+        bench_case(
             "index-of-version-3",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| index[7] = 3
-                })
-            },
+            |bench| bench.pack.change_index = |index| index[7] = 3,
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-whose-table-falls",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index =
-                        |index| index[8..12].copy_from_slice(&[0, 0, 0xff, 0xff])
-                })
+            |bench| {
+                bench.pack.change_index = |index| index[8..12].copy_from_slice(&[0, 0, 0xff, 0xff])
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-of-the-greatest-count",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| index[1028..1032].copy_from_slice(&[0xff; 4])
-                })
-            },
+            |bench| bench.pack.change_index = |index| index[1028..1032].copy_from_slice(&[0xff; 4]),
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-unsorted",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| {
-                        let (first, second) = index[1032..1072].split_at_mut(20);
-                        first.swap_with_slice(second);
-                    }
-                })
+            |bench| {
+                bench.pack.change_index = |index| {
+                    let (first, second) = index[1032..1072].split_at_mut(20);
+                    first.swap_with_slice(second);
+                }
             },
             BY_CHANCE,
             &["GV-3001", "GV-3002"],
         ),
-        case(
+        bench_case(
             "index-that-leaves-one-out",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| {
-                        let count =
-                            u32::from_be_bytes(index[1028..1032].try_into().expect("a count"))
-                                as usize;
-                        let last = index[1032 + (count - 1) * 20] as usize;
-                        for byte in last..256 {
-                            let at = 8 + byte * 4;
-                            let up_to =
-                                u32::from_be_bytes(index[at..at + 4].try_into().expect("a count"))
-                                    - 1;
-                            index[at..at + 4].copy_from_slice(&up_to.to_be_bytes());
-                        }
-                        drop(index.drain(1032 + count * 24 + (count - 1) * 4..));
-                        drop(index.drain(
-                            1032 + count * 20 + (count - 1) * 4..1032 + count * 20 + count * 4,
-                        ));
-                        drop(index.drain(1032 + (count - 1) * 20..1032 + count * 20));
+            |bench| {
+                bench.pack.change_index = |index| {
+                    let count =
+                        u32::from_be_bytes(index[1028..1032].try_into().expect("a count")) as usize;
+                    let last = index[1032 + (count - 1) * 20] as usize;
+                    for byte in last..256 {
+                        let at = 8 + byte * 4;
+                        let up_to =
+                            u32::from_be_bytes(index[at..at + 4].try_into().expect("a count")) - 1;
+                        index[at..at + 4].copy_from_slice(&up_to.to_be_bytes());
                     }
-                })
+                    drop(index.drain(1032 + count * 24 + (count - 1) * 4..));
+                    drop(
+                        index.drain(
+                            1032 + count * 20 + (count - 1) * 4..1032 + count * 20 + count * 4,
+                        ),
+                    );
+                    drop(index.drain(1032 + (count - 1) * 20..1032 + count * 20));
+                }
             },
             BY_CHANCE,
             &["GV-3001", "GV-3002"],
         ),
-        case(
+        bench_case(
             "index-with-an-offset-in-the-header",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| set_offset(index, 0, 4)
-                })
-            },
+            |bench| bench.pack.change_index = |index| set_offset(index, 0, 4),
             BY_CHANCE,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-with-an-offset-behind-the-pack",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| set_offset(index, 0, 0x7fff_ffff)
-                })
-            },
+            |bench| bench.pack.change_index = |index| set_offset(index, 0, 0x7fff_ffff),
             BY_CHANCE,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-with-an-offset-twice",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| {
-                        let count =
-                            u32::from_be_bytes(index[1028..1032].try_into().expect("a count"))
-                                as usize;
-                        let from = 1032 + count * 24;
-                        let second = u32::from_be_bytes(
-                            index[from + 4..from + 8].try_into().expect("an offset"),
-                        );
-                        set_offset(index, 0, second);
-                    }
-                })
+            |bench| {
+                bench.pack.change_index = |index| {
+                    let count =
+                        u32::from_be_bytes(index[1028..1032].try_into().expect("a count")) as usize;
+                    let from = 1032 + count * 24;
+                    let second = u32::from_be_bytes(
+                        index[from + 4..from + 8].try_into().expect("an offset"),
+                    );
+                    set_offset(index, 0, second);
+                }
             },
             BY_CHANCE,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-with-a-large-offset-that-is-none",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| set_offset(index, 0, 0x8000_0000)
-                })
-            },
+            |bench| bench.pack.change_index = |index| set_offset(index, 0, 0x8000_0000),
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-with-a-large-offset-far-off",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| {
-                        set_offset(index, 0, 0x8000_0000);
-                        index.extend_from_slice(&u64::MAX.to_be_bytes());
-                    }
-                })
+            |bench| {
+                bench.pack.change_index = |index| {
+                    set_offset(index, 0, 0x8000_0000);
+                    index.extend_from_slice(&u64::MAX.to_be_bytes());
+                }
             },
             BY_CHANCE,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-with-a-large-offset-in-no-row",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.change_index = |index| {
-                        set_offset(index, 0, 0xffff_ffff);
-                        index.extend_from_slice(&12_u64.to_be_bytes());
-                    }
-                })
+            |bench| {
+                bench.pack.change_index = |index| {
+                    set_offset(index, 0, 0xffff_ffff);
+                    index.extend_from_slice(&12_u64.to_be_bytes());
+                }
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-of-another-pack",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.after = |_, index| {
-                        let end = index.len() - 40;
-                        index[end..end + 20].fill(7);
-                    }
-                })
+            |bench| {
+                bench.pack.after = |_, index| {
+                    let end = index.len() - 40;
+                    index[end..end + 20].fill(7);
+                }
             },
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-with-another-checksum",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.after = |_, index| {
-                        let end = index.len() - 1;
-                        index[end] ^= 1;
-                    }
-                })
+            |bench| {
+                bench.pack.after = |_, index| {
+                    let end = index.len() - 1;
+                    index[end] ^= 1;
+                }
             },
             NEEDED,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-cut-short",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.after = |_, index| index.truncate(1000)
-                })
-            },
+            |bench| bench.pack.after = |_, index| index.truncate(1000),
             BYTES,
             &["GV-3001"],
         ),
-        case(
+        bench_case(
             "index-empty",
-            |sandbox, forge| {
-                forge_with(sandbox, forge, |bench| {
-                    bench.pack.after = |_, index| index.clear()
-                })
-            },
+            |bench| bench.pack.after = |_, index| index.clear(),
             BYTES,
             &["GV-3001"],
         ),

@@ -91,6 +91,30 @@ pub fn delta_size(mut size: u64) -> Vec<u8> {
     }
 }
 
+/// A delta of instructions on a base of that size.
+pub fn delta(base: u64, result: u64, instructions: &[u8]) -> Vec<u8> {
+    [delta_size(base), delta_size(result), instructions.to_vec()].concat()
+}
+
+/// An entry that stands `back` bytes after its base.
+pub fn offset_delta(back: u64, delta: &[u8]) -> Vec<u8> {
+    [
+        entry_header(6, delta.len() as u64),
+        distance(back),
+        deflate(delta),
+    ]
+    .concat()
+}
+
+pub fn id_delta(base: ObjectId, delta: &[u8]) -> Vec<u8> {
+    [
+        entry_header(7, delta.len() as u64),
+        base.as_bytes().to_vec(),
+        deflate(delta),
+    ]
+    .concat()
+}
+
 fn kind_number(kind: ObjectKind) -> u8 {
     match kind {
         ObjectKind::Commit => 1,
