@@ -4,16 +4,16 @@
 begin
 KEY=$(basename "$(key_file)" .key)
 git vault key rotate
-echo "after the rotation" >>notes.txt; seal THIRD; cp -a "$SOURCE" "$TOP/third"
 git vault key compromise "$KEY" --since 2
-keep vault "$VAULT"; keep source "$SOURCE"
+keep vault "$VAULT"; keep log "$VAULT/log"; keep source "$SOURCE"
 refused git vault restore "$SNAP" "$DIR"
 [[ $OUT == *"restore $EARLIER"* ]] || fail "NEXT names the newest one that is accepted"
 DOUBTFUL=$SNAP SNAP=$EARLIER
 gives any "key status"
+gives GV-1501 "2:git vault list" # that key signed it
 follow
-safe "the doubtful one is not restored, the earlier one is; vault and copy are as they were; new work is in a new vault"
-unchanged vault "$VAULT"; unchanged vault "$TOP/disk/vault-copy"; unchanged source "$SOURCE"
+safe "the doubtful one is not restored, the earlier one is; the copy is as the vault was; new work is in a new vault"
+unchanged vault "$TOP/disk/vault-copy"; unchanged log "$VAULT/log"; unchanged source "$SOURCE"
 restored "$DIR" "$TOP/before"
 rm -rf "$DIR"; refused git vault --vault "$VAULT" restore "$DOUBTFUL" "$DIR"
 safe_in_new_vault
