@@ -68,6 +68,7 @@ mod progress;
 mod races;
 mod read_errors;
 mod refusals;
+mod release_gate;
 mod restore_attacks;
 mod review;
 mod review_trust;
