@@ -129,7 +129,7 @@ impl SigningKey {
         }
     }
 
-    /// This key's word that it takes over from `old` with entry `number`: an HMAC over what [`rotation_text`] gives.
+    /// This key's word that it takes over from `old` with entry `number`: an HMAC over what `rotation_text` gives.
     #[must_use]
     pub fn countersign(
         &self,

@@ -92,6 +92,7 @@ test)
     case $word in *::) [ \"$word\" = \"$LACKING\" ] || echo \"test ${word}a_fact ... ok\" ;; esac
   done
   echo \"$ALSO\"
+  echo \"test result: ok. 9 passed; 0 failed; 0 ignored; 0 measured; 455 filtered out; finished in 0.05s\"
   exit ${ENDS:-0} ;;
 package) git ls-files ;;
 esac
