@@ -68,6 +68,7 @@ mod read_errors;
 mod refusals;
 mod restore_attacks;
 mod review;
+mod review_evidence;
 mod review_trust;
 mod roundtrip;
 mod set_aside;
