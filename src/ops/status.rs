@@ -12,6 +12,7 @@ use crate::model::timestamp::Timestamp;
 use crate::ops::key::{self, KeyStatusReport};
 use crate::ops::locate::Workplace;
 use crate::ops::since::{WorkSince, work_since};
+use crate::vault::health;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::probe::RESERVE_BYTES;
@@ -107,6 +108,8 @@ pub struct StatusReport {
     pub free_bytes: Option<u64>,
     /// Remains of interrupted snapshots.
     pub incomplete: Vec<PathBuf>,
+    /// Snapshots that were refused because of the vault, with none sealed since.
+    pub refusals: Option<String>,
     /// What needs attention, the severest first.
     pub attention: Vec<Attention>,
 }
@@ -146,11 +149,27 @@ pub fn status(workplace: &Workplace) -> Result<StatusReport> {
         keys,
         free_bytes: disk::free_bytes(vault.layout.root()).ok(),
         incomplete: vault.leftovers.incomplete.clone(),
+        refusals: refusals(&vault),
         newest,
         attention: Vec::new(),
     };
     report.attention = attention(&report);
     Ok(report)
+}
+
+/// What this machine remembers of snapshots that were refused because the vault was not healthy.
+fn refusals(vault: &Vault) -> Option<String> {
+    match health::load(&vault.homes.state, vault.binding.vault) {
+        Ok(note) => note.map(|note| {
+            format!(
+                "snapshots were refused because of the vault, {} in a row since {}",
+                note.times, note.first_failed
+            )
+        }),
+        Err(error) => Some(format!(
+            "whether snapshots were refused is not known: {error}"
+        )),
+    }
 }
 
 fn is_proven(vault: &Vault, snapshot: &SnapshotId) -> bool {
@@ -282,6 +301,14 @@ fn about_keys_and_place(report: &StatusReport, found: &mut Vec<Attention>) {
     if report.free_bytes.is_some_and(|free| free < RESERVE_BYTES) {
         let what = "there is no room for another snapshot".to_owned();
         add(About::Health, Severity::Sev2, what, "git vault doctor");
+    }
+    if let Some(what) = &report.refusals {
+        add(
+            About::Health,
+            Severity::Sev2,
+            what.clone(),
+            "git vault doctor",
+        );
     }
     if !report.incomplete.is_empty() {
         let what = format!(
