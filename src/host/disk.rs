@@ -481,12 +481,11 @@ mod tests {
     struct Interrupted(bool);
 
     impl Read for Interrupted {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        fn read(&mut self, _buffer: &mut [u8]) -> std::io::Result<usize> {
             self.0 = !self.0;
             if self.0 {
                 Err(std::io::ErrorKind::Interrupted.into())
             } else {
-                let _unused = buffer;
                 Ok(0)
             }
         }
