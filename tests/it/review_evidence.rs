@@ -17,6 +17,7 @@ use crate::drill_compare::open;
 use crate::laboratory::{Laboratory, bounded};
 use crate::pause::paused;
 use crate::support::files::{append, chmod, mkdir, write};
+use crate::support::fingerprint::Fingerprint;
 use crate::support::mount::{Mount, has_tool};
 
 /// The name of the log entry after the newest.
@@ -82,7 +83,7 @@ fn a_drill_removes_more_directories_than_it_may_open_files() {
     }
     let laboratory = Laboratory::new();
     for number in 0..200 {
-        write(&laboratory.source, &format!("many/{number}/file"), "x");
+        write(&laboratory.source, format!("many/{number}/file"), "x");
     }
     let _said = laboratory.run(&["snapshot"]).succeeded();
     let mut command = laboratory.sandbox.command("prlimit", &laboratory.source);
@@ -268,4 +269,63 @@ fn a_difference_that_a_drill_finds_is_evidence() {
     assert_eq!(refusal.evidence[0].path, Path::new("/a/b"));
     assert_eq!(refusal.evidence[0].expected.as_deref(), Some("mode 644"));
     assert_eq!(refusal.evidence[0].found.as_deref(), Some("mode 600"));
+}
+
+#[test]
+fn figures_replace_nothing_but_figures() {
+    let laboratory = Laboratory::new();
+    let keys = laboratory.sandbox.path("config/git-vault/keys");
+    let first = |directory: &Path| {
+        let mut names = fs::read_dir(directory).expect("the directory is read");
+        names.next().expect("a name").expect("an entry").path()
+    };
+    let key = first(&first(&keys));
+    let before = fs::read(&key).expect("the key is read");
+    let shown = key.to_str().expect("a UTF-8 path");
+    let _said = laboratory
+        .run(&["status", "--metrics", shown])
+        .refused("GV-1005");
+    assert_eq!(fs::read(&key).expect("the key is read"), before);
+    let file = laboratory.sandbox.path("vault.prom");
+    let shown = file.to_str().expect("a UTF-8 path");
+    for _ in 0..2 {
+        let said = laboratory.run(&["status", "--metrics", shown]);
+        assert_eq!(said.code, Some(3), "{said}");
+    }
+}
+
+#[test]
+fn nothing_is_restored_into_another_vault() {
+    let laboratory = Laboratory::new();
+    let other = laboratory.sandbox.path("other.vault");
+    crate::laboratory::copy_tree(&laboratory.vault, &other);
+    let before = Fingerprint::of(&other);
+    for place in ["workspace", "objects/workspace"] {
+        let place = other.join(place);
+        let shown = place.to_str().expect("a UTF-8 path");
+        let _said = laboratory.run(&["restore", "@", shown]).refused("GV-2102");
+    }
+    let shown = other.to_str().expect("a UTF-8 path");
+    let _said = laboratory
+        .run(&["drill", "--scratch", shown])
+        .refused("GV-2102");
+    before.assert_untouched(&other);
+}
+
+#[test]
+fn no_log_is_written_where_this_program_keeps_its_own() {
+    let laboratory = Laboratory::new();
+    for place in [
+        "state/git-vault/last-seen/log",
+        "state/git-vault/log",
+        "data/git-vault/vaults/registry/log",
+        "data/git-vault/vaults/log.vault",
+    ] {
+        let path = laboratory.sandbox.path(place);
+        let shown = path.to_str().expect("a UTF-8 path");
+        let said = laboratory.run(&["--log-file", shown, "list"]).succeeded();
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(text.contains("no log is written"), "{said}");
+        assert!(!path.exists(), "{shown}");
+    }
 }
