@@ -329,3 +329,27 @@ fn no_log_is_written_where_this_program_keeps_its_own() {
         assert!(!path.exists(), "{shown}");
     }
 }
+
+#[test]
+fn a_record_holds_no_packed_content_of_the_workspace() {
+    let laboratory = Laboratory::new();
+    let packs = fs::read_dir(laboratory.vault.join("objects/pack")).expect("the packs");
+    let packs: Vec<_> = packs
+        .map(|name| name.expect("a name").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "pack"))
+        .collect();
+    for pack in packs {
+        let mut bytes = fs::read(&pack).expect("the pack is read");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&pack, bytes).expect("the pack is written");
+        let said = laboratory.run(&["--json", "verify"]).refused("GV-3001");
+        let answer = said.json();
+        let incident = Path::new(answer["incident"].as_str().expect("an incident"));
+        let names = fs::read_dir(incident).expect("the incident").count();
+        assert_eq!(names, 1, "nothing but the record\n{said}");
+        let record = fs::read_to_string(incident.join("incident.toml")).expect("the record");
+        assert!(record.contains("blake3 = ") && record.contains("is not copied"));
+        laboratory.reset();
+    }
+}
