@@ -12,7 +12,8 @@ use crate::model::timestamp::Timestamp;
 use crate::ops::key::{self, KeyStatusReport};
 use crate::ops::locate::Workplace;
 use crate::ops::since::{WorkSince, work_since};
-use crate::vault::inspect::Vault;
+use crate::vault::health;
+use crate::vault::inspect::{Vault, looks_like_vault};
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::probe::RESERVE_BYTES;
 use crate::vault::reader::trust;
@@ -26,6 +27,11 @@ const SEALED_SECONDS: i64 = DAY;
 const VERIFIED_SECONDS: i64 = 30 * DAY;
 /// A drill older than this needs attention.
 const PROVEN_SECONDS: i64 = 90 * DAY;
+
+/// What every file of figures begins with: nothing else is ever replaced by one.
+const METRICS_START: &[u8] = b"# TYPE git_vault_";
+/// Largest file of figures; a larger file is none.
+const METRICS_LIMIT_BYTES: u64 = 1 << 20;
 
 /// Something that makes the backup worse than it could be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +113,8 @@ pub struct StatusReport {
     pub free_bytes: Option<u64>,
     /// Remains of interrupted snapshots.
     pub incomplete: Vec<PathBuf>,
+    /// Snapshots that were refused because of the vault, with none sealed since.
+    pub refusals: Option<String>,
     /// What needs attention, the severest first.
     pub attention: Vec<Attention>,
 }
@@ -146,11 +154,27 @@ pub fn status(workplace: &Workplace) -> Result<StatusReport> {
         keys,
         free_bytes: disk::free_bytes(vault.layout.root()).ok(),
         incomplete: vault.leftovers.incomplete.clone(),
+        refusals: refusals(&vault),
         newest,
         attention: Vec::new(),
     };
     report.attention = attention(&report);
     Ok(report)
+}
+
+/// What this machine remembers of snapshots that were refused because the vault was not healthy.
+fn refusals(vault: &Vault) -> Option<String> {
+    match health::load(&vault.homes.state, vault.binding.vault) {
+        Ok(note) => note.map(|note| {
+            format!(
+                "snapshots were refused because of the vault, {} in a row since {}",
+                note.times, note.first_failed
+            )
+        }),
+        Err(error) => Some(format!(
+            "whether snapshots were refused is not known: {error}"
+        )),
+    }
 }
 
 fn is_proven(vault: &Vault, snapshot: &SnapshotId) -> bool {
@@ -283,6 +307,14 @@ fn about_keys_and_place(report: &StatusReport, found: &mut Vec<Attention>) {
         let what = "there is no room for another snapshot".to_owned();
         add(About::Health, Severity::Sev2, what, "git vault doctor");
     }
+    if let Some(what) = &report.refusals {
+        add(
+            About::Health,
+            Severity::Sev2,
+            what.clone(),
+            "git vault doctor",
+        );
+    }
     if !report.incomplete.is_empty() {
         let what = format!(
             "remains of interrupted snapshots: {}",
@@ -295,19 +327,29 @@ fn about_keys_and_place(report: &StatusReport, found: &mut Vec<Attention>) {
 /// Writes the figures to a file that others may read; replaced as a whole, so that no reader sees half of it.
 ///
 /// # Errors
-/// When it would lie in the vault, or cannot be written.
-pub fn write_metrics(report: &StatusReport, file: &Path, text: &str) -> Result<()> {
+/// When it would lie in a vault or replace something else, or cannot be written.
+pub fn write_metrics(file: &Path, text: &str) -> Result<()> {
     let refuse = |error: disk::Error| {
         error
             .refuse(RefusalCode::SettingInvalid)
             .keeping("nothing else was touched")
     };
-    if real_path(file).starts_with(real_path(&report.vault)) {
-        return Err(Refusal::new(
+    let unfit = |fact: &str| {
+        Refusal::new(
             RefusalCode::SettingInvalid,
-            format!("'{}' is inside the vault", file.display()),
+            format!("figures are not written to '{}'", file.display()),
         )
-        .keeping("nothing was touched"));
+        .because(fact)
+        .keeping("nothing was touched")
+    };
+    if real_path(file).ancestors().any(looks_like_vault) {
+        return Err(unfit("it is inside a vault"));
+    }
+    match disk::read_bounded(file, METRICS_LIMIT_BYTES) {
+        Err(error) if error.is_not_found() => {}
+        Ok(found) if found.is_empty() || found.starts_with(METRICS_START) => {}
+        Ok(_) => return Err(unfit("what is there was not written by this command")),
+        Err(error) => return Err(unfit(&error.to_string())),
     }
     disk::replace(file, text.as_bytes()).map_err(refuse)?;
     let readable = std::fs::Permissions::from_mode(0o644);

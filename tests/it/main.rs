@@ -71,6 +71,7 @@ mod refusals;
 mod release_gate;
 mod restore_attacks;
 mod review;
+mod review_evidence;
 mod review_trust;
 mod roundtrip;
 mod runbook_drills;
