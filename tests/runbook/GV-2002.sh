@@ -5,7 +5,7 @@ need strace
 begin
 keep vault "$VAULT"
 rm "$TOP/bin/git-vault" # on a slow disk, so that it changes between two looks for certain
-printf '#!/bin/sh\nexec strace -f -qq -o /dev/null -P "%s" -e inject=read:delay_exit=50000 "%s" "$@"\n' "$SOURCE/server.log" "$PROGRAM" >"$TOP/bin/git-vault"
+printf '#!/bin/sh\nexec strace -f -qq -o /dev/null -P "%s" -e inject=read:delay_exit=20000 "%s" "$@"\n' "$SOURCE/server.log" "$PROGRAM" >"$TOP/bin/git-vault"
 chmod +x "$TOP/bin/git-vault"
 while :; do echo "$RANDOM" >>server.log; done & HELPERS+=($!)
 LOOP=$!

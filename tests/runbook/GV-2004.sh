@@ -37,9 +37,8 @@ follow
 restores "$(newest_vault)" @latest "$TOP/work/partial"
 
 note "bare, with a working tree all the same"
-cd "$SOURCE" && git config core.bare true && cd .git
-refused git vault snapshot || :
-cd "$SOURCE"
+cd "$SOURCE" && git config core.bare true
+refused git vault snapshot
 only 4
 follow
 

@@ -5,7 +5,6 @@ begin
 DIR=$TOP/work/new/restored
 keep vault "$VAULT"; keep source "$SOURCE"
 refused git vault restore "$SNAP" "$DIR"
-gives any "ls -ld DIR"
 follow
 safe "the snapshot is restored to a place that exists; the one that was meant can be used now, too"
 unchanged vault "$VAULT"; unchanged source "$SOURCE"

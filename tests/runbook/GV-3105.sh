@@ -9,7 +9,7 @@ keep vault "$VAULT"; keep log "$VAULT/log"; keep source "$SOURCE"
 refused git vault restore "$SNAP" "$DIR"
 [[ $OUT == *"restore $EARLIER"* ]] || fail "NEXT names the newest one that is accepted"
 DOUBTFUL=$SNAP SNAP=$EARLIER
-gives any "key status"
+gives 3 "key status" # there is one copy of the key that signs
 gives GV-1501 "2:git vault list" # that key signed it
 follow
 safe "the doubtful one is not restored, the earlier one is; the copy is as the vault was; new work is in a new vault"

@@ -5,7 +5,7 @@ begin
 git add -A && git reset --quiet --hard && git stash drop --quiet && echo "garbage" >src/one.txt
 put path/to/file src/one.txt
 SNAP=@~1 # the newest is the one after the accident
-gives any "diff -rq"
+gives 1 "diff -rq" # they differ, as they should
 answer "cp -i DIR/path/to/file path/to/file" y
 skip "git vault runbook GV-2101" "nothing said REFUSED"
 by_hand "The repository itself is gone" "rm -rf '$DIR'"

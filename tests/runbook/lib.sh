@@ -37,7 +37,7 @@ need_permissions() {
 
 # ---- the scene -------------------------------------------------------------------------------------------------------
 
-TOP= MOUNTED=() HELPERS=()
+TOP='' MOUNTED=() HELPERS=()
 clean_up() {
   local one
   for one in "${HELPERS[@]}"; do kill "$one" 2>/dev/null || :; done
@@ -110,7 +110,7 @@ mounted() { mkdir -p "${*: -1}"; mount "$@"; MOUNTED+=("${*: -1}"); }
 
 # ---- the refusal -----------------------------------------------------------------------------------------------------
 
-OUT= STATUS=0
+OUT='' STATUS=0
 show() { sed 's/^/    | /' "$1"; }
 
 # Runs a command that must be refused with the code of this drill, in the form of every refusal.
