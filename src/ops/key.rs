@@ -10,7 +10,7 @@ use crate::host::random::random_bytes;
 use crate::model::ids::KeyId;
 use crate::model::kit::{self, KitKey, Standing};
 use crate::model::log_entry::{CopyForm, CopyRecord, LogEvent};
-use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::SigningKey;
 use crate::model::timestamp::Timestamp;
@@ -179,9 +179,18 @@ fn write_kit(file: &Path, kit: &[u8]) -> Result<()> {
         Err(std::io::Error::other("other bytes than were written")).context("read back", file)
     };
     write().map_err(|error: disk::Error| {
-        error
+        let is_ours = !error.is_already_there() && file.symlink_metadata().is_ok();
+        let refusal = error
             .refuse(RefusalCode::KeyCopyUnusable)
-            .keeping("keys and vault are untouched")
+            .keeping("keys and vault are untouched");
+        if is_ours {
+            refusal.having_changed(format!(
+                "what was written of the kit stays in '{}': a secret, and not to be relied on",
+                file.display()
+            ))
+        } else {
+            refusal
+        }
     })
 }
 
@@ -285,14 +294,22 @@ fn record_kit(workplace: &Workplace, mut vault: Vault) -> Result<ConfirmReport> 
         .reigns()
         .map(|reign| reign.key.id())
         .collect();
-    for key in &keys {
+    for (count, key) in keys.iter().enumerate() {
         let copy = CopyRecord {
             key: *key,
             form: CopyForm::Kit,
             file: String::new(),
             bytes: 0,
         };
-        vault.append(&LogEvent::Copy(copy), workplace.now)?;
+        vault
+            .append(&LogEvent::Copy(copy), workplace.now)
+            .map_err(|refusal| match (&refusal.changed, count) {
+                (Changed::Said(_), _) | (Changed::Nothing, 0) => refusal,
+                (Changed::Nothing, count) => refusal.having_changed(format!(
+                    "the log says of {count} of {} keys that a kit holds them",
+                    keys.len()
+                )),
+            })?;
     }
     remember(&vault)?;
     Ok(ConfirmReport {

@@ -8,7 +8,7 @@ use crate::host::keys;
 use crate::host::random::random_bytes;
 use crate::model::ids::{Digest, KeyId};
 use crate::model::log_entry::{Compromise, CopyForm, CopyRecord, LogEvent, Rotation, escrow_name};
-use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::key::{ConfirmReport, remember, unusable_copy};
 use crate::ops::locate::Workplace;
@@ -39,6 +39,13 @@ pub fn rotate(workplace: &Workplace) -> Result<RotateReport> {
     let old = vault.key().id();
     let (new, file) = keys::create(&workplace.homes.keys, vault.binding.vault, workplace.now)?;
     let unused = |refusal: Refusal| {
+        if refusal.changed != Changed::Nothing {
+            // The entry may be there, and with it the need for the new key.
+            return refusal.because(format!(
+                "if that entry is there, the key in '{}' signs next: keep it",
+                file.display()
+            ));
+        }
         refusal.having_changed(format!(
             "a new key was made at '{}', and is not in use; key {old} goes on signing",
             file.display()
@@ -162,14 +169,30 @@ pub fn wrap(workplace: &Workplace, passphrase: &[u8]) -> Result<ConfirmReport> {
         .map(|reign| reign.key.id())
         .collect();
     for key in keys {
-        let (path, copy) = wrap_one(workplace, &vault, key, passphrase)?;
-        disk::sync_directory(&directory).map_err(|error| error.refuse_vault_write())?;
-        vault.append(&LogEvent::Copy(copy), workplace.now)?;
+        let wrapped = wrap_one(workplace, &vault, key, passphrase).and_then(|(path, copy)| {
+            disk::sync_directory(&directory).map_err(|error| error.refuse_vault_write())?;
+            vault.append(&LogEvent::Copy(copy), workplace.now)?;
+            Ok(path)
+        });
+        let path = wrapped
+            .map_err(|refusal| say_what_is_wrapped(refusal, report.keys.len(), &directory))?;
         report.keys.push(key);
         report.files.push(path);
     }
     remember(&vault)?;
     Ok(report)
+}
+
+fn say_what_is_wrapped(refusal: Refusal, count: usize, directory: &Path) -> Refusal {
+    if refusal.changed != Changed::Nothing {
+        return refusal;
+    }
+    refusal
+        .having_changed(format!(
+            "keys wrapped and named by the log: {count}; of one more, a file may be in '{}'",
+            directory.display()
+        ))
+        .keeping("keys and snapshots are untouched")
 }
 
 fn wrap_one(

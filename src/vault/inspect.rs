@@ -14,6 +14,7 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Binding, Purpose, SignedError, SigningKey};
 use crate::model::timestamp::Timestamp;
+use crate::vault::distrust::{self, Distrust};
 use crate::vault::keyring::KeySource;
 use crate::vault::last_seen;
 use crate::vault::layout::{INCOMPLETE_PREFIX, Layout};
@@ -121,8 +122,8 @@ impl Vault {
         )
     }
 
-    /// Opens the vault even if it is older than this machine has seen it, or went another way: what is in it is authentic,
-    /// and only whether it is the newest is in doubt. [`Vault::stale`] then says so, and nothing is noted.
+    /// Opens the vault even if it is older than this machine has seen it, or went another way: what its log accepts is
+    /// authentic, and only whether it is the newest is in doubt. [`Vault::stale`] then says so, and nothing is noted.
     ///
     /// # Errors
     /// As [`Vault::open`], but for those two.
@@ -192,8 +193,12 @@ impl Vault {
             .about(&layout.vault_toml())
         })?;
         let seen = last_seen::load(&homes.state, binding.vault)?;
-        let log = Log::read(layout, binding, source, first)?;
-        let stale = match last_seen::check(seen, layout.root(), &log) {
+        let distrust = Distrust::load(&homes.state, binding.vault)?;
+        let mut log = Log::read(layout, binding, source, first)?;
+        distrust.apply(&mut log);
+        let is_newest = last_seen::check(seen, layout.root(), &log)
+            .and_then(|()| distrust::check_active(layout.root(), &log));
+        let stale = match is_newest {
             Err(refusal) if opening.stale == Stale::Accept => Some(refusal),
             outcome => outcome.map(|()| None)?,
         };

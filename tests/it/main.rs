@@ -67,6 +67,7 @@ mod read_errors;
 mod refusals;
 mod restore_attacks;
 mod review;
+mod review_keys;
 mod review_trust;
 mod roundtrip;
 mod set_aside;
