@@ -294,6 +294,15 @@ pub(super) fn refusals(look: &Look<'_>, vault: VaultId) -> Check {
     }
 }
 
+/// An incident that is older than this does not ask for attention any more.
+const RECENT_SECONDS: i64 = 30 * 86_400;
+
+/// A day as the names of incidents begin with it.
+fn day(seconds: i64) -> String {
+    let time = Timestamp::from_seconds(seconds).to_string();
+    time.chars().filter(char::is_ascii_digit).take(8).collect()
+}
+
 /// Incidents that were recorded on this machine.
 pub(super) fn incidents(look: &Look<'_>) -> Option<Check> {
     const NAME: &str = "incidents";
@@ -307,12 +316,15 @@ pub(super) fn incidents(look: &Look<'_>) -> Option<Check> {
         )),
         Ok(names) => {
             let count = number(names.len() as u64, "incident", "incidents");
-            Some(Check::new(
-                Verdict::Attention,
-                NAME,
-                format!("{count} recorded in '{}'", directory.display()),
-                "look at each, and keep it until it is understood",
-            ))
+            let fact = format!("{count} recorded in '{}'", directory.display());
+            let begins = day(look.now_seconds - RECENT_SECONDS);
+            let is_recent = |name: &std::ffi::OsString| *name.to_string_lossy() >= *begins;
+            Some(if names.iter().any(is_recent) {
+                let meaning = "look at each, and keep it until it is understood";
+                Check::new(Verdict::Attention, NAME, fact, meaning)
+            } else {
+                Check::new(Verdict::Good, NAME, fact, "none within 30 days")
+            })
         }
         Err(error) if error.is_not_found() => None,
         Err(error) => Some(Check::unknown(NAME, &error)),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::crash::{can_trace, count_calls, points};
+use crate::crash::can_trace;
 use crate::laboratory::{Laboratory, Restored};
 use crate::posix_model::Model;
 use crate::support::files::{append, mkdir};
@@ -33,19 +33,19 @@ enum Part {
 
 /// A run to be judged: where the program keeps things, what was there before, what it did.
 pub struct Run {
-    homes: [PathBuf; 3],
-    before: Vec<PathBuf>,
-    calls: Vec<Call>,
+    pub homes: [PathBuf; 3],
+    pub before: Vec<PathBuf>,
+    pub calls: Vec<Call>,
     /// The word that must not be said too early, and what must be durable then.
-    promise: (&'static str, Vec<PathBuf>),
+    pub promise: (&'static str, Vec<PathBuf>),
     /// What the promise is about, when a killed run left other things: they are evidence, and may be lost.
-    needed: Option<Needed>,
+    pub needed: Option<Needed>,
 }
 
-struct Needed {
-    vault: PathBuf,
-    vault_id: String,
-    snapshots: Vec<String>,
+pub struct Needed {
+    pub vault: PathBuf,
+    pub vault_id: String,
+    pub snapshots: Vec<String>,
 }
 
 impl Run {
@@ -126,7 +126,7 @@ impl Run {
     }
 
     /// Replays the run without some of its syncs (places in `calls`), and gives what was promised and is not durable.
-    fn complaints(&self, left_out: &BTreeSet<usize>) -> Vec<String> {
+    pub fn complaints(&self, left_out: &BTreeSet<usize>) -> Vec<String> {
         let mut model = Model::of(&self.before);
         let mut complaints = Vec::new();
         for (place, call) in self.calls.iter().enumerate() {
@@ -241,6 +241,10 @@ impl Run {
         if name.starts_with("probe-") || is_cache {
             return Some(PROBE);
         }
+        let renamed = What::Rename(path.clone(), path.with_file_name("index"));
+        if self.calls[place..].iter().any(|call| call.what == renamed) {
+            return Some(INDEX);
+        }
         let is_place_of_state = path == &self.homes[2] || path == &self.homes[2].join("git-vault");
         if is_place_of_state {
             return Some(PLACE_OF_STATE);
@@ -327,6 +331,8 @@ impl Run {
     }
 }
 
+const INDEX: &str =
+    "the list of snapshots is a cache: a torn one is refused, and made anew by a command";
 const PROBE: &str = "the probe is removed again; it shows that fsync works";
 const PLACE_FOUND: &str = "a place that is there is made durable in case a killed run made it";
 const PLACE_OF_STATE: &str =
@@ -340,7 +346,7 @@ pub fn homes(sandbox: &Sandbox) -> [PathBuf; 3] {
 }
 
 /// Every path below these, themselves included.
-fn paths(roots: &[PathBuf]) -> Vec<PathBuf> {
+pub fn paths(roots: &[PathBuf]) -> Vec<PathBuf> {
     let mut all = Vec::new();
     let mut open = roots.to_vec();
     while let Some(path) = open.pop() {
@@ -390,6 +396,7 @@ fn all_that_a_first_snapshot_needs_is_durable_when_it_is_sealed() {
         "first snapshot",
         &[
             PROBE,
+            INDEX,
             PLACE_FOUND,
             PLACE_OF_STATE,
             PLACE_OF_REGISTRY,
@@ -409,7 +416,7 @@ fn all_that_a_later_snapshot_needs_is_durable_when_it_is_sealed() {
     sandbox.commit(source, "fifth");
     append(source, "src/one.txt", "and edited again\n");
     let run = recorded(sandbox, source, &["snapshot"], "SEALED", &homes(sandbox));
-    run.judge("later snapshot", &[PROBE]);
+    run.judge("later snapshot", &[PROBE, INDEX]);
 }
 
 #[test]
@@ -463,136 +470,9 @@ fn a_workspace_is_durable_before_it_gets_its_name() {
     run.judge("restore", &[]);
 }
 
-/// Calls at which a killed run leaves something that the next one builds on.
-const BUILT_ON: [&str; 8] = [
-    "fsync",
-    "mkdir",
-    "link",
-    "linkat",
-    "rename",
-    "renameat",
-    "renameat2",
-    "unlink",
-];
-
-/// Kills snapshots at one call after the other, and judges each together with the whole one that follows.
-#[track_caller]
-fn judge_after_kills(label: &str, sandbox: &Sandbox, source: &Path, reset: &dyn Fn()) {
-    let counts = count_calls(sandbox, source, &["snapshot"]);
-    let (mut wrong, mut tried) = (Vec::new(), 0);
-    for (call, count) in counts.iter().filter(|(call, _)| BUILT_ON.contains(call)) {
-        for number in points(*count, 4) {
-            reset();
-            let run = killed_and_made_again(sandbox, source, call, number);
-            let complaints = run.complaints(&BTreeSet::new());
-            wrong.extend(
-                complaints
-                    .iter()
-                    .map(|complaint| format!("{call} {number}: {complaint}")),
-            );
-            tried += 1;
-        }
-    }
-    eprintln!("{label}, killed and made again: {tried} points");
-    assert!(
-        wrong.is_empty(),
-        "{} complaints:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
-}
-
-#[track_caller]
-fn killed_and_made_again(sandbox: &Sandbox, source: &Path, call: &str, number: usize) -> Run {
-    let before = paths(&[sandbox.path("")]);
-    let inject = format!("inject={call}:signal=KILL:when={number}");
-    let (killed, mut calls) = record(sandbox, source, &[&inject], &["snapshot"]);
-    assert!(
-        killed.stdout.is_empty(),
-        "it should have been killed\n{killed}"
-    );
-    let (said, then) = record(sandbox, source, &[], &["--json", "snapshot"]);
-    let answer = said.succeeded().json();
-    let offset = calls.last().map_or(0, |call| call.end + 1);
-    calls.extend(then.into_iter().map(|call| Call {
-        begin: call.begin + offset,
-        end: call.end + offset,
-        what: call.what,
-    }));
-    let text = |field: &str| {
-        answer
-            .pointer(field)
-            .and_then(|text| text.as_str())
-            .expect("a text")
-            .to_owned()
-    };
-    let homes = homes(sandbox);
-    let vault = PathBuf::from(text("/vault"));
-    let needed = Needed {
-        vault_id: vault_id(&vault),
-        snapshots: sealed_ids(sandbox, source),
-        vault,
-    };
-    assert!(needed.snapshots.contains(&text("/snapshot/id")));
-    let promise = ("{", homes.to_vec());
-    Run {
-        homes,
-        before,
-        calls,
-        promise,
-        needed: Some(needed),
-    }
-}
-
-fn vault_id(vault: &Path) -> String {
-    let text = fs::read_to_string(vault.join("vault.toml")).expect("the description is read");
-    let line = text.lines().find_map(|line| line.strip_prefix("vault = "));
-    line.expect("the id").trim_matches('"').to_owned()
-}
-
-fn sealed_ids(sandbox: &Sandbox, source: &Path) -> Vec<String> {
-    let listed = sandbox
-        .vault(source, &["--json", "list"])
-        .succeeded()
-        .json();
-    let snapshots = listed["snapshots"].as_array().expect("the snapshots");
-    snapshots
-        .iter()
-        .map(|snapshot| snapshot["id"].as_str().expect("an id").to_owned())
-        .collect()
-}
-
-#[test]
-fn what_a_killed_first_snapshot_left_is_durable_when_the_next_is_sealed_on_it() {
-    if !can_trace("durability after a killed first snapshot") {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    let source = states::small_repository(&sandbox);
-    let reset = || {
-        for home in homes(&sandbox) {
-            fs::remove_dir_all(&home).expect("the directory is removed");
-            fs::create_dir(&home).expect("the directory is made");
-        }
-    };
-    judge_after_kills("first snapshot", &sandbox, &source, &reset);
-}
-
-#[test]
-fn what_a_killed_later_snapshot_left_is_durable_when_the_next_is_sealed_on_it() {
-    if !can_trace("durability after a killed later snapshot") {
-        return;
-    }
-    let laboratory = Laboratory::new();
-    let (sandbox, source) = (&laboratory.sandbox, &laboratory.source);
-    append(source, "src/two.txt", "for the next commit\n");
-    sandbox.commit(source, "fifth");
-    judge_after_kills("later snapshot", sandbox, source, &|| laboratory.reset());
-}
-
+/// What a power cut makes of a file whose data was not durable, or of one whose name was not.
 type Loss = fn(&Path);
 
-/// What a power cut makes of a file whose data was not durable, or of one whose name was not.
 const LOSSES: [(&str, Loss); 2] = [
     ("lost", |path| {
         fs::remove_file(path).expect("the file is removed")

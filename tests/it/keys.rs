@@ -488,6 +488,9 @@ fn what_a_compromised_key_signed_later_is_not_accepted_and_what_it_signed_before
         );
         let _said = laboratory.run(&["verify", &sealed.id]).refused("GV-3105");
     }
+    // The index was signed with that key, too.
+    let _said = laboratory.run(&["list"]).refused("GV-1501");
+    let _said = laboratory.run(&["index", "rebuild"]).succeeded();
     let listed = laboratory.run(&["list"]).succeeded().text();
     assert_eq!(listed.matches("DOUBTFUL").count(), 2, "{listed}");
     let verified = laboratory.run(&["--json", "verify"]).succeeded().json();

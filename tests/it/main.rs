@@ -37,6 +37,7 @@ mod documents;
 mod drill;
 mod drill_compare;
 mod durability_keys;
+mod durability_kills;
 mod durability_model;
 mod finding;
 mod fuzz;

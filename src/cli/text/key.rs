@@ -151,9 +151,13 @@ pub fn compromise(report: &CompromiseReport) -> String {
         "DOUBTFUL",
         format!("{doubtful}; {} are accepted", report.accepted),
     );
+    lines.add(
+        "NEXT",
+        "git vault index rebuild      (the list of snapshots was signed with that key)",
+    );
     if report.doubtful > 0 {
         lines.add(
-            "NEXT",
+            "",
             "git vault init --new      (new snapshots need a vault of their own)",
         );
     }

@@ -100,7 +100,7 @@ fn new_key(lines: &mut Lines, key: &Path) {
     );
     lines.add(
         "",
-        "copy the file to a place that survives this machine, and keep it as a secret",
+        "git vault key export FILE makes a recovery kit to print and keep elsewhere, as a secret",
     );
 }
 
