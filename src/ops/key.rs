@@ -265,12 +265,13 @@ pub fn confirm_line(
     record_kit(workplace, vault)
 }
 
-/// Records that a kit exists, when it holds every key of the vault.
+/// Records that a kit exists, when it holds every key of the vault and does not lie in what it protects.
 ///
 /// # Errors
-/// When it cannot be read, lacks a key, or the log cannot be written.
-pub fn confirm_kit(workplace: &Workplace, text: &str) -> Result<ConfirmReport> {
+/// When it cannot be read, lies there, lacks a key, or the log cannot be written.
+pub fn confirm_kit(workplace: &Workplace, file: &Path, text: &str) -> Result<ConfirmReport> {
     let vault = workplace.existing_vault()?;
+    check_kit_place(workplace, &vault, file)?;
     let read = kit::read(text).map_err(|error| unusable_copy(error.to_string()))?;
     for reign in vault.log.keyring.reigns() {
         let is_same = |key: &SigningKey| {

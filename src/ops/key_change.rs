@@ -7,6 +7,7 @@ use crate::host::escrow;
 use crate::host::keys;
 use crate::host::random::random_bytes;
 use crate::model::ids::{Digest, KeyId};
+use crate::model::kit::MOST_KEYS;
 use crate::model::log_entry::{Compromise, CopyForm, CopyRecord, LogEvent, Rotation, escrow_name};
 use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
@@ -33,10 +34,20 @@ pub struct RotateReport {
 /// working key whenever this is interrupted.
 ///
 /// # Errors
-/// When the vault cannot be opened, or key or log cannot be written.
+/// When the vault cannot be opened, has had as many keys as a kit can hold, or key or log cannot be written.
 pub fn rotate(workplace: &Workplace) -> Result<RotateReport> {
     let mut vault = workplace.existing_vault()?;
     let old = vault.key().id();
+    if vault.log.keyring.reigns().count() >= MOST_KEYS {
+        return Err(differs(format!(
+            "the vault has had {MOST_KEYS} keys, as many as a kit can hold"
+        ))
+        .because("of one more, no kit could be made")
+        .next(
+            "git vault init --new",
+            "goes on in a vault with a key of its own",
+        ));
+    }
     let (new, file) = keys::create(&workplace.homes.keys, vault.binding.vault, workplace.now)?;
     let unused = |refusal: Refusal| {
         if refusal.changed != Changed::Nothing {

@@ -12,6 +12,7 @@ use crate::model::timestamp::Timestamp;
 use crate::ops::key::{self, KeyStatusReport};
 use crate::ops::locate::Workplace;
 use crate::ops::since::{WorkSince, work_since};
+use crate::vault::health;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::probe::RESERVE_BYTES;
@@ -26,6 +27,11 @@ const SEALED_SECONDS: i64 = DAY;
 const VERIFIED_SECONDS: i64 = 30 * DAY;
 /// A drill older than this needs attention.
 const PROVEN_SECONDS: i64 = 90 * DAY;
+
+/// Largest file of figures that is written over.
+const METRICS_LIMIT_BYTES: u64 = 1 << 20;
+/// How such a file begins.
+const METRICS_BEGINNING: &str = "# TYPE git_vault_";
 
 /// Something that makes the backup worse than it could be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +113,8 @@ pub struct StatusReport {
     pub free_bytes: Option<u64>,
     /// Remains of interrupted snapshots.
     pub incomplete: Vec<PathBuf>,
+    /// Why snapshots were refused since the vault was last healthy enough for one, if any were.
+    pub refused: Option<String>,
     /// What needs attention, the severest first.
     pub attention: Vec<Attention>,
 }
@@ -147,10 +155,23 @@ pub fn status(workplace: &Workplace) -> Result<StatusReport> {
         free_bytes: disk::free_bytes(vault.layout.root()).ok(),
         incomplete: vault.leftovers.incomplete.clone(),
         newest,
+        refused: refused(&vault),
         attention: Vec::new(),
     };
     report.attention = attention(&report);
     Ok(report)
+}
+
+fn refused(vault: &Vault) -> Option<String> {
+    match health::load(&vault.homes.state, vault.binding.vault) {
+        Ok(note) => note.map(|note| {
+            format!(
+                "{} snapshots in a row were refused since {}, because the vault was not healthy: {}",
+                note.times, note.first_failed, note.code
+            )
+        }),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 fn is_proven(vault: &Vault, snapshot: &SnapshotId) -> bool {
@@ -279,6 +300,14 @@ fn about_keys_and_place(report: &StatusReport, found: &mut Vec<Attention>) {
             "git vault key export FILE",
         );
     }
+    if let Some(refused) = &report.refused {
+        add(
+            About::Health,
+            Severity::Sev2,
+            refused.clone(),
+            "git vault doctor",
+        );
+    }
     if report.free_bytes.is_some_and(|free| free < RESERVE_BYTES) {
         let what = "there is no room for another snapshot".to_owned();
         add(About::Health, Severity::Sev2, what, "git vault doctor");
@@ -309,9 +338,30 @@ pub fn write_metrics(report: &StatusReport, file: &Path, text: &str) -> Result<(
         )
         .keeping("nothing was touched"));
     }
+    check_is_ours(file)?;
     disk::replace(file, text.as_bytes()).map_err(refuse)?;
     let readable = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(file, readable)
         .context("let others read", file)
         .map_err(refuse)
+}
+
+/// A file of somebody else is not written over because of a slip in its name.
+fn check_is_ours(file: &Path) -> Result<()> {
+    let bytes = match disk::read_bounded(file, METRICS_LIMIT_BYTES) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        bytes => bytes.unwrap_or_default(),
+    };
+    if bytes.starts_with(METRICS_BEGINNING.as_bytes()) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::SettingInvalid,
+        format!(
+            "'{}' is there, and holds no figures of a vault",
+            file.display()
+        ),
+    )
+    .because(format!("it does not begin with '{METRICS_BEGINNING}'"))
+    .keeping("nothing was touched"))
 }

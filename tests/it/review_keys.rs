@@ -235,3 +235,122 @@ fn a_key_command_that_is_stopped_says_what_it_has_changed() {
     eprintln!("a failing flush in key commands: {tried} points");
     assert!(tried > 10, "{tried}");
 }
+
+#[test]
+fn one_kit_confirmed_twice_is_one_copy_and_one_in_the_vault_is_none() {
+    let laboratory = Laboratory::new();
+    let kit = laboratory.sandbox.path("kit.txt");
+    let _said = laboratory.run(&["key", "export", text(&kit)]).succeeded();
+    let inside = laboratory.vault.join("cache/kit.txt");
+    let beside_the_key = laboratory.sandbox.path("config/git-vault/keys/kit.txt");
+    let in_the_source = laboratory.source.join("kit.txt");
+    for place in [inside, beside_the_key, in_the_source] {
+        fs::copy(&kit, &place).expect("the kit is copied");
+        let said = laboratory.run(&["key", "confirm", "--kit", text(&place)]);
+        assert!(said.code.is_some_and(|code| code != 0), "{said}");
+        fs::remove_file(place).expect("the copy is removed");
+    }
+    for _ in 0..2 {
+        let _said = laboratory
+            .run(&["key", "confirm", "--kit", text(&kit)])
+            .succeeded();
+    }
+    let status = laboratory.run(&["--json", "status"]).json();
+    let copies = status["key_copies"].as_array().expect("an array");
+    assert_eq!(copies.len(), 1, "{status}");
+}
+
+#[test]
+fn a_wrapped_key_with_one_bit_wrong_is_found_by_a_verification() {
+    let laboratory = Laboratory::new();
+    let passphrase = passphrase(&laboratory);
+    let escrow = ["key", "escrow", "--passphrase-file", text(&passphrase)];
+    let said = laboratory.run(&escrow).succeeded();
+    let _said = laboratory.run(&["verify"]).succeeded();
+    let wrapped = fs::read_dir(laboratory.vault.join("escrow"))
+        .expect("the directory is read")
+        .next()
+        .expect("a file")
+        .expect("an entry")
+        .path();
+    let mut bytes = fs::read(&wrapped).expect("the file is read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&wrapped, bytes).expect("a bit is flipped");
+    let _verified = laboratory.run(&["verify"]).refused("GV-3001");
+    assert!(
+        matches!(
+            laboratory.restore_or_refuse(&laboratory.sealed[0]),
+            Restored::Whole
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn figures_are_not_written_over_another_file() {
+    let laboratory = Laboratory::new();
+    let metrics = laboratory.sandbox.path("metrics.prom");
+    let status = ["status", "--metrics", text(&metrics)];
+    for _ in 0..2 {
+        let said = laboratory.run(&status);
+        assert_eq!(said.code, Some(3), "{said}");
+    }
+    let readme = laboratory.source.join("README.md");
+    let before = fs::read(&readme).expect("the file is read");
+    let said = laboratory.run(&["status", "--metrics", text(&readme)]);
+    assert!(said.code.is_some_and(|code| code >= 10), "{said}");
+    assert_eq!(fs::read(&readme).expect("the file is read"), before);
+}
+
+#[test]
+fn a_fault_leaves_no_core_file_that_could_hold_a_key() {
+    if !can_trace("no core files") {
+        return;
+    }
+    let laboratory = Laboratory::new();
+    let (sandbox, source) = (&laboratory.sandbox, &laboratory.source);
+    let _said = traced(sandbox, source, &["trace=prlimit64,setrlimit"], &["list"]).succeeded();
+    let trace = fs::read_to_string(sandbox.path("tmp/trace")).expect("the trace is read");
+    assert!(
+        trace.contains("RLIMIT_CORE, {rlim_cur=0, rlim_max=0}"),
+        "{trace}"
+    );
+}
+
+#[test]
+fn no_vault_gets_more_keys_than_a_kit_can_hold() {
+    let laboratory = Laboratory::new();
+    for _ in 1..64 {
+        let _said = laboratory.run(&["key", "rotate"]).succeeded();
+    }
+    let _said = laboratory.run(&["key", "rotate"]).refused("GV-1006");
+    let kit = laboratory.sandbox.path("kit.txt");
+    let _said = laboratory.run(&["key", "export", text(&kit)]).succeeded();
+    let _said = laboratory
+        .run(&["key", "confirm", "--kit", text(&kit)])
+        .succeeded();
+}
+
+#[test]
+fn status_says_that_snapshots_were_refused_because_of_the_vault() {
+    let laboratory = Laboratory::new();
+    let description = fs::read_to_string(laboratory.vault.join("vault.toml")).expect("the text");
+    let id = description
+        .lines()
+        .find_map(|line| line.strip_prefix("vault = \""))
+        .expect("the id")
+        .trim_end_matches('"')
+        .to_owned();
+    write(
+        &laboratory.sandbox.path(""),
+        format!("state/git-vault/health/{id}.toml"),
+        "first_failed = \"2026-01-01T00:00:00Z\"\nlast_failed = \"2026-01-02T00:00:00Z\"\ntimes = 7\ncode = \"GV-1301\"\n",
+    );
+    let said = laboratory.run(&["status"]);
+    assert_eq!(said.code, Some(3), "{said}");
+    assert!(
+        said.text().contains("7 snapshots in a row were refused"),
+        "{said}"
+    );
+}
