@@ -25,8 +25,7 @@ const LIMIT_BYTES: u64 = 4096;
 struct KeyFile {
     vault: VaultId,
     key: KeyId,
-    #[serde(rename = "created")]
-    _created: Timestamp,
+    created: Timestamp,
     secret: Zeroizing<String>,
 }
 
@@ -162,7 +161,7 @@ pub fn load(key_home: &Path, vault: VaultId, key: KeyId) -> Result<SigningKey, R
     Ok(loaded)
 }
 
-/// Reads a key file; `None` unless its form, its checksum and its key id are right.
+/// Reads a key file; `None` unless it is in the one form in which it is written, and its checksum and its key id are right.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Option<SigningKey> {
     let text = std::str::from_utf8(bytes).ok()?;
@@ -174,7 +173,8 @@ pub fn parse(bytes: &[u8]) -> Option<SigningKey> {
     let file: KeyFile = toml::from_str(body.strip_prefix(FIRST_LINE)?).ok()?;
     let secret = Zeroizing::new(from_hex(&file.secret)?);
     let key = SigningKey::new(secret.as_slice().try_into().ok()?, file.vault);
-    (key.id() == file.key).then_some(key)
+    let is_canonical = *to_bytes(&key, file.created) == bytes;
+    (key.id() == file.key && is_canonical).then_some(key)
 }
 
 fn missing(vault: VaultId, key: KeyId, path: &Path) -> Refusal {

@@ -25,6 +25,21 @@ pub struct Attributes {
     pub xattrs: Xattrs,
 }
 
+impl Attributes {
+    /// Whether the mode is one of that kind of file and holds nothing beyond it, and the extended attributes are the user's.
+    fn fit(&self, kind: u32) -> bool {
+        self.mode & !0o7777 == kind && self.xattrs.keys().all(|name| is_users_own(name))
+    }
+}
+
+/// Whether an extended attribute of this name is one that a capture takes: never one that gives rights or belongs to a system.
+fn is_users_own(name: &[u8]) -> bool {
+    let of_a_system: [&[u8]; 4] = [b"security.", b"system.", b"trusted.", b"com.apple.system."];
+    !name.is_empty()
+        && !name.contains(&0)
+        && !of_a_system.iter().any(|start| name.starts_with(start))
+}
+
 /// A file that is neither regular nor a directory nor a symbolic link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SpecialKind {
@@ -47,6 +62,16 @@ impl SpecialKind {
             Self::Socket => "socket",
             Self::CharacterDevice => "character-device",
             Self::BlockDevice => "block-device",
+        }
+    }
+
+    /// The bits of a mode that stand for it.
+    fn mode(self) -> u32 {
+        match self {
+            Self::Fifo => 0o10_000,
+            Self::Socket => 0o140_000,
+            Self::CharacterDevice => 0o20_000,
+            Self::BlockDevice => 0o60_000,
         }
     }
 }
@@ -126,6 +151,22 @@ pub enum Entry {
         /// The rule that said so.
         rule: String,
     },
+}
+
+impl Entry {
+    /// Whether its attributes are such as an entry of its kind can have.
+    fn has_fitting_attributes(&self) -> bool {
+        match self {
+            Self::File { attributes, .. } => attributes.fit(0o100_000),
+            Self::Link { attributes, .. } => {
+                attributes.fit(0o120_000) && attributes.xattrs.is_empty()
+            }
+            Self::Special { kind, attributes } => {
+                attributes.fit(kind.mode()) && attributes.xattrs.is_empty()
+            }
+            Self::Directory { .. } | Self::LeftOut { .. } => true,
+        }
+    }
 }
 
 /// One directory.
@@ -214,12 +255,13 @@ impl Listing {
                 || name == b"."
                 || name == b".."
                 || name.iter().any(|byte| matches!(byte, b'/' | 0))
+                || !entry.has_fitting_attributes()
             {
                 return None;
             }
             listing.entries.insert(name, entry);
         }
-        (listing.to_text() == text).then_some(listing)
+        (listing.to_text() == text && listing.own.fit(0o40_000)).then_some(listing)
     }
 }
 
@@ -340,7 +382,7 @@ mod tests {
             (
                 b"c\xff",
                 Entry::Link {
-                    attributes: Attributes::default(),
+                    attributes: of_mode(0o120_777),
                     blake3: digest,
                 },
             ),
@@ -349,7 +391,7 @@ mod tests {
                 b"e",
                 Entry::Special {
                     kind: SpecialKind::Fifo,
-                    attributes: Attributes::default(),
+                    attributes: of_mode(0o10_644),
                 },
             ),
             (
@@ -366,8 +408,36 @@ mod tests {
             .map(|(name, entry)| (name.to_vec(), entry))
             .collect();
         Listing {
-            own: attributes,
+            own: of_mode(0o41_777),
             entries,
+        }
+    }
+
+    fn of_mode(mode: u32) -> Attributes {
+        Attributes {
+            mode,
+            ..Attributes::default()
+        }
+    }
+
+    #[test]
+    fn modes_and_attributes_of_other_kinds_are_refused() {
+        let text = example().to_text();
+        for (from, to) in [
+            ("100644", "40644"),
+            ("100644", "644"),
+            ("100644", "1100644"),
+            ("120777", "100777"),
+            ("10644", "20644"),
+            ("self\t41777", "self\t101777"),
+            ("757365722e61=", "="),
+            ("757365722e61=", "757365722e6100="),
+            // security.capability
+            ("757365722e61=", "73656375726974792e6361706162696c697479="),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text);
+            assert_eq!(Listing::parse(changed.as_bytes()), None, "{from} {to}");
         }
     }
 

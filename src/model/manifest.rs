@@ -184,6 +184,9 @@ impl Manifest {
     /// A sentence that says what is unexpected.
     pub fn from_body(body: &str) -> Result<Self, String> {
         let manifest: Self = toml::from_str(body).map_err(|error| error.message().to_owned())?;
+        if manifest.format != FORMAT {
+            return Err(format!("is of format {}", manifest.format));
+        }
         if manifest.minimum_reader > FORMAT {
             return Err(format!(
                 "needs a reader of format {}",

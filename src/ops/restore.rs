@@ -19,6 +19,7 @@ use crate::model::listing::Entry;
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::ops::assemble::tips_digest;
 use crate::ops::capture::{CaptureError, Metadata};
 use crate::ops::destination::{EmptyDestination, Needs, RestoreStaging, claim, create};
 use crate::ops::history::missing;
@@ -439,10 +440,11 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
     if let Some(lost) = missing(&handed_over, metadata.needed()).first() {
         return Err(incomplete(format!("object {lost} is not in it")));
     }
-    if metadata.tips.needed.len() as u64 != trusted.manifest().history.tips {
-        return Err(incomplete(
-            "its refs name another number of objects".to_owned(),
-        ));
+    let stated = &trusted.manifest().history;
+    if metadata.tips.needed.len() as u64 != stated.tips
+        || tips_digest(&metadata.tips) != stated.tips_blake3
+    {
+        return Err(incomplete("its refs name other objects".to_owned()));
     }
     Ok(())
 }

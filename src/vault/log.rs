@@ -255,6 +255,9 @@ impl Log {
                 "the genesis entry is the first one and no other".to_owned(),
             ));
         }
+        if let Some(what) = self.contradicted(number, &event) {
+            return Err(contradiction(what));
+        }
         match event {
             LogEvent::Genesis(attachment, predecessor) => {
                 self.attachment = Some(attachment);
@@ -284,6 +287,37 @@ impl Log {
             }
         }
         Ok(())
+    }
+
+    /// Why what an entry states cannot be so after the entries before it.
+    fn contradicted(&self, number: u64, event: &LogEvent) -> Option<String> {
+        match event {
+            LogEvent::Verify(verify) if verify.up_to >= number => Some(format!(
+                "it states that entry {} was verified, which is not an earlier one",
+                verify.up_to
+            )),
+            LogEvent::Drill(drill) if self.find(&drill.snapshot).is_none() => {
+                Some(format!("there is no snapshot {} yet", drill.snapshot))
+            }
+            LogEvent::Copy(copy) if self.keyring.named(copy.key).is_none() => {
+                Some(format!("key {} has not signed", copy.key))
+            }
+            LogEvent::Acknowledge(statement)
+                if self.hash_of(statement.found) != Some(statement.found_blake3) =>
+            {
+                Some(format!("entry {} is another", statement.found))
+            }
+            LogEvent::Genesis(..)
+            | LogEvent::Attach(_)
+            | LogEvent::Snapshot(..)
+            | LogEvent::Verify(_)
+            | LogEvent::Drill(_)
+            | LogEvent::Copy(_)
+            | LogEvent::Rotate(_)
+            | LogEvent::Compromise(_)
+            | LogEvent::Acknowledge(_)
+            | LogEvent::SetAside(_) => None,
+        }
     }
 
     fn accept_snapshot(

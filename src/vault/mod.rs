@@ -19,4 +19,5 @@ pub mod skeleton;
 pub mod snapshot_index;
 pub mod staging;
 pub mod store;
+pub mod topmost;
 pub mod trial;

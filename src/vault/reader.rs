@@ -6,8 +6,10 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::host::disk;
-use crate::host::git::object::{MODE_LINK, MODE_TREE, ObjectId, ObjectKind, tree_entries};
-use crate::host::git::tree::tree_of_commit;
+use crate::host::git::object::{
+    MODE_FILE, MODE_LINK, MODE_TREE, ObjectId, ObjectKind, tree_entries,
+};
+use crate::host::git::tree::{NewEntry, tree_content, tree_of_commit};
 use crate::host::walk::join;
 use crate::model::escape::{CHUNKS_SUFFIX, name_from_tree, text_name};
 use crate::model::ids::Digest;
@@ -23,6 +25,7 @@ use crate::vault::inspect::{Vault, refuse_signed};
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
 use crate::vault::store::Store;
+use crate::vault::topmost::{is_possible, root_names};
 
 /// A manifest that is authentic and agrees with the log. Only [`trust`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +186,15 @@ fn check_against_log(vault: &Vault, logged: &LoggedSnapshot, manifest: &Manifest
             format!("it stands on {} packs, and there were others", base.packs),
         ));
     }
+    if manifest.source.object_format != vault.format.word() {
+        return Err(contradiction(
+            &subject,
+            format!(
+                "its objects are of format '{}', and the vault's are not",
+                text_name(manifest.source.object_format.as_bytes())
+            ),
+        ));
+    }
     let own = arrivals
         .get(before(logged.entry.saturating_sub(1))..before(logged.entry))
         .unwrap_or_default();
@@ -330,21 +342,35 @@ impl<'a> SnapshotReader<'a> {
             .store
             .format()
             .ok_or_else(|| self.contradiction("the vault has no packs".to_owned()))?;
-        let entries = tree_entries(format, &content)
-            .map(|entry| entry.map(|entry| (entry.mode, entry.name.to_vec(), entry.id)));
-        entries
-            .collect::<Option<_>>()
-            .ok_or_else(|| self.contradiction(format!("tree {tree} is malformed")))
+        let entries = tree_entries(format, &content).map(|entry| {
+            entry.map(|entry| NewEntry {
+                mode: entry.mode,
+                name: entry.name.to_vec(),
+                id: entry.id,
+            })
+        });
+        // A tree has one form, or git would find other things in it than we do.
+        let entries = entries
+            .collect::<Option<Vec<_>>>()
+            .filter(|entries| tree_content(entries.clone()) == content)
+            .ok_or_else(|| self.contradiction(format!("tree {tree} is malformed")))?;
+        let parts = |entry: NewEntry| (entry.mode, entry.name, entry.id);
+        Ok(entries.into_iter().map(parts).collect())
     }
 
     /// The root tree, after the commit was found to name it.
     fn root(&self) -> Result<ObjectId> {
         let tree = self.parse_id(&self.manifest.content.tree)?;
         let commit = self.parse_id(&self.manifest.content.commit)?;
-        if tree_of_commit(&self.store.read(&commit, ObjectKind::Commit)?) == Some(tree) {
+        if tree_of_commit(&self.store.read(&commit, ObjectKind::Commit)?) != Some(tree) {
+            return Err(self.contradiction(format!("commit {commit} does not name tree {tree}")));
+        }
+        let found = self.entries(&tree)?;
+        let names = found.iter().map(|(_, name, _)| name.as_slice());
+        if names.eq(root_names(self.manifest)) {
             Ok(tree)
         } else {
-            Err(self.contradiction(format!("commit {commit} does not name tree {tree}")))
+            Err(self.contradiction(format!("tree {tree} holds more or less than it states")))
         }
     }
 
@@ -361,7 +387,8 @@ impl<'a> SnapshotReader<'a> {
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty());
         let ids = lines.map(ObjectId::from_hex).collect::<Option<Vec<_>>>();
-        ids.ok_or_else(|| self.contradiction("its list of holes is malformed".to_owned()))
+        ids.filter(|ids| ids.len() as u64 == self.manifest.history.holes)
+            .ok_or_else(|| self.contradiction("its list of holes is malformed".to_owned()))
     }
 
     /// Calls `each` for every directory of a place, the topmost first, those above always before those below; compares
@@ -396,6 +423,10 @@ impl<'a> SnapshotReader<'a> {
         };
         while let Some(next) = pending.pop() {
             let directory = self.directory(next, &mut pending)?;
+            if directory.path.is_empty() && !is_possible(place, &directory.listing) {
+                let place = place.name();
+                return Err(self.contradiction(format!("no workspace has such a {place}")));
+            }
             count(&directory, &mut counts);
             each(directory)?;
         }
@@ -574,8 +605,12 @@ pub fn write_content(
             };
             let format = store.format().ok_or_else(malformed)?;
             let mut total_bytes = 0;
-            for entry in tree_entries(format, &tree) {
-                let id = entry.ok_or_else(malformed)?.id;
+            for (number, entry) in tree_entries(format, &tree).enumerate() {
+                let entry = entry.ok_or_else(malformed)?;
+                if entry.mode != MODE_FILE || entry.name != format!("{number:010}").as_bytes() {
+                    return Err(malformed());
+                }
+                let id = entry.id;
                 total_bytes += store
                     .packs_with(&id)
                     .copy_blob(&id, sink, sink_path)

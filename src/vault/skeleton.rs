@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::host::disk;
+use crate::host::git::object::ObjectFormat;
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::inventory::{PackRecord, is_pack_name};
 use crate::model::log_entry::{CopyForm, escrow_key, is_set_aside_name};
@@ -14,7 +15,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Binding, Purpose};
 use crate::vault::inspect::Description;
 use crate::vault::keyring::Keyring;
-use crate::vault::layout::{INCOMPLETE_PREFIX, Layout, REQUIRED, TOLERATED};
+use crate::vault::layout::{INCOMPLETE_PREFIX, Layout, REQUIRED, TOLERATED, config};
 use crate::vault::log::Log;
 
 /// Largest of the small files that are compared whole.
@@ -87,6 +88,7 @@ pub fn check(
     unnamed: Unnamed,
 ) -> Result<Leftovers> {
     check_top(layout)?;
+    check_config(layout, description)?;
     check_fixed(&layout.root().join("HEAD"), description.head_blake3)?;
     check_fixed(&layout.root().join("config"), description.config_blake3)?;
     check_fixed(&layout.root().join("VAULT.md"), description.vault_md_blake3)?;
@@ -216,6 +218,22 @@ fn check_incidents(layout: &Layout, log: &Log) -> Result<()> {
 fn look(path: &Path) -> Result<std::fs::Metadata> {
     path.symlink_metadata()
         .map_err(|source| disk::Error::new("look at", path, source).refuse_vault_read())
+}
+
+/// There is one configuration for each object format, whatever the description pins: git obeys it when somebody uses git.
+fn check_config(layout: &Layout, description: &Description) -> Result<()> {
+    let fixed = ObjectFormat::parse(&description.object_format).map(config);
+    if fixed.is_some_and(|fixed| Digest::of(fixed.as_bytes()) == description.config_blake3) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::RecordContradiction,
+        format!(
+            "'{}' names a configuration that no vault has",
+            layout.vault_toml().display()
+        ),
+    )
+    .keeping("nothing in the vault was touched"))
 }
 
 fn check_fixed(path: &Path, expected: Digest) -> Result<()> {

@@ -318,7 +318,7 @@ fn is_whole(path: &Path) -> Result<bool, String> {
         )?;
         match copied {
             Ok(copied) => require(copied == count, "a whole pack that is not copied whole")?,
-            // Only copying looks at the CRCs that an index states beside the ids.
+            // Copying and checking look at the CRCs that an index states beside the ids.
             Err(error) => require(
                 error
                     .to_string()

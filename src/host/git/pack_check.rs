@@ -241,6 +241,7 @@ fn check_streamed(pack: &Pack, node: &Node, kind: ObjectKind, visitor: &dyn Visi
     if hasher.finish() != Some(id) {
         return Err(pack.damaged(format!("object {id} has another content")));
     }
+    check_crc(pack, node, crc_in_pieces(pack, node)?)?;
     visitor.object(&Seen {
         id,
         kind,
@@ -250,17 +251,46 @@ fn check_streamed(pack: &Pack, node: &Node, kind: ObjectKind, visitor: &dyn Visi
 
 /// Inflates an entry whose end is known, all of it.
 fn inflate(pack: &Pack, node: &Node, inflater: &mut Inflater) -> Result<Vec<u8>> {
-    let start = node.offset + node.header.header_bytes;
     let bad = || pack.damaged(format!("the entry at {} cannot be inflated", node.offset));
-    let length = usize::try_from(node.end.checked_sub(start).ok_or_else(bad)?)
+    let length = usize::try_from(node.end.checked_sub(node.offset).ok_or_else(bad)?)
         .map_err(|_too_large| bad())?;
     let size = usize::try_from(node.header.inflated_bytes).map_err(|_too_large| bad())?;
     if size > length.saturating_add(64).saturating_mul(1100) {
         return Err(bad());
     }
-    let mut input = vec![0; length];
-    pack.read_exactly(start, &mut input)?;
-    inflater.whole(&input, size).ok_or_else(bad)
+    let mut entry = vec![0; length];
+    pack.read_exactly(node.offset, &mut entry)?;
+    check_crc(pack, node, crc32fast::hash(&entry))?;
+    let header = usize::try_from(node.header.header_bytes).map_err(|_too_large| bad())?;
+    let input = entry.get(header..).ok_or_else(bad)?;
+    inflater.whole(input, size).ok_or_else(bad)
+}
+
+/// git compares the CRC-32 of an entry with the index when it copies the entry; a pack that is handed over must bear that.
+fn check_crc(pack: &Pack, node: &Node, found: u32) -> Result<()> {
+    match pack.index.crc32_at(node.number) {
+        Some(stated) if stated != found => Err(pack.damaged(format!(
+            "the entry at {} has another checksum than its index says",
+            node.offset
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The CRC-32 of an entry that is too large to hold.
+fn crc_in_pieces(pack: &Pack, node: &Node) -> Result<u32> {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut buffer = vec![0; 1 << 18];
+    let mut position = node.offset;
+    while position < node.end {
+        let left = usize::try_from(node.end - position).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        let piece = buffer.get_mut(..wanted).unwrap_or_default();
+        pack.read_exactly(position, piece)?;
+        hasher.update(piece);
+        position += wanted as u64;
+    }
+    Ok(hasher.finalize())
 }
 
 /// A moving view of the pack for reading headers in the order of the file.

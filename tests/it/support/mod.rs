@@ -3,6 +3,8 @@
 pub mod extended_attributes;
 pub mod files;
 pub mod fingerprint;
+pub mod forge;
+pub mod forged_pack;
 pub mod listing;
 pub mod mount;
 pub mod mutations;

@@ -1,0 +1,36 @@
+//! What the topmost trees and listings of a snapshot must hold, and what only a restore puts there.
+
+use crate::model::listing::{Entry, Listing};
+use crate::model::manifest::Manifest;
+use crate::vault::reader::Place;
+
+/// The names in the root tree of a snapshot, in their order: no more, and no fewer, than its manifest tells of.
+#[must_use]
+pub fn root_names(manifest: &Manifest) -> Vec<&'static [u8]> {
+    let all: [(bool, &[u8]); 4] = [
+        (true, b"attributes"),
+        (true, b"gitdir"),
+        (manifest.history.holes > 0, b"holes"),
+        (manifest.content.worktree.is_some(), b"worktree"),
+    ];
+    all.into_iter()
+        .filter_map(|(is_there, name)| is_there.then_some(name))
+        .collect()
+}
+
+/// Whether a place can have such a topmost listing. What a restore makes itself is not in it, and without HEAD there is no
+/// git directory.
+#[must_use]
+pub fn is_possible(place: Place, listing: &Listing) -> bool {
+    let entry = |name: &[u8]| listing.entries.get(name);
+    match place {
+        Place::Worktree => entry(b".git").is_none(),
+        Place::Gitdir => {
+            let has_head = matches!(
+                entry(b"HEAD"),
+                Some(Entry::File { .. } | Entry::Link { .. })
+            );
+            has_head && matches!(entry(b"objects"), None | Some(Entry::LeftOut { .. }))
+        }
+    }
+}
