@@ -60,6 +60,7 @@ pub struct AcknowledgeReport {
 pub fn find(workplace: &Workplace) -> Result<Finding> {
     let mut vault = workplace.existing_vault_even_stale()?;
     let seen = last_seen::load(&workplace.homes.state, vault.binding.vault)?;
+    workplace.check_in_use(&vault)?;
     distrust::check_active(vault.layout.root(), &vault.log)?;
     match (vault.stale.take(), seen) {
         (Some(refusal), Some(seen)) => Ok(Finding {

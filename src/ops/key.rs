@@ -218,6 +218,7 @@ pub struct Challenge {
 /// When the vault cannot be opened.
 pub fn challenge(workplace: &Workplace) -> Result<Challenge> {
     let vault = workplace.existing_vault()?;
+    workplace.check_in_use(&vault)?;
     let random: [u8; 1] = random_bytes().unwrap_or_default();
     let [random] = random;
     Ok(Challenge {
@@ -271,6 +272,7 @@ pub fn confirm_line(
 /// When it cannot be read, lies there, lacks a key, or the log cannot be written.
 pub fn confirm_kit(workplace: &Workplace, file: &Path, text: &str) -> Result<ConfirmReport> {
     let vault = workplace.existing_vault()?;
+    workplace.check_in_use(&vault)?;
     check_kit_place(workplace, &vault, file)?;
     let read = kit::read(text).map_err(|error| unusable_copy(error.to_string()))?;
     for reign in vault.log.keyring.reigns() {

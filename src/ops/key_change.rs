@@ -37,6 +37,7 @@ pub struct RotateReport {
 /// When the vault cannot be opened, has had as many keys as a kit can hold, or key or log cannot be written.
 pub fn rotate(workplace: &Workplace) -> Result<RotateReport> {
     let mut vault = workplace.existing_vault()?;
+    workplace.check_in_use(&vault)?;
     let old = vault.key().id();
     if vault.log.keyring.reigns().count() >= MOST_KEYS {
         return Err(differs(format!(
@@ -112,6 +113,7 @@ pub struct CompromiseReport {
 /// When no retired key has that name, or `since` is no entry of the log.
 pub fn compromise(workplace: &Workplace, name: &str, since: u64) -> Result<CompromiseReport> {
     let mut vault = workplace.existing_vault()?;
+    workplace.check_in_use(&vault)?;
     let key = named(&vault, name)?;
     if since > vault.log.head {
         return Err(differs(format!("the log has no entry {since}"))
@@ -166,6 +168,7 @@ pub fn wrap(workplace: &Workplace, passphrase: &[u8]) -> Result<ConfirmReport> {
         return Err(unusable_copy("an empty passphrase protects nothing"));
     }
     let mut vault = workplace.existing_vault()?;
+    workplace.check_in_use(&vault)?;
     let directory = vault.layout.escrow_directory();
     let mut report = ConfirmReport {
         vault: vault.layout.root().to_owned(),

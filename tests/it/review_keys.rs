@@ -354,3 +354,31 @@ fn status_says_that_snapshots_were_refused_because_of_the_vault() {
         "{said}"
     );
 }
+
+#[test]
+fn nothing_about_keys_is_written_to_a_copy_of_the_vault_in_use() {
+    let laboratory = Laboratory::new();
+    let kit = laboratory.sandbox.path("kit.txt");
+    let _said = laboratory.run(&["key", "export", text(&kit)]).succeeded();
+    let copy = laboratory.sandbox.path("copy.vault");
+    copy_tree(&laboratory.vault, &copy);
+    let passphrase = passphrase(&laboratory);
+    let commands: [&[&str]; 3] = [
+        &["key", "rotate"],
+        &["key", "confirm", "--kit", text(&kit)],
+        &["key", "escrow", "--passphrase-file", text(&passphrase)],
+    ];
+    let before = listing::list(&copy, &|_| true);
+    for command in commands {
+        let arguments = [&["--vault", text(&copy)], command].concat();
+        let _said = laboratory.run(&arguments).refused("GV-1004");
+        let changes = listing::differences("copy", &before, &listing::list(&copy, &|_| true));
+        assert!(changes.is_empty(), "{}", changes.join("\n"));
+        let _said = laboratory.run(&["verify", "--quick"]).succeeded();
+    }
+    let vault = text(&laboratory.vault);
+    let _said = laboratory
+        .run(&["--vault", vault, "key", "confirm", "--kit", text(&kit)])
+        .succeeded();
+    let _said = laboratory.run(&["verify"]).succeeded();
+}
