@@ -3,6 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use git_vault::host::keys;
+use git_vault::model::ids::Digest;
+use git_vault::model::signed::{self, Binding, Purpose};
+use git_vault::vault::inspect::Description;
+
 use crate::crash::{can_trace, count_calls, points, traced};
 use crate::hostile::assert_stale;
 use crate::laboratory::{Laboratory, Restored, copy_tree};
@@ -381,4 +386,44 @@ fn nothing_about_keys_is_written_to_a_copy_of_the_vault_in_use() {
         .run(&["--vault", vault, "key", "confirm", "--kit", text(&kit)])
         .succeeded();
     let _said = laboratory.run(&["verify"]).succeeded();
+}
+
+#[test]
+fn whoever_has_a_compromised_key_cannot_describe_another_configuration() {
+    let laboratory = Laboratory::new();
+    let status = laboratory.run(&["--json", "key", "status"]).json();
+    let old = status["keys"][0]["key"].as_str().expect("an id").to_owned();
+    let file = status["keys"][0]["file"]
+        .as_str()
+        .expect("a path")
+        .to_owned();
+    let since = head(&laboratory).to_string();
+    let _said = laboratory.run(&["key", "rotate"]).succeeded();
+    let _said = laboratory
+        .run(&["key", "compromise", &old, "--since", &since])
+        .succeeded();
+    let _said = laboratory.run(&["verify"]).succeeded();
+
+    let key = keys::parse(&fs::read(file).expect("the key is read")).expect("a key");
+    let path = laboratory.vault.join("vault.toml");
+    let description = fs::read(&path).expect("the description is read");
+    let body = signed::check_damage(&description, Purpose::Vault)
+        .expect("a signed text")
+        .unauthenticated_body();
+    let mut description: Description = toml::from_str(body).expect("a description");
+    let config = laboratory.vault.join("config");
+    let mut planted = fs::read(&config).expect("the configuration is read");
+    planted.extend_from_slice(b"[alias]\n\tlog = !touch planted\n");
+    description.config_blake3 = Digest::of(&planted);
+    fs::write(config, planted).expect("the configuration is written");
+    let binding = Binding {
+        vault: description.vault,
+        repository: description.repository,
+    };
+    let body = toml::to_string(&description).expect("a body");
+    let forged = signed::sign(&body, Purpose::Vault, binding, &key).expect("a signed text");
+    fs::write(path, forged).expect("the description is written");
+    for command in [&["verify"][..], &["list"], &["snapshot"]] {
+        let _said = laboratory.run(command).refused("GV-3105");
+    }
 }
