@@ -309,7 +309,7 @@ impl Call<'_> {
         let report = ops::status::status(self.workplace)?;
         if let Some(file) = metrics {
             let file = self.environment.absolute(file);
-            ops::status::write_metrics(&report, &file, &text::status::metrics(&report))?;
+            ops::status::write_metrics(&file, &text::status::metrics(&report))?;
         }
         let status = if report.attention.is_empty() {
             0

@@ -119,8 +119,18 @@ fn check_place(path: &Path, environment: &Environment) -> Result<(), String> {
     {
         return lies_in("the vault");
     }
-    if real.starts_with(real_path(&workplace.homes.keys)) {
-        return lies_in("the place of the keys");
+    let homes = [
+        (&workplace.homes.keys, "the place of the keys"),
+        (
+            &workplace.homes.state,
+            "the place of what this machine has seen",
+        ),
+        (&workplace.vault_home, "the vault home"),
+    ];
+    for (home, what) in homes {
+        if real.starts_with(real_path(home)) {
+            return lies_in(what);
+        }
     }
     if let Ok(repository) = workplace.repository() {
         let worktree = repository.worktree.iter();

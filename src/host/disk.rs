@@ -270,7 +270,6 @@ pub struct Lock {
 /// # Errors
 /// When the file cannot be made or the file system knows no locks.
 pub fn lock(path: &Path, patience: Duration) -> Result<Option<Lock>> {
-    const STEP: Duration = Duration::from_millis(20);
     let mut options = OpenOptions::new();
     let file = options
         .read(true)
@@ -279,7 +278,22 @@ pub fn lock(path: &Path, patience: Duration) -> Result<Option<Lock>> {
         .truncate(false)
         .mode(FILE_MODE)
         .open(path);
-    let file = file.context("open", path)?;
+    wait_for(file.context("open", path)?, path, patience)
+}
+
+/// Waits for the lock on a file that is there and is not changed by it; `None` when others hold it for too long.
+///
+/// # Errors
+/// When the file cannot be opened or the file system knows no locks.
+pub fn lock_existing(path: &Path, patience: Duration) -> Result<Option<Lock>> {
+    // Some file systems lock only what is open for writing; where nothing may be written, reading must do.
+    let for_writing = OpenOptions::new().read(true).write(true).open(path);
+    let file = for_writing.or_else(|_| File::open(path));
+    wait_for(file.context("open", path)?, path, patience)
+}
+
+fn wait_for(file: File, path: &Path, patience: Duration) -> Result<Option<Lock>> {
+    const STEP: Duration = Duration::from_millis(20);
     let mut waited = Duration::ZERO;
     loop {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
@@ -408,7 +422,11 @@ pub fn each_piece(
     let mut buffer = vec![0; 1 << 18];
     let mut total_bytes = 0;
     loop {
-        let count = source.read(&mut buffer).context("read", path)?;
+        let count = match source.read(&mut buffer) {
+            // A signal came in between; nothing was read, and nothing is wrong.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            count => count.context("read", path)?,
+        };
         let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
             return Ok(total_bytes);
         };
@@ -452,5 +470,31 @@ pub fn is_same(left: &Path, right: &Path) -> bool {
     match (std::fs::metadata(left), std::fs::metadata(right)) {
         (Ok(left), Ok(right)) => left.dev() == right.dev() && left.ino() == right.ino(),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Is interrupted before every piece.
+    struct Interrupted(bool);
+
+    impl Read for Interrupted {
+        fn read(&mut self, _buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0 = !self.0;
+            if self.0 {
+                Err(std::io::ErrorKind::Interrupted.into())
+            } else {
+                Ok(0)
+            }
+        }
+    }
+
+    #[test]
+    fn a_signal_does_not_end_a_read() {
+        let path = Path::new("memory");
+        let read = hash_stream(&mut Interrupted(false), path, |_bytes| {}).unwrap();
+        assert_eq!(read.0, 0);
     }
 }

@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags, openat};
 
 use crate::host::disk::{self, Context, Result};
 use crate::host::metadata::{self, Kind};
+use crate::host::walk::join;
 
 /// A directory that this process made, for its owner only. Dropping it leaves it where it is.
 pub struct Scratch {
@@ -46,25 +47,36 @@ impl Scratch {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = rustix::fs::open(&self.path, flags, Mode::empty());
         let root = File::from(root.context("open", &self.path)?);
-        open_up(root, &self.path)?;
+        open_up(&root, &self.path)?;
         std::fs::remove_dir_all(&self.path).context("remove", &self.path)
     }
 }
 
-/// Lets the owner write into every directory: restored ones have the modes that were captured.
-fn open_up(root: File, shown: &Path) -> Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut pending = vec![root];
-    while let Some(directory) = pending.pop() {
+/// Lets the owner write into every directory: restored ones have the modes that were captured. One is open at a time, for
+/// a workspace may have more of them than a process may open.
+fn open_up(root: &File, shown: &Path) -> Result<()> {
+    let mut pending = vec![Vec::new()];
+    while let Some(path) = pending.pop() {
+        let directory = open_at(root, &path, shown)?;
         metadata::set_mode(&directory, disk::DIRECTORY_MODE, shown)?;
         for name in names(&directory, shown)? {
             if metadata::look_in(&directory, &name, shown)?.kind() == Kind::Directory {
-                let below = openat(&directory, name.as_slice(), flags, Mode::empty());
-                pending.push(File::from(below.context("open", shown)?));
+                pending.push(join(&path, &name));
             }
         }
     }
     Ok(())
+}
+
+/// Opens a directory below `root`, one step at a time, following no link.
+fn open_at(root: &File, path: &[u8], shown: &Path) -> Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut open = File::from(openat(root, ".", flags, Mode::empty()).context("open", shown)?);
+    let parts = path.split(|byte| *byte == b'/');
+    for name in parts.filter(|name| !name.is_empty()) {
+        open = File::from(openat(&open, name, flags, Mode::empty()).context("open", shown)?);
+    }
+    Ok(open)
 }
 
 /// The names in an open directory, sorted.

@@ -289,7 +289,8 @@ impl Asking<'_> {
                 self.question.manifest.snapshot
             ),
         )
-        .because(format!("{first} ({})", self.version));
+        .because(format!("{first} ({})", self.version))
+        .about(self.question.restored);
         lines
             .take(LINES)
             .map(|line| format!("git says: {line}"))

@@ -43,12 +43,14 @@ pub struct Compared {
 /// Says that a restored copy is not what was sealed.
 #[must_use]
 pub fn differs(path: &Path, expected: impl Into<String>, found: impl Into<String>) -> Refusal {
+    let (expected, found) = (expected.into(), found.into());
     Refusal::new(
         RefusalCode::DrillDiffers,
         format!("'{}' is not what was sealed", path.display()),
     )
-    .because(format!("expected {}", expected.into()))
-    .because(format!("found {}", found.into()))
+    .because(format!("expected {expected}"))
+    .because(format!("found {found}"))
+    .about_difference(path, expected, found)
 }
 
 /// What cannot be read back is no difference, and no proof either.

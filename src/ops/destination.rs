@@ -16,6 +16,7 @@ use crate::model::ids::to_hex;
 use crate::model::listing::Attributes;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::vault::inspect::looks_like_vault;
 
 /// A destination that was found to be absent or empty. Only [`claim`] makes one; it holds the parent's real path.
 #[derive(Debug)]
@@ -72,7 +73,11 @@ pub fn claim(
         ));
     }
     let state = look(&path, &parent)?;
-    for (what, place) in forbidden {
+    // Another vault is no place for it either: one foreign name in it, and it refuses everything.
+    let is_vault = |place: &&Path| looks_like_vault(place) && place.join("snapshots").is_dir();
+    let vault = parent.ancestors().find(is_vault);
+    let vault = vault.map(|vault| ("a vault".to_owned(), vault.to_owned()));
+    for (what, place) in forbidden.iter().chain(&vault) {
         if path.starts_with(place) || place.starts_with(&path) {
             return Err(Refusal::new(
                 RefusalCode::DestinationForbidden,

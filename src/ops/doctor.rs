@@ -113,8 +113,18 @@ fn of_vault(mut vault: Vault, workplace: &Workplace, now: Clock<'_>) -> DoctorRe
         number(vault.log.head, "log entry", "log entries"),
         number(vault.log.snapshots.len() as u64, "snapshot", "snapshots"),
     );
-    let meaning = "signatures, log and names are those of this vault";
-    let mut checks = vec![Check::new(Verdict::Good, "vault", fact, meaning)];
+    let mut checks = vec![match &vault.unconfirmed {
+        None => {
+            let meaning = "signatures, log and names are those of this vault";
+            Check::new(Verdict::Good, "vault", fact, meaning)
+        }
+        Some(error) => Check::new(
+            Verdict::Failed,
+            "vault",
+            format!("{fact}, but {error}"),
+            "the newest entries may not survive a power cut: no snapshot is made",
+        ),
+    }];
     let written = examine_place(&mut checks, &vault.layout, now);
     let look = Look {
         homes: &workplace.homes,

@@ -104,6 +104,7 @@ pub fn drill(
     let began_ns = clock();
     let mut drills: Vec<Drilled> = Vec::new();
     let mut remaining = Vec::new();
+    let mut unfit: Option<Refusal> = None;
     for snapshot in accepted {
         if !drills.is_empty() && is_used_up(request.budget, clock() - began_ns) {
             remaining.push(snapshot.record.id);
@@ -115,15 +116,22 @@ pub fn drill(
             vault: &vault,
             monitor,
         };
-        let proof = task
-            .prove(&snapshot)
-            .map_err(|refusal| after(refusal, &drills))?;
+        let proof = match task.prove(&snapshot) {
+            // Another snapshot may fit, and must not go unproven for ever because of this one.
+            Err(refusal) if is_about_the_place(refusal.code) => {
+                let id = snapshot.record.id.as_str();
+                unfit.get_or_insert(refusal.because(format!("met with snapshot {id}")));
+                continue;
+            }
+            proof => proof.map_err(|refusal| after(refusal, &drills))?,
+        };
         let recorded = if workplace.vault.is_some() {
             Recorded::No(MAY_BE_A_COPY.to_owned())
         } else {
             let now = i64::try_from(clock().div_euclid(1_000_000_000)).unwrap_or(i64::MAX);
             let event = event(&snapshot, &proof);
             record(&mut vault, &event, Timestamp::from_seconds(now))
+                .map_err(|refusal| after(refusal, &drills))?
         };
         drills.push(Drilled {
             snapshot,
@@ -132,6 +140,9 @@ pub fn drill(
             recorded,
             left: proof.left,
         });
+    }
+    if let Some(refusal) = unfit {
+        return Err(after(refusal, &drills));
     }
     Ok(DrillReport {
         vault: vault.layout.root().to_owned(),
@@ -177,10 +188,10 @@ fn after(refusal: Refusal, drills: &[Drilled]) -> Refusal {
         .map(|drilled| drilled.snapshot.record.id.as_str())
         .collect();
     let is_recorded = |drilled: &Drilled| matches!(drilled.recorded, Recorded::Entry(_));
-    let refusal = refusal.because(format!("proven before it: {}", proven.join(", ")));
+    let refusal = refusal.because(format!("proven all the same: {}", proven.join(", ")));
     if refusal.changed == Changed::Nothing && drills.iter().any(is_recorded) {
         return refusal
-            .having_changed("the log holds what was proven before; of this one, nothing");
+            .having_changed("the log holds what was proven; of what was refused, nothing");
     }
     refusal
 }
@@ -338,16 +349,19 @@ fn no_scratch(error: &disk::Error) -> Refusal {
     elsewhere(refusal.keeping("the snapshot and its vault are untouched"))
 }
 
-/// Another place may be able to hold what this one could not.
-fn elsewhere(refusal: Refusal) -> Refusal {
-    let is_about_the_place = matches!(
-        refusal.code,
+fn is_about_the_place(code: RefusalCode) -> bool {
+    matches!(
+        code,
         RefusalCode::DestinationUnusable
             | RefusalCode::DestinationForbidden
             | RefusalCode::DestinationSpace
             | RefusalCode::DestinationCannotRepresent
-    );
-    if is_about_the_place {
+    )
+}
+
+/// Another place may be able to hold what this one could not.
+fn elsewhere(refusal: Refusal) -> Refusal {
+    if is_about_the_place(refusal.code) {
         refusal.next(
             "git vault drill --scratch DIR",
             "restores to a scratch directory in DIR",

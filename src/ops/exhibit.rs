@@ -128,6 +128,14 @@ impl Examiner {
                 blake3: Some(blake3.to_string()),
                 ..with_note(exhibit, "too large to be copied")
             },
+            // Whoever sends a record away must not give away what somebody wrote in a file.
+            Ok(Seen::Small(bytes)) if is_pack(path) => Exhibit {
+                blake3: Some(Digest::of(&bytes).to_string()),
+                ..with_note(
+                    exhibit,
+                    "it holds files of the workspace, and is not copied",
+                )
+            },
             Ok(Seen::Small(bytes)) => Exhibit {
                 blake3: Some(Digest::of(&bytes).to_string()),
                 copy: self.copy(path, bytes),
@@ -150,6 +158,11 @@ impl Examiner {
         });
         Some(name)
     }
+}
+
+/// Whether a file is named like a pack: what is in it may be secrets of the workspace, packed so that nobody sees them.
+fn is_pack(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "pack")
 }
 
 fn with_note(exhibit: Exhibit, note: &str) -> Exhibit {

@@ -56,7 +56,10 @@ pub fn set_aside(workplace: &Workplace, names: &[String]) -> Result<SetAsideRepo
     let home = workplace.home_of(&repository);
     let _lock = registry::lock(&home, &workplace.homes, &repository)?;
     let found = workplace.find_vault(&repository)?;
-    let mut vault = found.ok_or_else(|| no_vault_yet(&repository))?.vault;
+    let found = found.ok_or_else(|| no_vault_yet(&repository))?.vault;
+    let _vault_lock = registry::lock_vault(&found.layout)?;
+    // Looked at again: what was unsealed may have been sealed before the lock was given.
+    let mut vault = Vault::open(found.layout.root(), &workplace.homes)?;
     let chosen = choose(&vault, names)?;
     let mut job = Job {
         begun: begun(&vault)?,

@@ -89,6 +89,8 @@ pub fn snapshot(
     )?;
     let mut ready = open_or_create(workplace, &repository)?;
     registry::check_outside(&repository, &[(ready.vault.layout.root(), "the vault")])?;
+    let _vault_lock = registry::lock_vault(&ready.vault.layout)
+        .map_err(|refusal| say_what_is_made(refusal, &ready))?;
     let id = random_bytes().map(SnapshotId::from_random);
     let id =
         id.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the system gives no random bytes"))?;

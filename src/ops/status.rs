@@ -13,7 +13,7 @@ use crate::ops::key::{self, KeyStatusReport};
 use crate::ops::locate::Workplace;
 use crate::ops::since::{WorkSince, work_since};
 use crate::vault::health;
-use crate::vault::inspect::Vault;
+use crate::vault::inspect::{Vault, looks_like_vault};
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::probe::RESERVE_BYTES;
 use crate::vault::reader::trust;
@@ -28,10 +28,10 @@ const VERIFIED_SECONDS: i64 = 30 * DAY;
 /// A drill older than this needs attention.
 const PROVEN_SECONDS: i64 = 90 * DAY;
 
-/// Largest file of figures that is written over.
+/// What every file of figures begins with: nothing else is ever replaced by one.
+const METRICS_START: &[u8] = b"# TYPE git_vault_";
+/// Largest file of figures; a larger file is none.
 const METRICS_LIMIT_BYTES: u64 = 1 << 20;
-/// How such a file begins.
-const METRICS_BEGINNING: &str = "# TYPE git_vault_";
 
 /// Something that makes the backup worse than it could be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,8 +113,8 @@ pub struct StatusReport {
     pub free_bytes: Option<u64>,
     /// Remains of interrupted snapshots.
     pub incomplete: Vec<PathBuf>,
-    /// Why snapshots were refused since the vault was last healthy enough for one, if any were.
-    pub refused: Option<String>,
+    /// Snapshots that were refused because of the vault, with none sealed since.
+    pub refusals: Option<String>,
     /// What needs attention, the severest first.
     pub attention: Vec<Attention>,
 }
@@ -154,23 +154,26 @@ pub fn status(workplace: &Workplace) -> Result<StatusReport> {
         keys,
         free_bytes: disk::free_bytes(vault.layout.root()).ok(),
         incomplete: vault.leftovers.incomplete.clone(),
+        refusals: refusals(&vault),
         newest,
-        refused: refused(&vault),
         attention: Vec::new(),
     };
     report.attention = attention(&report);
     Ok(report)
 }
 
-fn refused(vault: &Vault) -> Option<String> {
+/// What this machine remembers of snapshots that were refused because the vault was not healthy.
+fn refusals(vault: &Vault) -> Option<String> {
     match health::load(&vault.homes.state, vault.binding.vault) {
         Ok(note) => note.map(|note| {
             format!(
-                "{} snapshots in a row were refused since {}, because the vault was not healthy: {}",
-                note.times, note.first_failed, note.code
+                "snapshots were refused because of the vault, {} in a row since {}",
+                note.times, note.first_failed
             )
         }),
-        Err(error) => Some(error.to_string()),
+        Err(error) => Some(format!(
+            "whether snapshots were refused is not known: {error}"
+        )),
     }
 }
 
@@ -300,17 +303,17 @@ fn about_keys_and_place(report: &StatusReport, found: &mut Vec<Attention>) {
             "git vault key export FILE",
         );
     }
-    if let Some(refused) = &report.refused {
-        add(
-            About::Health,
-            Severity::Sev2,
-            refused.clone(),
-            "git vault doctor",
-        );
-    }
     if report.free_bytes.is_some_and(|free| free < RESERVE_BYTES) {
         let what = "there is no room for another snapshot".to_owned();
         add(About::Health, Severity::Sev2, what, "git vault doctor");
+    }
+    if let Some(what) = &report.refusals {
+        add(
+            About::Health,
+            Severity::Sev2,
+            what.clone(),
+            "git vault doctor",
+        );
     }
     if !report.incomplete.is_empty() {
         let what = format!(
@@ -324,44 +327,33 @@ fn about_keys_and_place(report: &StatusReport, found: &mut Vec<Attention>) {
 /// Writes the figures to a file that others may read; replaced as a whole, so that no reader sees half of it.
 ///
 /// # Errors
-/// When it would lie in the vault, or cannot be written.
-pub fn write_metrics(report: &StatusReport, file: &Path, text: &str) -> Result<()> {
+/// When it would lie in a vault or replace something else, or cannot be written.
+pub fn write_metrics(file: &Path, text: &str) -> Result<()> {
     let refuse = |error: disk::Error| {
         error
             .refuse(RefusalCode::SettingInvalid)
             .keeping("nothing else was touched")
     };
-    if real_path(file).starts_with(real_path(&report.vault)) {
-        return Err(Refusal::new(
+    let unfit = |fact: &str| {
+        Refusal::new(
             RefusalCode::SettingInvalid,
-            format!("'{}' is inside the vault", file.display()),
+            format!("figures are not written to '{}'", file.display()),
         )
-        .keeping("nothing was touched"));
+        .because(fact)
+        .keeping("nothing was touched")
+    };
+    if real_path(file).ancestors().any(looks_like_vault) {
+        return Err(unfit("it is inside a vault"));
     }
-    check_is_ours(file)?;
+    match disk::read_bounded(file, METRICS_LIMIT_BYTES) {
+        Err(error) if error.is_not_found() => {}
+        Ok(found) if found.is_empty() || found.starts_with(METRICS_START) => {}
+        Ok(_) => return Err(unfit("what is there was not written by this command")),
+        Err(error) => return Err(unfit(&error.to_string())),
+    }
     disk::replace(file, text.as_bytes()).map_err(refuse)?;
     let readable = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(file, readable)
         .context("let others read", file)
         .map_err(refuse)
-}
-
-/// A file of somebody else is not written over because of a slip in its name.
-fn check_is_ours(file: &Path) -> Result<()> {
-    let bytes = match disk::read_bounded(file, METRICS_LIMIT_BYTES) {
-        Err(error) if error.is_not_found() => return Ok(()),
-        bytes => bytes.unwrap_or_default(),
-    };
-    if bytes.starts_with(METRICS_BEGINNING.as_bytes()) {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        RefusalCode::SettingInvalid,
-        format!(
-            "'{}' is there, and holds no figures of a vault",
-            file.display()
-        ),
-    )
-    .because(format!("it does not begin with '{METRICS_BEGINNING}'"))
-    .keeping("nothing was touched"))
 }

@@ -19,7 +19,7 @@ use crate::model::inventory::PackRecord;
 use crate::model::listing::Entry;
 use crate::model::log_entry::{CopyForm, CopyRecord, LogEvent, VerifyLevel, VerifyRecord};
 use crate::model::refusal::{Refusal, Result};
-use crate::model::refusal_code::RefusalCode;
+use crate::model::refusal_code::{RefusalCode, Severity};
 use crate::model::timestamp::Timestamp;
 use crate::ops::assemble::tips_digest;
 use crate::ops::history::missing;
@@ -149,7 +149,7 @@ pub fn verify(
         report.recorded = Recorded::No(MAY_BE_A_COPY.to_owned());
     } else if names.is_empty() {
         let event = event(&vault, &report);
-        report.recorded = record(&mut vault, &event, workplace.now);
+        report.recorded = record(&mut vault, &event, workplace.now)?;
     }
     Ok(report)
 }
@@ -200,15 +200,19 @@ fn event(vault: &Vault, report: &VerifyReport) -> LogEvent {
 }
 
 /// A vault that cannot be written can be looked at all the same; the report says that it is not on record.
-pub(super) fn record(vault: &mut Vault, event: &LogEvent, now: Timestamp) -> Recorded {
+///
+/// # Errors
+/// When a log entry that another process wrote meanwhile is not to be trusted.
+pub(super) fn record(vault: &mut Vault, event: &LogEvent, now: Timestamp) -> Result<Recorded> {
     match vault.append(event, now) {
-        Ok(number) => {
+        Ok(number) => Ok(
             match last_seen::remember(&vault.homes.state, vault.binding.vault, &vault.log) {
                 Ok(()) => Recorded::Entry(number),
                 Err(error) => Recorded::No(error.to_string()),
-            }
-        }
-        Err(refusal) => Recorded::No(refusal.to_string()),
+            },
+        ),
+        Err(refusal) if refusal.code.severity() == Severity::Sev1 => Err(refusal),
+        Err(refusal) => Ok(Recorded::No(refusal.to_string())),
     }
 }
 

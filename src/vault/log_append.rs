@@ -9,7 +9,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Binding, Purpose};
 use crate::model::timestamp::Timestamp;
 use crate::vault::inspect::TOOL;
-use crate::vault::layout::Layout;
+use crate::vault::layout::{INCOMPLETE_PREFIX, Layout};
 use crate::vault::log::{LIMIT_BYTES, Log};
 
 /// How often a number that another process took is tried anew.
@@ -39,8 +39,7 @@ impl Log {
                 Ok(()) => {}
                 Err(error) if error.is_already_there() => {
                     remove(&temporary)?;
-                    self.read_next(layout, binding)?;
-                    self.check_still_newest(event)?;
+                    self.catch_up(layout, binding, event)?;
                     continue;
                 }
                 Err(error) => return Err(error.refuse_vault_write()),
@@ -48,17 +47,26 @@ impl Log {
             disk::sync_directory(&layout.log()).map_err(|error| unconfirmed(&error, number))?;
             // A second name in the cache harms nobody.
             drop(remove(&temporary));
-            self.read_next(layout, binding).map_err(|refusal| {
-                refusal.having_changed(format!(
-                    "log entry {number} was written, and could not be read back"
-                ))
-            })?;
+            self.read_next(layout, binding)
+                .map_err(|refusal| unread(refusal, number))?;
             return Ok(number);
         }
         Err(Refusal::new(
             RefusalCode::AnotherWriter,
             "other processes keep writing to the vault",
         ))
+    }
+
+    /// Reads all that others wrote since this log was read, which may be a great deal after a long drill: each entry may be
+    /// one behind which the event does not fit.
+    fn catch_up(&mut self, layout: &Layout, binding: Binding, event: &LogEvent) -> Result<()> {
+        loop {
+            self.read_next(layout, binding)?;
+            self.check_still_newest(event)?;
+            if layout.log_entry(self.head + 1).symlink_metadata().is_err() {
+                return Ok(());
+            }
+        }
     }
 
     /// A snapshot stands on the one before it: on its holes, its packs and its key, and is not accepted where that one is
@@ -94,6 +102,16 @@ impl Log {
         let LogEvent::Snapshot(record, packs) = event else {
             return Ok(());
         };
+        let is_moved = |name: &str| {
+            let id = name.strip_prefix(INCOMPLETE_PREFIX).unwrap_or(name);
+            id == record.id.as_str()
+        };
+        let mut set_aside = self.set_aside.iter();
+        if set_aside.any(|one| is_moved(&one.record.name)) {
+            return Err(other_writer().because(
+                "what had been written of this snapshot was taken for a leftover and set aside",
+            ));
+        }
         let is_known = |name: &String| self.inventory.get(name).is_some();
         if packs.iter().any(|pack| is_known(&pack.name)) || self.find(&record.id).is_some() {
             return Err(other_snapshot());
@@ -170,6 +188,16 @@ fn unconfirmed(error: &disk::Error, number: u64) -> Refusal {
         .refuse_vault_write()
         .having_changed(format!(
             "log entry {number} was written, and may or may not survive a power cut: do not rely on what it says"
+        ))
+        .keeping("the source repository and all earlier snapshots are untouched")
+        .next("git vault verify", "says whether the vault is whole")
+}
+
+/// The entry has its name, durably, and cannot be read again: what it says has happened all the same.
+fn unread(refusal: Refusal, number: u64) -> Refusal {
+    refusal
+        .having_changed(format!(
+            "log entry {number} was written and made durable, but could not be read again: what it says has happened"
         ))
         .keeping("the source repository and all earlier snapshots are untouched")
         .next("git vault verify", "says whether the vault is whole")

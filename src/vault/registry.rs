@@ -78,19 +78,33 @@ pub fn lock(home: &Path, homes: &Homes, repository: &Repository) -> Result<disk:
     let directory = path.parent().unwrap_or(home);
     disk::create_directories(directory).map_err(|error| error.refuse_vault_write())?;
     let locked = disk::lock(&path, PATIENCE).map_err(|error| error.refuse_vault_write())?;
-    locked.ok_or_else(|| {
-        Refusal::new(
-            RefusalCode::AnotherWriter,
-            "another process is making a snapshot of this repository",
-        )
-        .because(format!(
-            "it has held '{}' for {} seconds",
-            path.display(),
-            PATIENCE.as_secs()
-        ))
-        .keeping("nothing was touched")
-        .next("git vault snapshot", "tries again")
-    })
+    locked.ok_or_else(|| is_held(&path))
+}
+
+/// Waits until no other process is between the first write and the seal of a snapshot in this vault, or sets leftovers
+/// aside, whatever vault home it was told of: what is set aside must not be what is just being sealed.
+///
+/// # Errors
+/// When another process takes too long, or the file system knows no locks.
+pub fn lock_vault(layout: &Layout) -> Result<disk::Lock> {
+    let path = layout.vault_toml();
+    let locked =
+        disk::lock_existing(&path, PATIENCE).map_err(|error| error.refuse_vault_write())?;
+    locked.ok_or_else(|| is_held(&path))
+}
+
+fn is_held(path: &Path) -> Refusal {
+    Refusal::new(
+        RefusalCode::AnotherWriter,
+        "another process is making a snapshot of this repository",
+    )
+    .because(format!(
+        "it has held '{}' for {} seconds",
+        path.display(),
+        PATIENCE.as_secs()
+    ))
+    .keeping("nothing was touched")
+    .next("git vault snapshot", "tries again")
 }
 
 /// Notes which vault belongs to a repository.

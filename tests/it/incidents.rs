@@ -306,6 +306,10 @@ fn judge(laboratory: &Laboratory, case: &Case, said: &Said) {
             blake3::hash(&bytes).to_hex().as_str()
         );
         assert_eq!(found["bytes"].as_integer(), i64::try_from(bytes.len()).ok());
+        if case.file.extension().is_some_and(|ending| ending == "pack") {
+            assert!(found.get("copy").is_none(), "{found:#?}");
+            return;
+        }
         let copy = directory.join(text(found, "copy"));
         assert_eq!(
             fs::read(&copy).expect("a copy"),

@@ -70,6 +70,7 @@ mod read_errors;
 mod refusals;
 mod restore_attacks;
 mod review;
+mod review_evidence;
 mod review_keys;
 mod review_trust;
 mod roundtrip;
