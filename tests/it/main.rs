@@ -71,6 +71,7 @@ mod refusals;
 mod restore_attacks;
 mod review;
 mod review_evidence;
+mod review_keys;
 mod review_trust;
 mod roundtrip;
 mod set_aside;
