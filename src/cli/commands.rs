@@ -328,8 +328,9 @@ impl Call<'_> {
     fn confirm(&self, kit: Option<&Path>) -> Result<Answer> {
         let report = match kit {
             Some(kit) => {
-                let text = prompt::kit(&self.environment.absolute(kit))?;
-                ops::key::confirm_kit(self.workplace, &text)?
+                let kit = self.environment.absolute(kit);
+                let text = prompt::kit(&kit)?;
+                ops::key::confirm_kit(self.workplace, &kit, &text)?
             }
             None => {
                 let challenge = ops::key::challenge(self.workplace)?;

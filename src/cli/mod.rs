@@ -36,6 +36,7 @@ pub enum Format {
 /// Runs the program; gives its exit status.
 #[must_use]
 pub fn run() -> ExitCode {
+    crate::host::machine::leave_no_core_file();
     let (arguments, words) = match parse() {
         Ok(parsed) => parsed,
         Err(error) => {

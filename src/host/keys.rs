@@ -94,17 +94,27 @@ pub fn store(
 }
 
 fn write(key_home: &Path, key: &SigningKey, at: Timestamp, path: &Path) -> Result<(), Refusal> {
+    let directory = directory(key_home, key.vault());
+    let random: [u8; 8] = random_bytes().unwrap_or_default();
+    let temporary = directory.join(format!("{}.part", to_hex(&random)));
     let write = || {
-        let directory = directory(key_home, key.vault());
         disk::create_directories(&directory)?;
-        let random: [u8; 8] = random_bytes().unwrap_or_default();
-        let temporary = directory.join(format!("{}.part", to_hex(&random)));
         disk::write_new(&temporary, &to_bytes(key, at))?;
         // A file with the key's name is whole: what an interruption cuts short has another name.
         disk::rename_new(&temporary, path)?;
         disk::sync_directory(&directory)
     };
-    write().map_err(|error: disk::Error| error.refuse(RefusalCode::KeyUnreadable))
+    write().map_err(|error: disk::Error| {
+        let refusal = error.refuse(RefusalCode::KeyUnreadable);
+        let left = [&temporary, path];
+        match left.iter().find(|left| left.symlink_metadata().is_ok()) {
+            Some(left) => refusal.having_changed(format!(
+                "what was written of a key stays in '{}': a secret, and not to be relied on",
+                left.display()
+            )),
+            None => refusal,
+        }
+    })
 }
 
 fn to_bytes(key: &SigningKey, at: Timestamp) -> Zeroizing<Vec<u8>> {

@@ -62,3 +62,13 @@ pub fn file_system(path: &Path) -> Option<String> {
 pub fn file_system(_path: &Path) -> Option<String> {
     None
 }
+
+/// Keeps the system from writing this program's memory, which may hold a key, to a file when it is stopped by a fault.
+/// Where that cannot be asked for, nothing else is lost.
+pub fn leave_no_core_file() {
+    let none = rustix::process::Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _unasked = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+}

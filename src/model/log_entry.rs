@@ -193,6 +193,9 @@ pub struct Acknowledgement {
     pub found: u64,
     /// Its BLAKE3.
     pub found_blake3: Digest,
+    /// Refs, files of packs and wrapped keys, as paths in the vault, that only the entries which are gone can have named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// Remains that were moved into `incidents/`.

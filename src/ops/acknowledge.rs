@@ -8,6 +8,7 @@ use crate::model::log_entry::{Acknowledgement, LogEvent};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::locate::Workplace;
+use crate::vault::distrust;
 use crate::vault::inspect::Vault;
 use crate::vault::last_seen::{self, LastSeen};
 
@@ -59,6 +60,8 @@ pub struct AcknowledgeReport {
 pub fn find(workplace: &Workplace) -> Result<Finding> {
     let mut vault = workplace.existing_vault_even_stale()?;
     let seen = last_seen::load(&workplace.homes.state, vault.binding.vault)?;
+    workplace.check_in_use(&vault)?;
+    distrust::check_active(vault.layout.root(), &vault.log)?;
     match (vault.stale.take(), seen) {
         (Some(refusal), Some(seen)) => Ok(Finding {
             vault,
@@ -101,6 +104,7 @@ pub fn acknowledge(
         seen_blake3: seen.blake3,
         found,
         found_blake3,
+        left: vault.leftovers.lost.clone(),
     };
     let recorded_as = vault.append(&LogEvent::Acknowledge(statement), workplace.now)?;
     last_seen::accept(&workplace.homes.state, vault.binding.vault, &vault.log).map_err(|error| {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::disk;
 use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::Severity;
 use crate::ops::examine::{
     Look, clock, incidents, index, keys, leftovers, refusals, state, temporary,
 };
@@ -151,7 +152,17 @@ fn of_place(root: &Path, workplace: &Workplace, now: Clock<'_>, refusal: Refusal
     let fact = format!("{} {}: {}", code.code(), code.name(), refusal.what);
     let meaning = "it cannot be opened: only the place is examined";
     let mut checks = vec![Check::new(Verdict::Failed, "vault", fact, meaning)];
-    let written = examine_place(&mut checks, &layout, now);
+    // Where evidence lies, nothing is written, not even a trial that goes away again.
+    let written = if code.severity() == Severity::Sev1 {
+        checks.extend(permissions(&layout));
+        checks.extend(file_system(layout.root()));
+        let fact = "not tried: after a refusal of severity 1 nothing is written to the vault";
+        let meaning = "look at the refusal first";
+        checks.push(Check::new(Verdict::Attention, "write", fact, meaning));
+        None
+    } else {
+        examine_place(&mut checks, &layout, now)
+    };
     let look = Look {
         homes: &workplace.homes,
         now_seconds: seconds(now()),

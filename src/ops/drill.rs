@@ -11,7 +11,7 @@ use crate::host::scratch::Scratch;
 use crate::model::event::Monitor;
 use crate::model::ids::{SnapshotId, to_hex};
 use crate::model::log_entry::{DrillRecord, LogEvent};
-use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
 use crate::ops::ask_git::{GitVerdict, Question, ask};
@@ -187,7 +187,13 @@ fn after(refusal: Refusal, drills: &[Drilled]) -> Refusal {
         .iter()
         .map(|drilled| drilled.snapshot.record.id.as_str())
         .collect();
-    refusal.because(format!("proven all the same: {}", proven.join(", ")))
+    let is_recorded = |drilled: &Drilled| matches!(drilled.recorded, Recorded::Entry(_));
+    let refusal = refusal.because(format!("proven all the same: {}", proven.join(", ")));
+    if refusal.changed == Changed::Nothing && drills.iter().any(is_recorded) {
+        return refusal
+            .having_changed("the log holds what was proven; of what was refused, nothing");
+    }
+    refusal
 }
 
 fn choose(vault: &Vault, which: &Which) -> Result<Vec<LoggedSnapshot>> {

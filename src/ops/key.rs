@@ -10,7 +10,7 @@ use crate::host::random::random_bytes;
 use crate::model::ids::KeyId;
 use crate::model::kit::{self, KitKey, Standing};
 use crate::model::log_entry::{CopyForm, CopyRecord, LogEvent};
-use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::SigningKey;
 use crate::model::timestamp::Timestamp;
@@ -179,9 +179,18 @@ fn write_kit(file: &Path, kit: &[u8]) -> Result<()> {
         Err(std::io::Error::other("other bytes than were written")).context("read back", file)
     };
     write().map_err(|error: disk::Error| {
-        error
+        let is_ours = !error.is_already_there() && file.symlink_metadata().is_ok();
+        let refusal = error
             .refuse(RefusalCode::KeyCopyUnusable)
-            .keeping("keys and vault are untouched")
+            .keeping("keys and vault are untouched");
+        if is_ours {
+            refusal.having_changed(format!(
+                "what was written of the kit stays in '{}': a secret, and not to be relied on",
+                file.display()
+            ))
+        } else {
+            refusal
+        }
     })
 }
 
@@ -209,6 +218,7 @@ pub struct Challenge {
 /// When the vault cannot be opened.
 pub fn challenge(workplace: &Workplace) -> Result<Challenge> {
     let vault = workplace.existing_vault()?;
+    workplace.check_in_use(&vault)?;
     let random: [u8; 1] = random_bytes().unwrap_or_default();
     let [random] = random;
     Ok(Challenge {
@@ -256,12 +266,14 @@ pub fn confirm_line(
     record_kit(workplace, vault)
 }
 
-/// Records that a kit exists, when it holds every key of the vault.
+/// Records that a kit exists, when it holds every key of the vault and does not lie in what it protects.
 ///
 /// # Errors
-/// When it cannot be read, lacks a key, or the log cannot be written.
-pub fn confirm_kit(workplace: &Workplace, text: &str) -> Result<ConfirmReport> {
+/// When it cannot be read, lies there, lacks a key, or the log cannot be written.
+pub fn confirm_kit(workplace: &Workplace, file: &Path, text: &str) -> Result<ConfirmReport> {
     let vault = workplace.existing_vault()?;
+    workplace.check_in_use(&vault)?;
+    check_kit_place(workplace, &vault, file)?;
     let read = kit::read(text).map_err(|error| unusable_copy(error.to_string()))?;
     for reign in vault.log.keyring.reigns() {
         let is_same = |key: &SigningKey| {
@@ -285,14 +297,22 @@ fn record_kit(workplace: &Workplace, mut vault: Vault) -> Result<ConfirmReport> 
         .reigns()
         .map(|reign| reign.key.id())
         .collect();
-    for key in &keys {
+    for (count, key) in keys.iter().enumerate() {
         let copy = CopyRecord {
             key: *key,
             form: CopyForm::Kit,
             file: String::new(),
             bytes: 0,
         };
-        vault.append(&LogEvent::Copy(copy), workplace.now)?;
+        vault
+            .append(&LogEvent::Copy(copy), workplace.now)
+            .map_err(|refusal| match (&refusal.changed, count) {
+                (Changed::Said(_), _) | (Changed::Nothing, 0) => refusal,
+                (Changed::Nothing, count) => refusal.having_changed(format!(
+                    "the log says of {count} of {} keys that a kit holds them",
+                    keys.len()
+                )),
+            })?;
     }
     remember(&vault)?;
     Ok(ConfirmReport {

@@ -7,8 +7,9 @@ use crate::host::escrow;
 use crate::host::keys;
 use crate::host::random::random_bytes;
 use crate::model::ids::{Digest, KeyId};
+use crate::model::kit::MOST_KEYS;
 use crate::model::log_entry::{Compromise, CopyForm, CopyRecord, LogEvent, Rotation, escrow_name};
-use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::key::{ConfirmReport, remember, unusable_copy};
 use crate::ops::locate::Workplace;
@@ -33,12 +34,30 @@ pub struct RotateReport {
 /// working key whenever this is interrupted.
 ///
 /// # Errors
-/// When the vault cannot be opened, or key or log cannot be written.
+/// When the vault cannot be opened, has had as many keys as a kit can hold, or key or log cannot be written.
 pub fn rotate(workplace: &Workplace) -> Result<RotateReport> {
     let mut vault = workplace.existing_vault()?;
+    workplace.check_in_use(&vault)?;
     let old = vault.key().id();
+    if vault.log.keyring.reigns().count() >= MOST_KEYS {
+        return Err(differs(format!(
+            "the vault has had {MOST_KEYS} keys, as many as a kit can hold"
+        ))
+        .because("of one more, no kit could be made")
+        .next(
+            "git vault init --new",
+            "goes on in a vault with a key of its own",
+        ));
+    }
     let (new, file) = keys::create(&workplace.homes.keys, vault.binding.vault, workplace.now)?;
     let unused = |refusal: Refusal| {
+        if refusal.changed != Changed::Nothing {
+            // The entry may be there, and with it the need for the new key.
+            return refusal.because(format!(
+                "if that entry is there, the key in '{}' signs next: keep it",
+                file.display()
+            ));
+        }
         refusal.having_changed(format!(
             "a new key was made at '{}', and is not in use; key {old} goes on signing",
             file.display()
@@ -94,6 +113,7 @@ pub struct CompromiseReport {
 /// When no retired key has that name, or `since` is no entry of the log.
 pub fn compromise(workplace: &Workplace, name: &str, since: u64) -> Result<CompromiseReport> {
     let mut vault = workplace.existing_vault()?;
+    workplace.check_in_use(&vault)?;
     let key = named(&vault, name)?;
     if since > vault.log.head {
         return Err(differs(format!("the log has no entry {since}"))
@@ -148,6 +168,7 @@ pub fn wrap(workplace: &Workplace, passphrase: &[u8]) -> Result<ConfirmReport> {
         return Err(unusable_copy("an empty passphrase protects nothing"));
     }
     let mut vault = workplace.existing_vault()?;
+    workplace.check_in_use(&vault)?;
     let directory = vault.layout.escrow_directory();
     let mut report = ConfirmReport {
         vault: vault.layout.root().to_owned(),
@@ -162,14 +183,30 @@ pub fn wrap(workplace: &Workplace, passphrase: &[u8]) -> Result<ConfirmReport> {
         .map(|reign| reign.key.id())
         .collect();
     for key in keys {
-        let (path, copy) = wrap_one(workplace, &vault, key, passphrase)?;
-        disk::sync_directory(&directory).map_err(|error| error.refuse_vault_write())?;
-        vault.append(&LogEvent::Copy(copy), workplace.now)?;
+        let wrapped = wrap_one(workplace, &vault, key, passphrase).and_then(|(path, copy)| {
+            disk::sync_directory(&directory).map_err(|error| error.refuse_vault_write())?;
+            vault.append(&LogEvent::Copy(copy), workplace.now)?;
+            Ok(path)
+        });
+        let path = wrapped
+            .map_err(|refusal| say_what_is_wrapped(refusal, report.keys.len(), &directory))?;
         report.keys.push(key);
         report.files.push(path);
     }
     remember(&vault)?;
     Ok(report)
+}
+
+fn say_what_is_wrapped(refusal: Refusal, count: usize, directory: &Path) -> Refusal {
+    if refusal.changed != Changed::Nothing {
+        return refusal;
+    }
+    refusal
+        .having_changed(format!(
+            "keys wrapped and named by the log: {count}; of one more, a file may be in '{}'",
+            directory.display()
+        ))
+        .keeping("keys and snapshots are untouched")
 }
 
 fn wrap_one(

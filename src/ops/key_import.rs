@@ -11,7 +11,7 @@ use crate::host::keys::{self, Stored};
 use crate::model::ids::KeyId;
 use crate::model::kit;
 use crate::model::log_entry::escrow_key;
-use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::SigningKey;
 use crate::ops::key::unusable_copy;
@@ -111,9 +111,10 @@ fn import(workplace: &Workplace, read: Vec<SigningKey>) -> Result<ImportReport> 
                 )),
         );
     }
-    let mut stored = Vec::new();
+    let mut stored: Vec<(KeyId, PathBuf, Stored)> = Vec::new();
     for key in &brought {
-        let (file, outcome) = keys::store(&workplace.homes.keys, key, workplace.now)?;
+        let (file, outcome) = keys::store(&workplace.homes.keys, key, workplace.now)
+            .map_err(|refusal| say_what_is_stored(refusal, &stored))?;
         stored.push((key.id(), file, outcome));
     }
     Ok(ImportReport {
@@ -121,4 +122,15 @@ fn import(workplace: &Workplace, read: Vec<SigningKey>) -> Result<ImportReport> 
         keys: stored,
         log_entries: vault.log.head,
     })
+}
+
+fn say_what_is_stored(refusal: Refusal, stored: &[(KeyId, PathBuf, Stored)]) -> Refusal {
+    let new = stored
+        .iter()
+        .filter(|(_, _, outcome)| *outcome == Stored::Now);
+    let count = new.count();
+    if count == 0 || refusal.changed != Changed::Nothing {
+        return refusal;
+    }
+    refusal.having_changed(format!("keys that were stored before: {count}"))
 }

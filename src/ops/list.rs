@@ -95,6 +95,10 @@ fn summary(vault: &Vault, logged: &LoggedSnapshot, manifest: Manifest) -> Snapsh
 
 fn proof(vault: &Vault, logged: &LoggedSnapshot) -> Proof {
     let log = &vault.log;
+    if !log.accepts(logged) {
+        // A verification covers what is accepted: it has passed over this one.
+        return Proof::default();
+    }
     let covering = log
         .newest_accepted(&log.verifications)
         .filter(|verify| verify.record.up_to >= logged.entry);

@@ -74,6 +74,37 @@ impl Workplace {
         self.existing_vault_by(&|root| Vault::open_brought(root, &self.homes, brought))
     }
 
+    /// Refuses a vault that was named and is a copy of the one in use: what is written to it would make that one seem to be an
+    /// older copy.
+    ///
+    /// # Errors
+    /// [`RefusalCode::VaultPlaceUnsuitable`].
+    pub fn check_in_use(&self, vault: &Vault) -> Result<()> {
+        let Some(named) = &self.vault else {
+            return Ok(());
+        };
+        let homes = self
+            .repository()
+            .map(|repository| self.home_of(&repository));
+        let in_use = homes
+            .ok()
+            .iter()
+            .chain([&self.vault_home])
+            .find_map(|home| registry::in_use(home, vault));
+        match in_use {
+            Some(root) if registry::real_path(&root) != registry::real_path(named) => {
+                Err(Refusal::new(
+                    RefusalCode::VaultPlaceUnsuitable,
+                    format!("'{}' is a copy of the vault in use", named.display()),
+                )
+                .because(format!("the one in use is '{}'", root.display()))
+                .because("with one more log entry here, that one would seem to be an older copy")
+                .keeping("nothing was touched"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn existing_vault_by(&self, open: &dyn Fn(&Path) -> Result<Vault>) -> Result<Vault> {
         if let Some(root) = &self.vault {
             return open(root);

@@ -25,8 +25,10 @@ pub fn select(vault: &Vault, name: &str) -> Result<LoggedSnapshot> {
     let found: Vec<&LoggedSnapshot> = vault.log.snapshots.iter().filter(has_prefix).collect();
     match found.as_slice() {
         [one] => Ok((*one).clone()),
-        [] => Err(find_incomplete(vault, name)
-            .map_or_else(|| not_found(vault, name), |path| incomplete(name, path))),
+        [] => Err(find_incomplete(vault, name).map_or_else(
+            || not_found(vault, name),
+            |path| incomplete(vault, name, path),
+        )),
         several => {
             let ids: Vec<&str> = several
                 .iter()
@@ -70,15 +72,27 @@ fn find_incomplete<'a>(vault: &'a Vault, name: &str) -> Option<&'a PathBuf> {
     })
 }
 
-fn incomplete(name: &str, path: &Path) -> Refusal {
-    Refusal::new(
-        RefusalCode::SnapshotIncomplete,
-        format!("'{name}' was never sealed"),
-    )
-    .because("it was interrupted while it was made; nothing was ever claimed of it")
-    .about_difference(path, "a sealed snapshot", "no log entry of it")
-    .keeping("what is there stays as evidence")
-    .next("git vault list", "shows the snapshots that exist")
+fn incomplete(vault: &Vault, name: &str, path: &Path) -> Refusal {
+    let has_lost_entries = !vault.log.acknowledgements.is_empty();
+    let refusal = if has_lost_entries {
+        Refusal::new(
+            RefusalCode::SnapshotIncomplete,
+            format!("the log knows no snapshot '{name}'"),
+        )
+        .because(
+            "it was never sealed, or its log entry is one of those that were stated to be gone",
+        )
+    } else {
+        Refusal::new(
+            RefusalCode::SnapshotIncomplete,
+            format!("'{name}' was never sealed"),
+        )
+        .because("it was interrupted while it was made; nothing was ever claimed of it")
+    };
+    refusal
+        .about_difference(path, "a sealed snapshot", "no log entry of it")
+        .keeping("what is there stays as evidence")
+        .next("git vault list", "shows the snapshots that exist")
 }
 
 fn not_found(vault: &Vault, name: &str) -> Refusal {

@@ -310,9 +310,13 @@ fn say_what_is_left(refusal: Refusal, staging: &Staging) -> Refusal {
     if !staging.is_made() || refusal.changed != Changed::Nothing {
         return refusal;
     }
-    // A sound source that moves, or holds what cannot be captured, leaves no evidence in its copy, only a full disk in the end.
-    let proves_nothing =
-        [RefusalCode::SourceChanging, RefusalCode::SourceNotSupported].contains(&refusal.code);
+    // A source that moves, or holds what cannot be read or captured, leaves no evidence in its copy, only a full disk in the end.
+    let proves_nothing = [
+        RefusalCode::SourceChanging,
+        RefusalCode::SourceNotSupported,
+        RefusalCode::SourceUnreadable,
+    ]
+    .contains(&refusal.code);
     if proves_nothing && staging.discard().is_ok() {
         return refusal;
     }

@@ -10,6 +10,8 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{Purpose, check_damage};
 use crate::ops::locate::Workplace;
+use crate::vault::inspect::Description;
+use crate::vault::last_seen;
 use crate::vault::layout::Layout;
 use crate::vault::log;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
@@ -32,7 +34,8 @@ pub fn look_without_key(workplace: &Workplace, refusal: Refusal) -> Refusal {
     let Ok(root) = workplace.vault_root() else {
         return refusal;
     };
-    match check(&Layout::new(&root)) {
+    let outcome = check(&Layout::new(&root), &workplace.homes.state);
+    match outcome {
         Ok(intact) => refusal.because(format!(
             "INTACT-UNPROVEN: {} records and {} packs ({} bytes) are what their hashes say; nobody can prove who wrote them",
             intact.records, intact.packs, intact.bytes
@@ -44,14 +47,17 @@ pub fn look_without_key(workplace: &Workplace, refusal: Refusal) -> Refusal {
 }
 
 /// Follows the log by hashes alone, and compares everything it names with what is there.
-fn check(layout: &Layout) -> Result<Intact> {
+fn check(layout: &Layout, state_home: &Path) -> Result<Intact> {
     let mut intact = Intact::default();
-    record(
-        &layout.vault_toml(),
-        Purpose::Vault,
-        log::LIMIT_BYTES,
-        &mut intact,
-    )?;
+    let path = layout.vault_toml();
+    let description = record(&path, Purpose::Vault, log::LIMIT_BYTES, &mut intact)?;
+    let vault = check_damage(&description, Purpose::Vault)
+        .ok()
+        .and_then(|text| toml::from_str::<Description>(text.unauthenticated_body()).ok())
+        .ok_or_else(|| broken(format!("'{}' cannot be understood", path.display())))?
+        .vault;
+    let seen = last_seen::load(state_home, vault)?;
+    let mut found = None;
     let mut previous = Digest::from_bytes([0; 32]);
     let names = disk::list(&layout.log()).map_err(|error| error.refuse_vault_read())?;
     for (number, name) in (1_u64..).zip(&names) {
@@ -70,6 +76,9 @@ fn check(layout: &Layout) -> Result<Intact> {
             )));
         }
         previous = Digest::of(&bytes);
+        if seen.is_some_and(|seen| seen.entry == number) {
+            found = Some(previous);
+        }
         if let Some(LogEvent::Snapshot(snapshot, packs)) = entry.event() {
             let manifest = layout.manifest(&snapshot.id);
             let bytes = record(
@@ -93,7 +102,16 @@ fn check(layout: &Layout) -> Result<Intact> {
             }
         }
     }
-    Ok(intact)
+    if names.is_empty() {
+        return Err(broken("the log has no first entry".to_owned()));
+    }
+    match seen {
+        Some(seen) if found != Some(seen.blake3) => Err(broken(format!(
+            "log entry {}, which this machine has seen, is not there or is another",
+            seen.entry
+        ))),
+        _ => Ok(intact),
+    }
 }
 
 fn broken(what: String) -> Refusal {

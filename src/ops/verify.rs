@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::host::disk;
+use crate::host::escrow;
 use crate::host::git::error::Error as GitError;
 use crate::host::git::object::{ObjectId, ObjectKind};
 use crate::host::git::pack_check::{LinkCheck, Seen, Visitor, check_pack};
@@ -16,7 +17,7 @@ use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
 use crate::model::inventory::PackRecord;
 use crate::model::listing::Entry;
-use crate::model::log_entry::{LogEvent, VerifyLevel, VerifyRecord};
+use crate::model::log_entry::{CopyForm, CopyRecord, LogEvent, VerifyLevel, VerifyRecord};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::{RefusalCode, Severity};
 use crate::model::timestamp::Timestamp;
@@ -28,7 +29,7 @@ use crate::ops::unproven::look_without_key;
 use crate::vault::content::{Form, refuse_git_read};
 use crate::vault::inspect::Vault;
 use crate::vault::last_seen;
-use crate::vault::log::LoggedSnapshot;
+use crate::vault::log::{Logged, LoggedSnapshot};
 use crate::vault::reader::{
     Content, Directory, Place, SnapshotReader, Trusted, check_inventory, hash_content,
     needed_packs, trust, write_content,
@@ -120,6 +121,9 @@ pub fn verify(
     } else {
         check_bytes(&vault, &packs, monitor)?
     };
+    if level != VerifyLevel::Quick && names.is_empty() {
+        check_wrapped(&vault)?;
+    }
     let (objects, files) = if level == VerifyLevel::Deep {
         check_deep(&vault, &trusted, &packs)?
     } else {
@@ -148,6 +152,32 @@ pub fn verify(
         report.recorded = record(&mut vault, &event, workplace.now)?;
     }
     Ok(report)
+}
+
+/// Wrapped keys that the log names are what their own hashes say, and of the keys they are said to be of.
+fn check_wrapped(vault: &Vault) -> Result<()> {
+    let is_wrapped = |copy: &&Logged<CopyRecord>| copy.record.form == CopyForm::Escrow;
+    for copy in vault.log.copies.iter().filter(is_wrapped) {
+        let path = vault.layout.escrow(&copy.record.file);
+        let bytes = disk::read_bounded(&path, escrow::LIMIT_BYTES as u64)
+            .map_err(|error| error.refuse_vault_read())?;
+        let fact = match escrow::describe(&bytes) {
+            Ok(wrapped) if wrapped.key == copy.record.key => continue,
+            Ok(wrapped) => format!("expected key {}, found {}", copy.record.key, wrapped.key),
+            Err(error) => error.to_string(),
+        };
+        return Err(Refusal::new(
+            RefusalCode::VaultDamaged,
+            format!(
+                "'{}' is not the wrapped key that was written",
+                path.display()
+            ),
+        )
+        .because(fact.clone())
+        .about_difference(&path, format!("key {}, wrapped", copy.record.key), fact)
+        .keeping("the snapshots do not need it; the vault is untouched, as evidence"));
+    }
+    Ok(())
 }
 
 /// The packs that any of the snapshots needs: those of the newest one, because packs are only ever added.

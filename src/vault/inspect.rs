@@ -14,9 +14,10 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Binding, Purpose, SignedError, SigningKey};
 use crate::model::timestamp::Timestamp;
-use crate::vault::keyring::KeySource;
+use crate::vault::distrust::{self, Distrust};
+use crate::vault::keyring::{KeySource, KeyState};
 use crate::vault::last_seen;
-use crate::vault::layout::{INCOMPLETE_PREFIX, Layout};
+use crate::vault::layout::{self, INCOMPLETE_PREFIX, Layout};
 use crate::vault::log::Log;
 use crate::vault::skeleton::{self, Leftovers, Unnamed};
 
@@ -121,8 +122,8 @@ impl Vault {
         )
     }
 
-    /// Opens the vault even if it is older than this machine has seen it, or went another way: what is in it is authentic,
-    /// and only whether it is the newest is in doubt. [`Vault::stale`] then says so, and nothing is noted.
+    /// Opens the vault even if it is older than this machine has seen it, or went another way: what its log accepts is
+    /// authentic, and only whether it is the newest is in doubt. [`Vault::stale`] then says so, and nothing is noted.
     ///
     /// # Errors
     /// As [`Vault::open`], but for those two.
@@ -192,8 +193,13 @@ impl Vault {
             .about(&layout.vault_toml())
         })?;
         let seen = last_seen::load(&homes.state, binding.vault)?;
-        let log = Log::read(layout, binding, source, first)?;
-        let stale = match last_seen::check(seen, layout.root(), &log) {
+        let distrust = Distrust::load(&homes.state, binding.vault)?;
+        let mut log = Log::read(layout, binding, source, first)?;
+        distrust.apply(&mut log);
+        check_git_files(layout, &description, format, &log)?;
+        let is_newest = last_seen::check(seen, layout.root(), &log)
+            .and_then(|()| distrust::check_active(layout.root(), &log));
+        let stale = match is_newest {
             Err(refusal) if opening.stale == Stale::Accept => Some(refusal),
             outcome => outcome.map(|()| None)?,
         };
@@ -288,6 +294,38 @@ fn read_description(
         ));
     }
     Ok((description, key, source))
+}
+
+/// The description is signed with the first key. Whoever has that could describe other files, so if it was compromised,
+/// those that tell git what to do must be as this program makes them.
+fn check_git_files(
+    layout: &Layout,
+    description: &Description,
+    format: ObjectFormat,
+    log: &Log,
+) -> Result<()> {
+    let keyring = &log.keyring;
+    let first = keyring.reigns().next().map(|reign| keyring.state(reign));
+    let is_doubtful = matches!(first, Some(KeyState::CompromisedSince(_)));
+    let known = [
+        (description.head_blake3, layout::HEAD.to_owned()),
+        (description.config_blake3, layout::config(format)),
+    ];
+    let is_known = known
+        .iter()
+        .all(|(described, made)| *described == Digest::of(made.as_bytes()));
+    if is_known || !is_doubtful {
+        return Ok(());
+    }
+    let path = layout.vault_toml();
+    Err(Refusal::new(
+        RefusalCode::KeyCompromised,
+        format!("'{}' may be written by somebody else", path.display()),
+    )
+    .because("the key that signed it was compromised")
+    .because("it describes another HEAD or config than this program makes")
+    .about(&path)
+    .keeping("the vault is untouched, as evidence"))
 }
 
 fn parse(body: &str, path: &Path) -> Result<Description> {

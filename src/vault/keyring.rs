@@ -193,6 +193,21 @@ impl Keyring {
         Ok(())
     }
 
+    /// Takes into account what is known from elsewhere: this key is believed up to entry `since` of this log and no further.
+    pub fn distrust(&mut self, key: KeyId, since: u64) {
+        let reigns = self.past.iter_mut().chain([&mut self.present]);
+        for reign in reigns.filter(|reign| reign.key.id() == key) {
+            let known = reign.compromised_since.unwrap_or(since);
+            reign.compromised_since = Some(known.min(since));
+        }
+    }
+
+    /// Whether the key that signs the next entry is one that somebody else may have had.
+    #[must_use]
+    pub fn is_active_distrusted(&self) -> bool {
+        self.present.compromised_since.is_some()
+    }
+
     /// A key that is at hand and has not signed yet: the one that a rotation brings.
     ///
     /// # Errors

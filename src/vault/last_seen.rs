@@ -9,6 +9,7 @@ use crate::host::disk;
 use crate::model::ids::{Digest, VaultId};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::vault::distrust;
 use crate::vault::layout::Layout;
 use crate::vault::log::Log;
 
@@ -96,10 +97,25 @@ pub fn check(seen: Option<LastSeen>, root: &Path, log: &Log) -> Result<()> {
     }
 }
 
-/// What is in the vault is authentic; only whether it is the newest is in doubt. So a snapshot that is named is given.
+/// What the log accepts is authentic; only whether it is the newest is in doubt. So a snapshot that is named is given.
 fn guide(refusal: Refusal, log: &Log) -> Refusal {
-    let refusal = refusal
-        .keeping("the vault is untouched; what is in it is authentic, but it is not the newest");
+    if log.first_doubtful().is_some() || log.keyring.is_active_distrusted() {
+        return guide_accepted(
+            refusal
+                .because("a key of this log was compromised: what it signed later is not accepted")
+                .keeping("the vault is untouched, as evidence"),
+            log,
+        );
+    }
+    guide_accepted(
+        refusal.keeping(
+            "the vault is untouched; what is in it is authentic, but it is not the newest",
+        ),
+        log,
+    )
+}
+
+fn guide_accepted(refusal: Refusal, log: &Log) -> Refusal {
     let Some(newest) = log.accepted().next_back() else {
         return refusal;
     };
@@ -131,6 +147,13 @@ pub fn accept(state_home: &Path, vault: VaultId, log: &Log) -> disk::Result<()> 
     write(state_home, vault, log, |_known| true)
 }
 
+fn understand(path: &Path, bytes: &[u8]) -> disk::Result<LastSeen> {
+    toml::from_str(&String::from_utf8_lossy(bytes)).map_err(|error| {
+        let other = std::io::Error::other(error.message().to_owned());
+        disk::Error::new("understand", path, other)
+    })
+}
+
 /// How long another process may take to note what it has seen.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -153,11 +176,12 @@ fn write(
         let busy = std::io::Error::other("another process holds it");
         return Err(disk::Error::new("lock", &path, busy));
     }
+    // First, so that whoever has seen the statement knows what it says.
+    distrust::remember(state_home, vault, log)?;
     let known = match disk::read_bounded(&path, LIMIT_BYTES) {
         Err(error) if error.is_not_found() => None,
-        bytes => String::from_utf8(bytes?).ok(),
+        bytes => Some(understand(&path, &bytes?)?),
     };
-    let known = known.and_then(|text| toml::from_str::<LastSeen>(&text).ok());
     if known.is_some_and(|known| !is_due(known)) {
         return Ok(());
     }

@@ -418,8 +418,15 @@ impl Log {
 
     /// The newest copy of the key of that id that was shown to be whole, in each form.
     pub fn copies_of(&self, key: KeyId) -> impl Iterator<Item = &Logged<CopyRecord>> {
+        let mut forms = Vec::new();
         self.newest_accepted(&self.copies)
             .filter(move |copy| copy.record.key == key)
+            .filter(move |copy| {
+                // The same kit confirmed again is no other kit.
+                let is_new = !forms.contains(&copy.record.form);
+                forms.push(copy.record.form);
+                is_new
+            })
     }
 }
 

@@ -69,7 +69,8 @@ impl Log {
         }
     }
 
-    /// A snapshot stands on the one before it: on its holes, its packs and its key. A countersignature holds for one place.
+    /// A snapshot stands on the one before it: on its holes, its packs and its key, and is not accepted where that one is
+    /// not. A countersignature holds for one place.
     /// When something of that kind came first, it must be made anew.
     fn check_still_newest(&self, event: &LogEvent) -> Result<()> {
         let newest_is_snapshot = self
@@ -78,7 +79,11 @@ impl Log {
             .is_some_and(|snapshot| snapshot.entry == self.head);
         let key_is_new = self.keyring.signer_of(self.head + 1).first_entry == self.head + 1;
         match event {
-            LogEvent::Snapshot(..) if newest_is_snapshot || key_is_new => Err(other_snapshot()),
+            LogEvent::Snapshot(..)
+                if newest_is_snapshot || key_is_new || self.first_doubtful().is_some() =>
+            {
+                Err(other_snapshot())
+            }
             LogEvent::Rotate(_) | LogEvent::Compromise(_) | LogEvent::Acknowledge(_) => {
                 Err(other_writer())
             }
@@ -168,7 +173,7 @@ fn other_writer() -> Refusal {
 fn other_snapshot() -> Refusal {
     Refusal::new(
         RefusalCode::AnotherWriter,
-        "another process made a snapshot at the same time",
+        "another process wrote to the vault at the same time",
     )
     .because("its log entry came first")
     .next(

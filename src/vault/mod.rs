@@ -3,6 +3,7 @@
 pub mod builder;
 pub mod cache;
 pub mod content;
+pub mod distrust;
 pub mod drift;
 pub mod health;
 pub mod inspect;

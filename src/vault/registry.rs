@@ -140,6 +140,20 @@ pub fn registered(home: &Path, common_dir: &Path) -> Option<PathBuf> {
     (registration.git_dir == text_name(path_bytes(common_dir))).then_some(path)
 }
 
+/// Where the vault that a vault home knows for the same repository lies, if it says that it is this very vault.
+#[must_use]
+pub fn in_use(home: &Path, vault: &Vault) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let attachment = vault.log.attachment.as_ref()?;
+    let common_dir = PathBuf::from(std::ffi::OsString::from_vec(name_from_text(
+        &attachment.git_dir,
+    )?));
+    let root = registered(home, &common_dir)?;
+    let description = disk::read_bounded(&Layout::new(&root).vault_toml(), LIMIT_BYTES).ok()?;
+    let line = format!("\nvault = \"{}\"\n", vault.binding.vault);
+    contains(&description, line.as_bytes()).then_some(root)
+}
+
 /// What can be said, without proof, of the vault that a new one shall continue: its key may be lost, its log be damaged.
 #[must_use]
 pub fn predecessor(home: &Path, common_dir: &Path) -> Option<Predecessor> {

@@ -30,15 +30,50 @@ pub struct Leftovers {
     pub incomplete: Vec<PathBuf>,
     /// Packs that such a snapshot had already moved into place.
     pub packs: Vec<String>,
+    /// Refs, files of packs and wrapped keys, as paths in the vault, that only entries which are gone can have named.
+    pub lost: Vec<String>,
 }
 
 /// What may be there beside what the log names. Nothing of it is ever read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unnamed {
-    /// Nothing but what an interrupted snapshot explains.
+    /// Nothing but what an interrupted snapshot explains, or was there when a person stated that entries are gone.
     Explained,
-    /// Refs and packs too: the log has lost entries, and what those named may still be there.
+    /// Refs, packs and wrapped keys too: the log has lost entries, and what those named may still be there.
     OfLostEntries,
+}
+
+/// Takes note of what only lost entries can have named.
+struct Lost<'a> {
+    unnamed: Unnamed,
+    acknowledged: BTreeSet<&'a str>,
+    found: Vec<String>,
+}
+
+impl<'a> Lost<'a> {
+    fn new(log: &'a Log, unnamed: Unnamed) -> Self {
+        let stated = log.newest_accepted(&log.acknowledgements);
+        Self {
+            unnamed,
+            acknowledged: stated
+                .flat_map(|stated| &stated.record.left)
+                .map(String::as_str)
+                .collect(),
+            found: Vec::new(),
+        }
+    }
+
+    /// Whether it may be there: nobody reads it.
+    fn admits(&mut self, name: String) -> bool {
+        if self.acknowledged.contains(name.as_str()) {
+            return true;
+        }
+        let is_admitted = self.unnamed == Unnamed::OfLostEntries;
+        if is_admitted {
+            self.found.push(name);
+        }
+        is_admitted
+    }
 }
 
 /// Checks names, kinds and sizes of everything in the vault, and the content of the files that never change.
@@ -57,12 +92,14 @@ pub fn check(
     check_fixed(&layout.root().join("HEAD"), description.head_blake3)?;
     check_fixed(&layout.root().join("config"), description.config_blake3)?;
     check_fixed(&layout.root().join("VAULT.md"), description.vault_md_blake3)?;
-    check_escrow(layout, log)?;
+    let mut lost = Lost::new(log, unnamed);
+    check_escrow(layout, log, &mut lost)?;
     check_incidents(layout, log)?;
     check_objects(layout)?;
-    check_refs(layout, log, unnamed)?;
+    check_refs(layout, log, &mut lost)?;
     let (mut leftovers, explained) = check_snapshots(layout, log, binding)?;
-    check_packs(layout, log, &explained, unnamed, &mut leftovers)?;
+    check_packs(layout, log, &explained, &mut lost, &mut leftovers)?;
+    leftovers.lost = lost.found;
     Ok(leftovers)
 }
 
@@ -132,7 +169,7 @@ fn check_top(layout: &Layout) -> Result<()> {
 
 /// Wrapped keys that the log names are there, in the size it states. Others of a key of this vault may be there, too: an
 /// interruption can come between a file and its log entry, and what is in them proves itself.
-fn check_escrow(layout: &Layout, log: &Log) -> Result<()> {
+fn check_escrow(layout: &Layout, log: &Log, lost: &mut Lost<'_>) -> Result<()> {
     for copy in log
         .copies
         .iter()
@@ -142,7 +179,11 @@ fn check_escrow(layout: &Layout, log: &Log) -> Result<()> {
     }
     for name in names(&layout.escrow_directory())? {
         let path = layout.escrow(&name);
-        if escrow_key(&name).is_none_or(|key| log.keyring.named(key).is_none()) {
+        let is_known = match escrow_key(&name) {
+            Some(key) => log.keyring.named(key).is_some() || lost.admits(format!("escrow/{name}")),
+            None => false,
+        };
+        if !is_known {
             return Err(foreign(
                 &path,
                 "it is not named like a wrapped key of this vault",
@@ -237,7 +278,7 @@ fn check_objects(layout: &Layout) -> Result<()> {
 }
 
 /// Refs are a convenience that is never trusted; those that are there must be of snapshots.
-fn check_refs(layout: &Layout, log: &Log, unnamed: Unnamed) -> Result<()> {
+fn check_refs(layout: &Layout, log: &Log, lost: &mut Lost<'_>) -> Result<()> {
     let refs = layout.root().join("refs");
     for directory in [refs.clone(), refs.join("heads"), refs.join("snapshots")] {
         if !look(&directory)?.is_dir() {
@@ -263,8 +304,10 @@ fn check_refs(layout: &Layout, log: &Log, unnamed: Unnamed) -> Result<()> {
             "snapshots" => {
                 for name in names(&directory)? {
                     let is_known = known.contains(name.as_str())
-                        || unnamed == Unnamed::OfLostEntries && SnapshotId::is_prefix(&name);
-                    if !is_known && name.strip_suffix(".lock").is_none() {
+                        || name.strip_suffix(".lock").is_some()
+                        || SnapshotId::is_prefix(&name)
+                            && lost.admits(format!("refs/snapshots/{name}"));
+                    if !is_known {
                         return Err(foreign(
                             &directory.join(name),
                             "no sealed snapshot has that name",
@@ -380,7 +423,7 @@ fn check_packs(
     layout: &Layout,
     log: &Log,
     explained: &Explained,
-    unnamed: Unnamed,
+    lost: &mut Lost<'_>,
     leftovers: &mut Leftovers,
 ) -> Result<()> {
     for pack in log.inventory.packs() {
@@ -408,7 +451,8 @@ fn check_packs(
             }
             continue;
         }
-        if unnamed == Unnamed::OfLostEntries && is_pack_name(stem) && (is_pack_file || is_derived) {
+        let is_of_pack = is_pack_name(stem) && (is_pack_file || is_derived);
+        if is_of_pack && lost.admits(format!("objects/pack/{name}")) {
             continue;
         }
         return Err(foreign(&path, "the log names no such pack"));

@@ -72,6 +72,7 @@ mod release_gate;
 mod restore_attacks;
 mod review;
 mod review_evidence;
+mod review_keys;
 mod review_trust;
 mod roundtrip;
 mod runbook_drills;

@@ -74,6 +74,7 @@ fn acknowledged(seen: u64, found: u64) -> LogEvent {
         seen_blake3: digest,
         found,
         found_blake3: digest,
+        left: Vec::new(),
     })
 }
 
