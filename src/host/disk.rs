@@ -286,11 +286,19 @@ pub fn lock(path: &Path, patience: Duration) -> Result<Option<Lock>> {
 /// # Errors
 /// When the file cannot be opened or the file system knows no locks.
 pub fn lock_existing(path: &Path, patience: Duration) -> Result<Option<Lock>> {
-    // Some file systems lock only what is open for writing; where nothing may be written, reading must do.
-    let for_writing = OpenOptions::new().read(true).write(true).open(path);
-    let file = for_writing.or_else(|_| File::open(path));
-    wait_for(file.context("open", path)?, path, patience)
+    let locked = wait_for(File::open(path).context("open", path)?, path, patience);
+    match locked {
+        // Some file systems lock only what is open for writing. Elsewhere nothing is: a disk may become read-only meanwhile.
+        Err(error) if error.source.raw_os_error() == Some(BAD_DESCRIPTOR) => {
+            let file = OpenOptions::new().read(true).write(true).open(path);
+            wait_for(file.context("open", path)?, path, patience)
+        }
+        locked => locked,
+    }
 }
+
+/// What the system answers when a file is not open for what is wanted.
+const BAD_DESCRIPTOR: i32 = rustix::io::Errno::BADF.raw_os_error();
 
 fn wait_for(file: File, path: &Path, patience: Duration) -> Result<Option<Lock>> {
     const STEP: Duration = Duration::from_millis(20);

@@ -633,21 +633,3 @@ fn a_vault_that_cannot_be_opened_is_examined_as_a_place() {
         .refused("GV-1002");
     before.assert_untouched(place);
 }
-
-#[test]
-fn a_cache_that_leads_elsewhere_is_not_written_to() {
-    let patient = Patient::new();
-    let elsewhere = mkdir(&patient.sandbox.home(), "elsewhere");
-    let cache = patient.vault.join("cache");
-    fs::rename(&cache, patient.sandbox.path("cache-kept")).expect("moved");
-    std::os::unix::fs::symlink(&elsewhere, &cache).expect("linked");
-    let before = Fingerprint::of(&elsewhere);
-    patient
-        .examined()
-        .assert_found("vault", "failed", "GV-3103", 31);
-    fs::remove_dir_all(patient.sandbox.path("config")).expect("the key is lost");
-    patient
-        .examined()
-        .assert_found("write", "failed", "it is not a directory", 12);
-    before.assert_untouched(&elsewhere);
-}

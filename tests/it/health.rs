@@ -5,7 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::doctor::Patient;
-use crate::support::files::{SECOND, chmod, set_mtime};
+use crate::support::files::{SECOND, chmod, mkdir, set_mtime};
+use crate::support::fingerprint::Fingerprint;
 use crate::support::listing;
 
 /// What this machine remembers of failures.
@@ -145,4 +146,22 @@ fn only_a_probe_that_was_passed_ends_a_row_of_failures() {
     assert!(note(&patient).is_some(), "only snapshots are told by it");
     let _said = patient.snapshot().succeeded();
     assert!(note(&patient).is_none());
+}
+
+#[test]
+fn a_cache_that_leads_elsewhere_is_not_written_to() {
+    let patient = Patient::new();
+    let elsewhere = mkdir(&patient.sandbox.home(), "elsewhere");
+    let cache = patient.vault.join("cache");
+    fs::rename(&cache, patient.sandbox.path("cache-kept")).expect("moved");
+    std::os::unix::fs::symlink(&elsewhere, &cache).expect("linked");
+    let before = Fingerprint::of(&elsewhere);
+    patient
+        .examined()
+        .assert_found("vault", "failed", "GV-3103", 31);
+    fs::remove_dir_all(patient.sandbox.path("config")).expect("the key is lost");
+    patient
+        .examined()
+        .assert_found("write", "failed", "it is not a directory", 12);
+    before.assert_untouched(&elsewhere);
 }
