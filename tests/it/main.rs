@@ -64,6 +64,7 @@ mod places;
 mod plain_git;
 mod posix_model;
 mod power_cut;
+mod process;
 mod progress;
 mod races;
 mod read_errors;
