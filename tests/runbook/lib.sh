@@ -234,7 +234,7 @@ run() { # SHOWN DUE COMMAND INPUT
 
 # A section of the whole runbook, by its heading.
 section() {
-  git vault runbook | awk -v heading="$1" '/^#/ { if (!code) on = ($0 ~ "^##+ " && substr($0, index($0, " ") + 1) == heading) } on'
+  git vault runbook | awk -v heading="$1" '/^##/ { on = substr($0, index($0, " ") + 1) == heading } on'
 }
 
 # ---- the end ---------------------------------------------------------------------------------------------------------
