@@ -610,3 +610,35 @@ fn a_rotation_killed_anywhere_leaves_a_working_key() {
     eprintln!("kill during key rotate: {tried} points");
     assert!(tried > 5);
 }
+
+/// What this machine keeps of a compromised key follows an earlier statement, and never a later one.
+#[test]
+fn a_second_statement_narrows_what_is_believed_of_a_key_and_never_widens_it() {
+    let laboratory = Laboratory::new();
+    let key = key_files(&laboratory)[0]
+        .file_stem()
+        .expect("a name")
+        .to_str()
+        .expect("UTF-8")
+        .to_owned();
+    let _said = laboratory.run(&["key", "rotate"]).succeeded();
+    let believed = || {
+        let places = laboratory.sandbox.path("state/git-vault/last-seen");
+        let entries = fs::read_dir(places).expect("the state is read");
+        let file = entries
+            .map(|entry| entry.expect("an entry").path())
+            .find(|path| path.to_string_lossy().ends_with(".distrusted.toml"))
+            .expect("what is kept of the key");
+        let text = fs::read_to_string(file).expect("it is read");
+        let digests = text
+            .split('"')
+            .filter(|word| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        digests.count()
+    };
+    for (since, due) in [("4", 4), ("2", 2), ("3", 2)] {
+        let _said = laboratory
+            .run(&["key", "compromise", &key, "--since", since])
+            .succeeded();
+        assert_eq!(believed(), due, "since {since}");
+    }
+}
