@@ -20,7 +20,7 @@ fn keys(laboratory: &Laboratory) -> PathBuf {
     laboratory.sandbox.path("config/git-vault/keys")
 }
 
-fn key_files(laboratory: &Laboratory) -> Vec<PathBuf> {
+pub fn key_files(laboratory: &Laboratory) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for vault in fs::read_dir(keys(laboratory)).expect("the keys are read") {
         let vault = vault.expect("an entry").path();

@@ -4,12 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use git_vault::host::keys;
-use git_vault::model::ids::Digest;
+use git_vault::model::ids::{Digest, SnapshotId};
+use git_vault::model::log_entry::{LogEvent, SnapshotRecord};
+use git_vault::model::refusal_code::RefusalCode;
 use git_vault::model::signed::{self, Binding, Purpose};
+use git_vault::model::timestamp::Timestamp;
 use git_vault::vault::inspect::Description;
 
 use crate::crash::{can_trace, count_calls, points, traced};
+use crate::drill_compare::open;
 use crate::hostile::assert_stale;
+use crate::keys::key_files;
 use crate::laboratory::{Laboratory, Restored, copy_tree};
 use crate::support::files::{append, write};
 use crate::support::listing;
@@ -422,5 +427,51 @@ fn whoever_has_a_compromised_key_cannot_describe_another_configuration() {
     fs::write(path, forged).expect("the description is written");
     for command in [&["verify"][..], &["list"], &["snapshot"]] {
         let _said = laboratory.run(command).refused("GV-3105");
+    }
+}
+
+/// A manifest is signed with the key of its log entry. When another key took over in between, or what the snapshot stands on
+/// is not accepted any more, it is not sealed, also not behind entries that came after that.
+#[test]
+fn a_snapshot_is_not_sealed_behind_a_key_that_took_over_or_was_disowned_meanwhile() {
+    let laboratory = Laboratory::new();
+    let record = || SnapshotRecord {
+        id: SnapshotId::from_random([7; 6]),
+        manifest_bytes: 1,
+        manifest_blake3: Digest::of(b""),
+    };
+    let key = key_files(&laboratory)[0]
+        .file_stem()
+        .expect("a name")
+        .to_str()
+        .expect("UTF-8")
+        .to_owned();
+    let changes: [&[&[&str]]; 3] = [
+        &[&["key", "rotate"]],
+        &[&["key", "rotate"], &["verify"]],
+        &[&["key", "compromise", &key, "--since", "1"], &["verify"]],
+    ];
+    for commands in changes {
+        if commands[0].contains(&"compromise") {
+            let _said = laboratory.run(&["key", "rotate"]).succeeded();
+        }
+        let mut late = open(&laboratory.sandbox);
+        for command in commands {
+            let said = laboratory.run(command);
+            assert!(matches!(said.code, Some(0 | 31)), "{said}");
+        }
+        let count = fs::read_dir(laboratory.vault.join("log"))
+            .expect("the log")
+            .count();
+        let event = LogEvent::Snapshot(record(), Vec::new());
+        let refusal = late
+            .append(&event, Timestamp::from_seconds(1))
+            .expect_err("it does not fit");
+        assert_eq!(refusal.code, RefusalCode::AnotherWriter, "{commands:?}");
+        let after = fs::read_dir(laboratory.vault.join("log"))
+            .expect("the log")
+            .count();
+        assert_eq!(after, count, "{commands:?}: nothing was appended");
+        laboratory.reset();
     }
 }
