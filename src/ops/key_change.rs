@@ -144,7 +144,7 @@ fn differs(what: String) -> Refusal {
 
 /// The key of the vault whose id begins with `name`.
 fn named(vault: &Vault, name: &str) -> Result<KeyId> {
-    let ids = vault.log.keyring.reigns().map(|reign| reign.key.id());
+    let ids = vault.log.keyring.ids();
     let found: Vec<KeyId> = ids
         .filter(|id| !name.is_empty() && id.to_string().starts_with(name))
         .collect();
@@ -176,12 +176,7 @@ pub fn wrap(workplace: &Workplace, passphrase: &[u8]) -> Result<ConfirmReport> {
         keys: Vec::new(),
         files: Vec::new(),
     };
-    let keys: Vec<KeyId> = vault
-        .log
-        .keyring
-        .reigns()
-        .map(|reign| reign.key.id())
-        .collect();
+    let keys: Vec<KeyId> = vault.log.keyring.ids().collect();
     for key in keys {
         let wrapped = wrap_one(workplace, &vault, key, passphrase).and_then(|(path, copy)| {
             disk::sync_directory(&directory).map_err(|error| error.refuse_vault_write())?;

@@ -98,6 +98,11 @@ impl Keyring {
         self.past.iter().chain([&self.present])
     }
 
+    /// The ids of the keys, the first one first.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.reigns().map(|reign| reign.key.id())
+    }
+
     /// The key of that id, if it ever signed.
     #[must_use]
     pub fn named(&self, key: KeyId) -> Option<&SigningKey> {

@@ -31,6 +31,13 @@ pub fn key_files(laboratory: &Laboratory) -> Vec<PathBuf> {
     files
 }
 
+/// The id of the first of the keys, by name.
+pub fn first_key(laboratory: &Laboratory) -> String {
+    let files = key_files(laboratory);
+    let name = files[0].file_stem().expect("a name");
+    name.to_str().expect("UTF-8").to_owned()
+}
+
 /// The machine is lost: keys and what was seen are gone.
 fn lose_machine(laboratory: &Laboratory) {
     for name in ["config", "state"] {
@@ -440,12 +447,7 @@ fn a_log_that_goes_on_with_the_old_key_is_refused() {
 #[test]
 fn what_a_compromised_key_signed_later_is_not_accepted_and_what_it_signed_before_is() {
     let laboratory = Laboratory::new();
-    let key = key_files(&laboratory)[0]
-        .file_stem()
-        .expect("a name")
-        .to_str()
-        .expect("UTF-8")
-        .to_owned();
+    let key = first_key(&laboratory);
     let second = laboratory.run(&["--json", "list"]).succeeded().json();
     let second = second["snapshots"][1]["id"]
         .as_str()
@@ -615,12 +617,7 @@ fn a_rotation_killed_anywhere_leaves_a_working_key() {
 #[test]
 fn a_second_statement_narrows_what_is_believed_of_a_key_and_never_widens_it() {
     let laboratory = Laboratory::new();
-    let key = key_files(&laboratory)[0]
-        .file_stem()
-        .expect("a name")
-        .to_str()
-        .expect("UTF-8")
-        .to_owned();
+    let key = first_key(&laboratory);
     let _said = laboratory.run(&["key", "rotate"]).succeeded();
     let believed = || {
         let places = laboratory.sandbox.path("state/git-vault/last-seen");

@@ -14,7 +14,7 @@ use git_vault::vault::inspect::Description;
 use crate::crash::{can_trace, count_calls, points, traced};
 use crate::drill_compare::open;
 use crate::hostile::assert_stale;
-use crate::keys::key_files;
+use crate::keys::first_key;
 use crate::laboratory::{Laboratory, Restored, copy_tree};
 use crate::support::files::{append, write};
 use crate::support::listing;
@@ -440,12 +440,7 @@ fn a_snapshot_is_not_sealed_behind_a_key_that_took_over_or_was_disowned_meanwhil
         manifest_bytes: 1,
         manifest_blake3: Digest::of(b""),
     };
-    let key = key_files(&laboratory)[0]
-        .file_stem()
-        .expect("a name")
-        .to_str()
-        .expect("UTF-8")
-        .to_owned();
+    let key = first_key(&laboratory);
     let changes: [&[&[&str]]; 3] = [
         &[&["key", "rotate"]],
         &[&["key", "rotate"], &["verify"]],
