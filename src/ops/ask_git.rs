@@ -1,11 +1,12 @@
 //! What real git says of a restored repository. It never sees the repository itself: it is given a bare one of ours, with the
-//! restored refs, reflogs and index, that borrows the restored objects. No setting, hook or attribute comes along, so that
+//! restored refs, reflogs, grafts and index, that borrows the restored objects. No setting, hook or attribute comes along, so that
 //! nothing that was captured can run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::host::disk::{self, Context};
+use crate::host::git::grafts;
 use crate::host::git::index::Index;
 use crate::host::git::object::{ObjectFormat, ObjectId, ObjectKind, hash_object};
 use crate::host::git::repository::join_bytes;
@@ -196,7 +197,7 @@ fn is_id(word: Option<&[u8]>) -> bool {
         .is_some_and(|id| !id.is_null())
 }
 
-/// Makes a bare repository with the restored refs and reflogs, but for refs that were broken in the source or lead nowhere:
+/// Makes a bare repository with the restored refs, reflogs, `shallow` and grafts, but for refs that were broken in the source or lead nowhere:
 /// git would find fault with those, and they were compared byte for byte.
 fn lay_out(scratch: &Path, look: &Look, format: ObjectFormat) -> disk::Result<()> {
     disk::create_directory(scratch)?;
@@ -215,7 +216,7 @@ fn lay_out(scratch: &Path, look: &Look, format: ObjectFormat) -> disk::Result<()
         let is_ref = is_ref_name(path) && leads_to_an_object(&look.files, path, LINKED_REFS);
         if path == b"packed-refs" {
             write(scratch, path, &without_broken(content))?;
-        } else if path == b"HEAD" || is_log || is_ref {
+        } else if path == b"HEAD" || is_log || is_ref || grafts::is_relevant(path) {
             write(scratch, path, content)?;
         }
     }

@@ -252,7 +252,7 @@ fn attempt(
         None => None,
     };
     let tree = root_tree(&writer, &gitdir, worktree.as_ref(), &progress.holes)?;
-    let parents = parents(&writer, progress, &metadata.tips, format)?;
+    let parents = parents(&writer, progress, &metadata, format)?;
     if let Some(newest) = same_tree(task, progress, &tree, &parents) {
         writer.discard()?;
         captured.cache.state = Some((newest, state));
@@ -412,8 +412,12 @@ fn check_history(
         }
         return Err(missing_object(missing, metadata).into());
     }
-    if !progress.holes.is_empty()
-        && let Some((hole, named_by)) = history::reach_hole(history, needed, &progress.holes)?
+    let grafts = &metadata.grafts;
+    let parents = grafts.parents().values().flatten();
+    let lacking = parents.filter(|parent| !history.contains(parent));
+    let holes: BTreeSet<ObjectId> = progress.holes.iter().chain(lacking).copied().collect();
+    if !holes.is_empty()
+        && let Some((hole, named_by)) = history::reach_hole(history, needed, &holes, grafts)?
     {
         return Err(Refusal::new(
             RefusalCode::SourceObjectMissing,
@@ -484,13 +488,18 @@ fn root_tree(
     writer.object(ObjectKind::Tree, &tree_content(root))
 }
 
-/// HEAD's commit, then one commit over all other tips that are commits: plain git reaches the history through them.
+/// HEAD's commit, then one commit over all other tips that are commits: plain git reaches the history through them. None
+/// where history is cut off: plain git knows nothing of `shallow` and grafts in the vault, and would miss what lies behind.
 fn parents(
     writer: &ContentWriter<'_>,
     progress: &Progress,
-    tips: &Tips,
+    metadata: &Metadata,
     format: ObjectFormat,
 ) -> std::result::Result<Vec<ObjectId>, CaptureError> {
+    let tips = &metadata.tips;
+    if !metadata.grafts.is_empty() && !progress.holes.is_empty() {
+        return Ok(Vec::new());
+    }
     if let Some(parents) = same_parents(progress, tips, format)? {
         return Ok(parents);
     }
@@ -537,7 +546,9 @@ fn same_parents(
     if newest.history.tips_blake3 != tips_digest(tips) || newest.source.head != head {
         return Ok(None);
     }
-    parents_of(progress, newest, format)
+    // One without parents may have been made when history was cut off.
+    let parents = parents_of(progress, newest, format)?;
+    Ok(parents.filter(|parents| !parents.is_empty()))
 }
 
 /// The parents of a snapshot's commit.

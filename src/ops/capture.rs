@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use crate::host::git::grafts::Grafts;
 use crate::host::git::ignore::Rules;
 use crate::host::git::index::Index;
 use crate::host::git::object::ObjectId;
@@ -15,6 +16,7 @@ use crate::model::ids::Digest;
 use crate::model::listing::Reason;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::ops::locate::refuse_source_objects;
 use crate::ops::scan::{
     Clock, FileReader, GitdirLook, GitdirScan, Patterns, WorktreeContext, WorktreeScan, is_fresh,
 };
@@ -32,6 +34,8 @@ pub struct Metadata {
     tip_digests: BTreeMap<Vec<u8>, Digest>,
     /// What the git directory names.
     pub tips: Tips,
+    /// The parents that count in place of recorded ones.
+    pub grafts: Grafts,
     /// The objects that the index names.
     pub index_ids: Vec<ObjectId>,
     needed: BTreeSet<ObjectId>,
@@ -133,6 +137,8 @@ impl Metadata {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let paths: Vec<Vec<u8>> = paths(&look).collect();
         let tips = tips::read(&files, &paths);
+        let grafts = Grafts::read(&repository.common_dir, &files, repository.format)
+            .map_err(|error| refuse_source_objects(&error))?;
         let tip_digests = files
             .into_iter()
             .map(|(path, bytes)| (path, Digest::of(&bytes)))
@@ -152,6 +158,7 @@ impl Metadata {
             look,
             tip_digests,
             tips,
+            grafts,
             index_ids,
             needed,
             index,
@@ -164,7 +171,7 @@ impl Metadata {
         &self.needed
     }
 
-    /// A digest of all ids that are named, needed and tolerated, and of known holes.
+    /// A digest of all ids that are named, needed and tolerated, of known holes, and of parents stated anew.
     #[must_use]
     pub fn ids_digest(&self, holes: &BTreeSet<ObjectId>) -> Digest {
         let mut bytes = Vec::new();
@@ -173,6 +180,11 @@ impl Metadata {
             for id in ids {
                 bytes.extend_from_slice(id.as_bytes());
             }
+        }
+        for (commit, parents) in self.grafts.parents() {
+            bytes.extend_from_slice(commit.as_bytes());
+            bytes.extend_from_slice(&(parents.len() as u64).to_le_bytes());
+            bytes.extend(parents.iter().flat_map(ObjectId::as_bytes));
         }
         Digest::of(&bytes)
     }

@@ -1,5 +1,7 @@
 //! Says what a snapshot is: puts together its manifest.
 
+use crate::host::git::grafts::Grafts;
+use crate::host::git::object::ObjectId;
 use crate::host::git::repository::Repository;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
@@ -100,15 +102,45 @@ fn source_state(repository: &Repository, metadata: &Metadata) -> SourceState {
     }
 }
 
+/// Where history ends, and where it is not what commits record.
+fn notes_on_grafts(progress: &Progress, grafts: &Grafts) -> Vec<String> {
+    let history = &progress.store.history;
+    let (cut, other): (Vec<&ObjectId>, Vec<&ObjectId>) = grafts
+        .parents()
+        .keys()
+        .filter(|commit| history.contains(commit))
+        .partition(|commit| grafts.shallow().contains(commit));
+    let mut notes = Vec::new();
+    if !cut.is_empty() {
+        let count = cut.len();
+        notes.push(format!(
+            "shallow: history ends at {count} of its commits, as in the source"
+        ));
+    }
+    if !other.is_empty() {
+        let count = other.len();
+        notes.push(format!(
+            "grafts: {count} commits have the parents that info/grafts states"
+        ));
+    }
+    notes
+}
+
 /// What a person should know of this snapshot.
 fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     let mut notes = Vec::new();
     for name in attempt.metadata.tips.broken.iter().take(NOTED_REFS) {
         notes.push(format!("broken ref kept as evidence: {}", text_name(name)));
     }
+    notes.extend(notes_on_grafts(progress, &attempt.metadata.grafts));
     if !progress.holes.is_empty() {
+        let or_behind = if attempt.metadata.grafts.is_empty() {
+            ""
+        } else {
+            ", or as parents that do not count,"
+        };
         notes.push(format!(
-            "objects named only by unreferenced objects that were not in the source: {}",
+            "objects named only by unreferenced objects{or_behind} that were not in the source: {}",
             progress.holes.len()
         ));
     }

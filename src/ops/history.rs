@@ -3,10 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::host::git::error::Error;
+use crate::host::git::grafts::Grafts;
 use crate::host::git::loose;
-use crate::host::git::object::{
-    MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link, tree_entries,
-};
+use crate::host::git::object::{MODE_TREE, ObjectFormat, ObjectId, ObjectKind, tree_entries};
 use crate::host::git::pack_copy::copy_entries;
 use crate::host::git::pack_reader::{Object, Pack};
 use crate::host::git::pack_writer::{FinishedPack, PackWriter};
@@ -206,7 +205,8 @@ pub fn missing(history: &Packs, ids: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
         .collect()
 }
 
-/// Walks from the tips through the history and gives the first hole that is met, with the object that names it.
+/// Walks from the tips through the history and gives the first hole that is met, with the object that names it. Of a commit
+/// that has other parents than it records, those are followed that count.
 ///
 /// # Errors
 /// When an object cannot be read.
@@ -214,6 +214,7 @@ pub fn reach_hole(
     history: &Packs,
     tips: &BTreeSet<ObjectId>,
     holes: &BTreeSet<ObjectId>,
+    grafts: &Grafts,
 ) -> Result<Option<(ObjectId, ObjectId)>> {
     let mut seen: HashSet<ObjectId> = tips.iter().copied().collect();
     let mut stack: Vec<ObjectId> = tips.iter().copied().collect();
@@ -224,7 +225,8 @@ pub fn reach_hole(
         let format = history.format().unwrap_or(ObjectFormat::Sha1);
         let mut found = None;
         let blobs: HashSet<ObjectId> = blobs_of(format, &object).collect();
-        let parsed = each_link(format, object.kind, &object.content, |link| {
+        let named = (&id, object.kind);
+        let parsed = grafts.each_link(format, named, &object.content, |link| {
             if holes.contains(&link) {
                 found.get_or_insert((link, id));
             } else if !blobs.contains(&link) && seen.insert(link) {

@@ -9,6 +9,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::host::chunker::{BULK, FINE, Profile};
 use crate::host::disk::{self, Context};
+use crate::host::git::grafts;
 use crate::host::git::ignore::{Decision, Rules, read_gitignore};
 use crate::host::git::index::Index;
 use crate::host::git::tips;
@@ -500,7 +501,7 @@ impl Scan for GitdirLook {
         fingerprint: &Fingerprint,
     ) -> Result<((), Xattrs)> {
         let path = directory.path_of(name);
-        if tips::is_relevant(&path) {
+        if tips::is_relevant(&path) || grafts::is_relevant(&path) {
             let shown = directory.shown(name);
             let file = directory.open(name, fingerprint)?;
             let mut bytes = Vec::new();

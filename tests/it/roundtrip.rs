@@ -77,6 +77,11 @@ mod state {
         untracked_cache
         sparse_index
         reflog_without_ref
+        shallow_clone
+        shallow_with_work
+        history_cut_by_fetch
+        grafts
+        grafts_over_missing_history
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Git repositories, read and written without a git executable. The only folder that names gix; no gix type leaves it.
 
 pub mod error;
+pub mod grafts;
 pub mod id_table;
 pub mod ignore;
 pub mod index;

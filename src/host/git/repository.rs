@@ -320,13 +320,6 @@ pub fn check_supported(repository: &Repository) -> Result<(), OpenError> {
             return not_supported(word, path);
         }
     }
-    let shallow = repository.common_dir.join("shallow");
-    match std::fs::symlink_metadata(&shallow) {
-        Ok(metadata) if metadata.len() > 0 => return not_supported("shallow clone", shallow),
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(disk::Error::new("look at", &shallow, error).into()),
-    }
     Ok(())
 }
 
