@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::host::git::alternates::Alternates;
 use crate::host::git::object::{
     MODE_FILE, MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link,
 };
@@ -84,6 +85,7 @@ pub(super) struct Progress {
     pub(super) root_commits: BTreeSet<ObjectId>,
     pub(super) packs: Vec<VerifiedPack>,
     pub(super) sound: Vec<PackStamp>,
+    pub(super) borrowed: Alternates,
 }
 
 /// Assembles a snapshot of the workspace.
@@ -118,6 +120,7 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
         holes,
         root_commits: BTreeSet::new(),
         packs: Vec::new(),
+        borrowed: Alternates::default(),
     };
     let mut last_moved = task.repository.git_dir.clone();
     for _ in 0..ATTEMPTS {
@@ -339,6 +342,7 @@ fn mirror(
             .any(|id| progress.store.history.contains(id))
     };
     check_same_repository(task, &stores, &is_known)?;
+    progress.borrowed = stores.alternates.clone();
     let layout = &task.vault.layout;
     let mirrored = history::mirror(
         &stores,
@@ -410,7 +414,8 @@ fn check_history(
         if again.needed() != needed {
             return Err(CaptureError::Moved(task.repository.git_dir.clone()));
         }
-        return Err(missing_object(missing, metadata).into());
+        let named_by = named_by(missing, metadata);
+        return Err(history::refuse_missing(missing, named_by, &progress.borrowed).into());
     }
     let grafts = &metadata.grafts;
     let parents = grafts.parents().values().flatten();
@@ -419,18 +424,8 @@ fn check_history(
     if !holes.is_empty()
         && let Some((hole, named_by)) = history::reach_hole(history, needed, &holes, grafts)?
     {
-        return Err(Refusal::new(
-            RefusalCode::SourceObjectMissing,
-            format!("object {hole} is not in the repository"),
-        )
-        .because(format!(
-            "object {named_by}, which the repository needs, names it"
-        ))
-        .next(
-            "git fsck --full",
-            "names every missing object of the repository",
-        )
-        .into());
+        let named_by = format!("object {named_by}, which the repository needs, names it");
+        return Err(history::refuse_missing(&hole, &named_by, &progress.borrowed).into());
     }
     Ok((
         digest,
@@ -438,21 +433,12 @@ fn check_history(
     ))
 }
 
-fn missing_object(id: &ObjectId, metadata: &Metadata) -> Refusal {
-    let named_by = if metadata.index_ids.contains(id) {
+fn named_by(id: &ObjectId, metadata: &Metadata) -> &'static str {
+    if metadata.index_ids.contains(id) {
         "the index names it"
     } else {
         "a ref or operation names it"
-    };
-    Refusal::new(
-        RefusalCode::SourceObjectMissing,
-        format!("object {id} is not in the repository"),
-    )
-    .because(named_by)
-    .next(
-        "git fsck --full",
-        "names every missing object of the repository",
-    )
+    }
 }
 
 fn root_tree(

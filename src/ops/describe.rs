@@ -1,5 +1,8 @@
 //! Says what a snapshot is: puts together its manifest.
 
+use std::path::PathBuf;
+
+use crate::host::git::alternates::Alternates;
 use crate::host::git::grafts::Grafts;
 use crate::host::git::object::ObjectId;
 use crate::host::git::repository::Repository;
@@ -15,8 +18,8 @@ use crate::ops::assemble::{Attempt, Progress, Task, tips_digest};
 use crate::ops::capture::Metadata;
 use crate::vault::inspect::TOOL;
 
-/// How many broken refs are named.
-const NOTED_REFS: usize = 100;
+/// How many broken refs, or object stores, are named.
+const NOTED: usize = 100;
 
 /// The manifest of an assembled snapshot.
 pub(super) fn manifest(
@@ -102,6 +105,22 @@ fn source_state(repository: &Repository, metadata: &Metadata) -> SourceState {
     }
 }
 
+/// Object stores that the source names and cannot borrow from.
+fn notes_on_borrowing(borrowed: &Alternates) -> Vec<String> {
+    let name = |path: &PathBuf| text_name(path_bytes(path));
+    let gone = borrowed.gone.iter().take(NOTED);
+    let too_deep = borrowed.too_deep.iter().take(NOTED);
+    let gone = gone.map(|store| {
+        let store = name(store);
+        format!("alternate object store not there, and nothing needed is missing: {store}")
+    });
+    let too_deep = too_deep.map(|list| {
+        let list = name(list);
+        format!("alternates nested too deep for git, and nothing needed is missing: {list}")
+    });
+    gone.chain(too_deep).collect()
+}
+
 /// Where history ends, and where it is not what commits record.
 fn notes_on_grafts(progress: &Progress, grafts: &Grafts) -> Vec<String> {
     let history = &progress.store.history;
@@ -129,9 +148,10 @@ fn notes_on_grafts(progress: &Progress, grafts: &Grafts) -> Vec<String> {
 /// What a person should know of this snapshot.
 fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     let mut notes = Vec::new();
-    for name in attempt.metadata.tips.broken.iter().take(NOTED_REFS) {
+    for name in attempt.metadata.tips.broken.iter().take(NOTED) {
         notes.push(format!("broken ref kept as evidence: {}", text_name(name)));
     }
+    notes.extend(notes_on_borrowing(&progress.borrowed));
     notes.extend(notes_on_grafts(progress, &attempt.metadata.grafts));
     if !progress.holes.is_empty() {
         let or_behind = if attempt.metadata.grafts.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::host::git::alternates::Alternates;
 use crate::host::git::error::Error;
 use crate::host::git::grafts::Grafts;
 use crate::host::git::loose;
@@ -184,6 +185,7 @@ fn copy_loose(
         return Ok(());
     }
     let directory = stores
+        .alternates
         .directories
         .get(directory)
         .ok_or(Error::Missing(*id))?;
@@ -203,6 +205,37 @@ pub fn missing(history: &Packs, ids: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
         .filter(|id| !history.contains(id))
         .copied()
         .collect()
+}
+
+/// Says that an object is missing, and what the repository cannot borrow from: the object may be there.
+#[must_use]
+pub fn refuse_missing(id: &ObjectId, named_by: &str, borrowed: &Alternates) -> Refusal {
+    let mut refusal = Refusal::new(
+        RefusalCode::SourceObjectMissing,
+        format!("object {id} is not in the repository"),
+    )
+    .because(named_by);
+    for list in &borrowed.too_deep {
+        let list = list.display();
+        refusal = refusal.because(format!(
+            "'{list}' is nested too deep for git to borrow from"
+        ));
+    }
+    for store in &borrowed.gone {
+        let store = store.display();
+        refusal = refusal
+            .because(format!(
+                "'{store}', from which it borrows objects, is not there"
+            ))
+            .next(
+                format!("ls -ld '{store}'"),
+                "must show a directory: bring it back, or mount its disk, before anything else",
+            );
+    }
+    refusal.next(
+        "git fsck --full",
+        "names every missing object of the repository",
+    )
 }
 
 /// Walks from the tips through the history and gives the first hole that is met, with the object that names it. Of a commit

@@ -150,3 +150,141 @@ fn malformed_grafts_are_refused_by_name() {
         scene.assert_refused(&["GV-2006"], file);
     }
 }
+
+/// Three commits; each but the last is in a store of its own, that borrows from the one before.
+fn chain_of_stores(sandbox: &Sandbox, stores: usize) -> Vec<std::path::PathBuf> {
+    let mut chain = vec![states::small_repository(sandbox)];
+    for number in 1..stores {
+        let last = chain.last().expect("a repository");
+        let next = sandbox.workplace().join(format!("store-{number}"));
+        let (from, to) = (last.to_str(), next.to_str());
+        let (from, to) = (from.expect("a UTF-8 path"), to.expect("a UTF-8 path"));
+        let arguments = ["clone", "--quiet", "--shared", "--no-checkout", from, to];
+        sandbox.git(last, &arguments);
+        if number < 7 {
+            let name = format!("{number}.txt");
+            sandbox.git(&next, &["reset", "--quiet", "--hard"]);
+            write(&next, &name, &name);
+            sandbox.commit(&next, "of its own");
+        }
+        chain.push(next);
+    }
+    for pair in chain.windows(2) {
+        let name = pair[0].file_name().expect("a name");
+        let name = name.to_str().expect("a UTF-8 name");
+        let list = format!("../../../{name}/.git/objects\n");
+        write(&pair[1], ".git/objects/info/alternates", list);
+    }
+    chain
+}
+
+/// The test of the depth: git and the program agree about which stores count.
+#[test]
+fn stores_are_borrowed_from_as_deep_as_git_does() {
+    for (stores, is_whole) in [(7, true), (8, false)] {
+        let sandbox = Sandbox::new();
+        let chain = chain_of_stores(&sandbox, stores);
+        let last = chain.last().expect("a repository");
+        let checked = sandbox.try_git(last, &["fsck", "--connectivity-only"]);
+        assert_eq!(checked.status.success(), is_whole, "{stores} stores");
+        let said = sandbox.vault(last, &["snapshot"]);
+        if is_whole {
+            let _said = said.succeeded();
+            let restored = sandbox.restore(last, "@latest", "restored");
+            assert_eq!(log(&sandbox, &restored), log(&sandbox, last));
+        } else {
+            let said = said.refused("GV-2005").to_string();
+            let list = chain[1].join(".git/objects/info/alternates");
+            assert!(
+                said.contains(list.to_str().expect("a UTF-8 path")),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn alternates_with_comments_quotes_and_odd_names_are_those_of_git() {
+    let sandbox = Sandbox::new();
+    let origin = states::small_repository(&sandbox);
+    let source = history::clone(&sandbox, &[], &origin, "clone");
+    let store = sandbox.workplace().join("line\nfeed \"quoted\" \u{e4}");
+    fs::rename(origin.join(".git/objects"), &store).expect("the store moves");
+    for name in ["pack", "info"] {
+        let path = source.join(".git/objects").join(name);
+        fs::remove_dir_all(&path).expect("its own objects are removed");
+        fs::create_dir(&path).expect("the directory is made");
+    }
+    let list = "# by hand\n\n\"../../../line\\nfeed \\\"quoted\\\" \\303\\244\"\n";
+    write(&source, ".git/objects/info/alternates", list);
+    sandbox.git(&source, &["fsck", "--full"]);
+    let id = sandbox.snapshot(&source);
+    let restored = sandbox.restore(&source, &id, "restored");
+    sandbox.git(&restored, &["fsck", "--full"]);
+    assert_eq!(log(&sandbox, &restored), log(&sandbox, &source));
+}
+
+#[test]
+fn a_vanished_alternate_that_nothing_needs_is_said() {
+    let sandbox = Sandbox::new();
+    let source = (states::find("alternates").build)(&sandbox);
+    sandbox.git(&source, &["repack", "--quiet", "-a", "-d"]);
+    let origin = sandbox.workplace().join("repository");
+    fs::remove_dir_all(&origin).expect("the origin is removed");
+    sandbox.git(&source, &["fsck", "--full"]);
+    let said = sandbox.vault(&source, &["--json", "snapshot"]).succeeded();
+    let answer = said.json();
+    let notes = answer["snapshot"]["notes"].to_string();
+    let store = origin.join(".git/objects");
+    assert!(
+        notes.contains(store.to_str().expect("a UTF-8 path")),
+        "{said}"
+    );
+    let id = answer["snapshot"]["id"].as_str().expect("an id");
+    let restored = sandbox.restore(&source, id, "restored");
+    sandbox.git(&restored, &["fsck", "--full"]);
+}
+
+#[test]
+fn a_vanished_alternate_that_is_needed_is_refused_by_name_unless_the_vault_has_it_all() {
+    let sandbox = Sandbox::new();
+    let source = (states::find("alternates").build)(&sandbox);
+    let origin = sandbox.workplace().join("repository");
+    let aside = sandbox.path("aside");
+    fs::rename(&origin, &aside).expect("the origin is moved");
+    let store = origin.join(".git/objects");
+    let store = store.to_str().expect("a UTF-8 path");
+    let said = sandbox.vault(&source, &["snapshot"]).refused("GV-2005");
+    assert!(
+        said.to_string().contains(&format!("ls -ld '{store}'")),
+        "{said}"
+    );
+    // A file in its place is no store, either.
+    fs::create_dir_all(origin.join(".git")).expect("a directory");
+    fs::write(store, "none").expect("a file");
+    let said = sandbox.vault(&source, &["snapshot"]).refused("GV-2005");
+    assert!(said.to_string().contains(store), "{said}");
+    fs::remove_dir_all(&origin).expect("removed again");
+
+    fs::rename(&aside, &origin).expect("the origin is back");
+    let _first = sandbox.snapshot(&source);
+    fs::rename(&origin, &aside).expect("the origin is moved again");
+    append(&source, "README.md", "edited\n");
+    let id = sandbox.snapshot(&source);
+    let restored = sandbox.restore(&source, &id, "restored");
+    sandbox.git(&restored, &["fsck", "--full"]);
+    let _said = sandbox.vault(&source, &["verify", "--deep"]).succeeded();
+}
+
+#[test]
+fn stores_that_borrow_from_each_other_are_read_once() {
+    let sandbox = Sandbox::new();
+    let chain = chain_of_stores(&sandbox, 3);
+    let back = format!("{}/.git/objects\n", chain[2].display());
+    write(&chain[0], ".git/objects/info/alternates", back);
+    sandbox.git(&chain[2], &["fsck", "--full"]);
+    let id = sandbox.snapshot(&chain[2]);
+    let restored = sandbox.restore(&chain[2], &id, "restored");
+    assert_eq!(log(&sandbox, &restored), log(&sandbox, &chain[2]));
+    sandbox.git(&restored, &["fsck", "--full"]);
+}

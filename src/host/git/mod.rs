@@ -1,5 +1,6 @@
 //! Git repositories, read and written without a git executable. The only folder that names gix; no gix type leaves it.
 
+pub mod alternates;
 pub mod error;
 pub mod grafts;
 pub mod id_table;

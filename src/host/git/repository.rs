@@ -131,7 +131,7 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
     })
 }
 
-/// Options under which the environment of a hook cannot redirect anything.
+/// Options under which the environment of a hook cannot redirect anything, and no object store is looked at.
 fn open_options(configuration_from_environment: bool) -> gix::open::Options {
     let mut permissions = gix::open::Permissions::all();
     let git_prefix = if configuration_from_environment {
@@ -146,6 +146,7 @@ fn open_options(configuration_from_environment: bool) -> gix::open::Options {
         .permissions(permissions)
         .bail_if_untrusted(true)
         .strict_config(true)
+        .object_store_slots(gix::odb::store::init::Slots::Given(1))
 }
 
 fn classify(error: &gix::Error) -> OpenError {
