@@ -288,3 +288,39 @@ fn stores_that_borrow_from_each_other_are_read_once() {
     assert_eq!(log(&sandbox, &restored), log(&sandbox, &chain[2]));
     sandbox.git(&restored, &["fsck", "--full"]);
 }
+
+#[test]
+fn broken_refs_are_kept_as_evidence_and_said() {
+    let sandbox = Sandbox::new();
+    let source = (states::find("broken_refs").build)(&sandbox);
+    let said = sandbox.vault(&source, &["--json", "snapshot"]).succeeded();
+    let notes = said.json()["snapshot"]["notes"].to_string();
+    for name in ["empty", "nonsense", "half", "deep/null"] {
+        let note = format!("broken ref kept as evidence: refs/heads/{name}");
+        assert!(notes.contains(&note), "{name}: {notes}");
+    }
+    let shown = sandbox.vault(&source, &["show", "@latest"]).succeeded();
+    assert!(shown.text().contains("refs/heads/nonsense"), "{shown}");
+    assert_drill_proves(&sandbox, &source);
+}
+
+#[test]
+fn notes_and_replacements_do_what_they_did() {
+    let sandbox = Sandbox::new();
+    let source = (states::find("notes_and_replacements").build)(&sandbox);
+    let id = sandbox.snapshot(&source);
+    assert_fsck_is_silent(&sandbox, &only_vault(&sandbox), "replacements");
+    let restored = sandbox.restore(&source, &id, "restored");
+    for question in [
+        &["log", "--format=%H %P", "--notes=review", "--all"][..],
+        &["replace", "--list", "--format=long"],
+        &["notes", "list"],
+        &["cat-file", "-p", "HEAD:README.md"],
+    ] {
+        assert_eq!(
+            sandbox.git(&restored, question),
+            sandbox.git(&source, question),
+            "{question:?}"
+        );
+    }
+}
