@@ -25,6 +25,9 @@ pub struct PackRecord {
     pub name: String,
     /// What the pack holds.
     pub role: PackRole,
+    /// Whether its objects came from a promisor remote, which may give what they name; absent otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub promisor: bool,
     /// How many objects.
     pub objects: u64,
     /// Size of the `.pack` file.
@@ -102,7 +105,7 @@ impl Inventory {
                 PackRole::Capture => "capture",
             };
             // Writing to a String cannot fail.
-            let _infallible = writeln!(
+            let _infallible = write!(
                 text,
                 "{} {role} {} {} {} {} {}",
                 pack.name,
@@ -112,6 +115,10 @@ impl Inventory {
                 pack.index_bytes,
                 pack.index_blake3
             );
+            if pack.promisor {
+                text.push_str(" promisor");
+            }
+            text.push('\n');
         }
         Digest::of(text.as_bytes())
     }

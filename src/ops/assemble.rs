@@ -20,7 +20,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
 use crate::ops::capture::{CaptureContext, CaptureError, Metadata, capture, changing};
 use crate::ops::describe::manifest;
-use crate::ops::history::{self, MirrorError};
+use crate::ops::history::{self, MirrorError, Part};
 use crate::ops::locate::of_another;
 use crate::ops::scan::Clock;
 use crate::ops::snapshot::SnapshotRequest;
@@ -29,6 +29,7 @@ use crate::vault::builder::{self, BuiltPlace, Times};
 use crate::vault::cache::ScanCache;
 use crate::vault::content::{ContentWriter, Stored};
 use crate::vault::inspect::Vault;
+use crate::vault::promised;
 use crate::vault::reader::{SnapshotReader, Trusted, trust};
 use crate::vault::staging::{IncompletePack, Staging, Verified, VerifiedPack};
 use crate::vault::store::Store;
@@ -82,6 +83,7 @@ pub(super) struct Progress {
     pub(super) newest: Option<Trusted>,
     pub(super) holes: BTreeSet<ObjectId>,
     pub(super) holes_before: BTreeSet<ObjectId>,
+    pub(super) promised: BTreeSet<ObjectId>,
     pub(super) root_commits: BTreeSet<ObjectId>,
     pub(super) packs: Vec<VerifiedPack>,
     pub(super) sound: Vec<PackStamp>,
@@ -110,6 +112,10 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
             .collect(),
         None => BTreeSet::new(),
     };
+    let promised: BTreeSet<ObjectId> = match &newest {
+        Some(newest) => SnapshotReader::new(&store, newest).promised()?,
+        None => BTreeSet::new(),
+    };
     let known = ScanCache::load(task.vault);
     let mut progress = Progress {
         store,
@@ -118,6 +124,7 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
         newest,
         holes_before: holes.clone(),
         holes,
+        promised,
         root_commits: BTreeSet::new(),
         packs: Vec::new(),
         borrowed: Alternates::default(),
@@ -254,7 +261,7 @@ fn attempt(
         )?),
         None => None,
     };
-    let tree = root_tree(&writer, &gitdir, worktree.as_ref(), &progress.holes)?;
+    let tree = root_tree(&writer, &gitdir, worktree.as_ref(), progress)?;
     let parents = parents(&writer, progress, &metadata, format)?;
     if let Some(newest) = same_tree(task, progress, &tree, &parents) {
         writer.discard()?;
@@ -334,7 +341,9 @@ fn mirror(
         MirrorError::Moved(_) => CaptureError::Moved(objects.clone()),
         MirrorError::Refused(refusal) => CaptureError::Refused(refusal),
     };
-    let stores = history::open_stores(&objects, format, &progress.known.mirrored).map_err(moved)?;
+    let is_partial = task.repository.is_partial;
+    let stores = history::open_stores(&objects, format, is_partial, &progress.known.mirrored)
+        .map_err(moved)?;
     let is_known = || {
         metadata
             .needed()
@@ -344,25 +353,35 @@ fn mirror(
     check_same_repository(task, &stores, &is_known)?;
     progress.borrowed = stores.alternates.clone();
     let layout = &task.vault.layout;
-    let mirrored = history::mirror(
-        &stores,
-        &progress.store.history,
-        format,
-        task.staging,
-        layout,
-        task.monitor,
-    );
-    let mirrored = mirrored.map_err(moved)?;
-    if let Some(pack) = mirrored.pack {
-        let (pack, read_back) =
-            IncompletePack::history(pack, format).verify(&mut progress.store, task.monitor)?;
+    for part in [Part::Promisor, Part::Own] {
+        let mirrored = history::mirror(
+            &stores,
+            part,
+            &progress.store.history,
+            format,
+            task.staging,
+            layout,
+            task.monitor,
+        );
+        let Some(pack) = mirrored.map_err(moved)? else {
+            continue;
+        };
+        let (pack, read_back) = IncompletePack::history(pack, part == Part::Promisor, format)
+            .verify(&mut progress.store, task.monitor)?;
         progress.packs.push(pack);
-        progress.holes.extend(read_back.holes.into_keys());
+        let lacking = match part {
+            Part::Promisor => &mut progress.promised,
+            Part::Own => &mut progress.holes,
+        };
+        lacking.extend(read_back.holes.into_keys());
         progress.root_commits.extend(read_back.root_commits);
     }
-    let history = &progress.store.history;
-    progress.holes.retain(|hole| !history.contains(hole));
-    Ok(mirrored.stamps)
+    let (history, promised) = (&progress.store.history, &mut progress.promised);
+    promised.retain(|id| !history.contains(id));
+    progress
+        .holes
+        .retain(|hole| !history.contains(hole) && !promised.contains(hole));
+    Ok(stores.packs.into_iter().map(|pack| pack.stamp).collect())
 }
 
 /// A repository made anew at the old path, none of whose objects the vault knows, is another one: its work must not be mixed
@@ -402,12 +421,18 @@ fn check_history(
 ) -> std::result::Result<(Digest, u64), CaptureError> {
     let history = &progress.store.history;
     let needed = metadata.needed();
-    let digest = metadata.ids_digest(&progress.holes);
+    let none = BTreeSet::new();
+    let promised = if task.repository.is_partial {
+        &progress.promised
+    } else {
+        &none
+    };
+    let digest = metadata.ids_digest(&progress.holes, promised);
     let proven = progress.known.proven.filter(|(known, _)| *known == digest);
     if let Some((_, weak_missing)) = proven.filter(|_| progress.packs.is_empty()) {
         return Ok((digest, weak_missing));
     }
-    if let Some(missing) = history::missing(history, needed).first() {
+    if let Some(missing) = history::missing(history, needed, promised).first() {
         progress.store.check()?;
         // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
         let again = Metadata::read(task.repository)?;
@@ -420,16 +445,26 @@ fn check_history(
     let grafts = &metadata.grafts;
     let parents = grafts.parents().values().flatten();
     let lacking = parents.filter(|parent| !history.contains(parent));
-    let holes: BTreeSet<ObjectId> = progress.holes.iter().chain(lacking).copied().collect();
+    // What was promised once counts for nothing where no promisor remote is left.
+    let denied = progress.promised.iter().filter(|id| !promised.contains(id));
+    let not_there = progress.holes.iter().chain(denied).chain(lacking);
+    let holes: BTreeSet<ObjectId> = not_there
+        .filter(|id| !promised.contains(id))
+        .copied()
+        .collect();
+    let lacks = history::Lacks {
+        holes: &holes,
+        promised,
+    };
     if !holes.is_empty()
-        && let Some((hole, named_by)) = history::reach_hole(history, needed, &holes, grafts)?
+        && let Some((hole, named_by)) = history::reach_hole(history, needed, lacks, grafts)?
     {
         let named_by = format!("object {named_by}, which the repository needs, names it");
         return Err(history::refuse_missing(&hole, &named_by, &progress.borrowed).into());
     }
     Ok((
         digest,
-        history::missing(history, &metadata.tips.tolerated).len() as u64,
+        history::missing(history, &metadata.tips.tolerated, promised).len() as u64,
     ))
 }
 
@@ -445,8 +480,9 @@ fn root_tree(
     writer: &ContentWriter<'_>,
     gitdir: &BuiltPlace,
     worktree: Option<&BuiltPlace>,
-    holes: &BTreeSet<ObjectId>,
+    progress: &Progress,
 ) -> Result<ObjectId> {
+    let holes = &progress.holes;
     let tree = |name: &str, id| NewEntry {
         mode: MODE_TREE,
         name: name.as_bytes().to_vec(),
@@ -471,11 +507,15 @@ fn root_tree(
             id: blob.id,
         });
     }
+    if !progress.promised.is_empty() {
+        root.push(promised::write(writer, &progress.promised)?);
+    }
     writer.object(ObjectKind::Tree, &tree_content(root))
 }
 
 /// HEAD's commit, then one commit over all other tips that are commits: plain git reaches the history through them. None
-/// where history is cut off: plain git knows nothing of `shallow` and grafts in the vault, and would miss what lies behind.
+/// where history is cut off, or in part with a promisor remote: plain git knows nothing of that in the vault, and would miss
+/// what is not there.
 fn parents(
     writer: &ContentWriter<'_>,
     progress: &Progress,
@@ -483,7 +523,8 @@ fn parents(
     format: ObjectFormat,
 ) -> std::result::Result<Vec<ObjectId>, CaptureError> {
     let tips = &metadata.tips;
-    if !metadata.grafts.is_empty() && !progress.holes.is_empty() {
+    let is_cut = !metadata.grafts.is_empty() && !progress.holes.is_empty();
+    if is_cut || !progress.promised.is_empty() {
         return Ok(Vec::new());
     }
     if let Some(parents) = same_parents(progress, tips, format)? {

@@ -171,11 +171,12 @@ impl Metadata {
         &self.needed
     }
 
-    /// A digest of all ids that are named, needed and tolerated, of known holes, and of parents stated anew.
+    /// A digest of all ids that are named, needed and tolerated, of known holes, of what is promised, and
+    /// of parents stated anew.
     #[must_use]
-    pub fn ids_digest(&self, holes: &BTreeSet<ObjectId>) -> Digest {
+    pub fn ids_digest(&self, holes: &BTreeSet<ObjectId>, promised: &BTreeSet<ObjectId>) -> Digest {
         let mut bytes = Vec::new();
-        for ids in [&self.needed, &self.tips.tolerated, holes] {
+        for ids in [&self.needed, &self.tips.tolerated, holes, promised] {
             bytes.extend_from_slice(&(ids.len() as u64).to_le_bytes());
             for id in ids {
                 bytes.extend_from_slice(id.as_bytes());

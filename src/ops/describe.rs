@@ -52,7 +52,7 @@ pub(super) fn manifest(
         trigger: task.request.trigger.clone(),
         message: task.request.message.clone(),
         labels: task.request.labels.clone(),
-        completeness: Completeness::SelfContained,
+        completeness: completeness(repository, progress),
         include: repository.settings.include.clone(),
         exclude: repository.settings.exclude.clone(),
         notes: notes(progress, attempt),
@@ -79,9 +79,19 @@ pub(super) fn manifest(
             tips_blake3: tips_digest(&attempt.metadata.tips),
             holes: progress.holes.len() as u64,
             weak_missing: attempt.weak_missing,
+            promised: progress.promised.len() as u64,
         },
         left_out,
         packs,
+    }
+}
+
+/// What a promisor remote has promised is needed only where there is one.
+fn completeness(repository: &Repository, progress: &Progress) -> Completeness {
+    if repository.is_partial && !progress.promised.is_empty() {
+        Completeness::NeedsPromisor
+    } else {
+        Completeness::SelfContained
     }
 }
 

@@ -24,6 +24,7 @@ use crate::ops::selection::select;
 use crate::ops::verify::{MAY_BE_A_COPY, Recorded, record};
 use crate::vault::inspect::Vault;
 use crate::vault::log::{Log, LoggedSnapshot};
+use crate::vault::promised;
 use crate::vault::reader::{Trusted, check_inventory, trust};
 
 /// What shall be drilled.
@@ -319,6 +320,7 @@ impl Task<'_> {
                 program,
                 restored: &git_dir(trusted.manifest(), &workspace),
                 manifest: trusted.manifest(),
+                promised: promised::read(self.vault, trusted)?,
                 scratch: scratch.join("git"),
             })?,
         };

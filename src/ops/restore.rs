@@ -342,8 +342,17 @@ fn hand_over_history(job: &Job<'_>, gitdir: &File, shown: &Path) -> Result<()> {
             &shown,
             job.monitor,
         )?;
+        if pack.promisor {
+            mark_promisor(&directory, &name("promisor"), &shown).map_err(stopped)?;
+        }
     }
     Ok(())
+}
+
+/// Says to git that what the objects of a pack name may be missing, and is to be had from the promisor remote.
+fn mark_promisor(directory: &File, name: &str, shown: &Path) -> disk::Result<()> {
+    let mark = create(directory, name.as_bytes(), shown)?;
+    metadata::set_mode(&mark, 0o444, &shown.join(name))
 }
 
 /// Copies one file and hashes what is copied, then what is there.
@@ -410,6 +419,7 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
         common_dir: git_dir.to_owned(),
         worktree: None,
         format,
+        is_partial: false,
         settings: Settings::default(),
     };
     let incomplete = |fact: String| {
@@ -435,9 +445,11 @@ fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat)
             .join("objects/pack")
             .join(format!("{}.pack", pack.name));
         let opened = crate::host::git::pack_reader::Pack::open(&path, format);
-        handed_over.push(opened.map_err(|error| cannot_be_read_back(vec![error.to_string()]))?);
+        let opened = opened.map_err(|error| cannot_be_read_back(vec![error.to_string()]))?;
+        handed_over.push(opened, pack.promisor);
     }
-    if let Some(lost) = missing(&handed_over, metadata.needed()).first() {
+    let promised = job.reader.promised()?;
+    if let Some(lost) = missing(&handed_over, metadata.needed(), &promised).first() {
         return Err(incomplete(format!("object {lost} is not in it")));
     }
     let stated = &trusted.manifest().history;

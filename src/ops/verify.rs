@@ -279,6 +279,7 @@ struct Expected {
     whole: HashMap<ObjectId, (u64, Digest)>,
     chunked: BTreeMap<ObjectId, (u64, Digest)>,
     files: u64,
+    /// What stored objects may name without its being there.
     holes: BTreeSet<ObjectId>,
 }
 
@@ -289,6 +290,7 @@ fn check_deep(vault: &Vault, trusted: &[Trusted], packs: &[PackRecord]) -> Resul
     let mut expected = Expected::default();
     for trusted in trusted {
         let reader = SnapshotReader::new(&store, trusted);
+        let promised = reader.promised()?;
         expected.holes.extend(reader.holes()?);
         reader.each_directory(Place::Worktree, &mut |directory| {
             expect(&mut expected, &directory)
@@ -298,7 +300,8 @@ fn check_deep(vault: &Vault, trusted: &[Trusted], packs: &[PackRecord]) -> Resul
             tip_contents.extend(tip_files(&directory));
             expect(&mut expected, &directory)
         })?;
-        check_tips(&store, trusted, &tip_contents)?;
+        check_tips(&store, trusted, &tip_contents, &promised)?;
+        expected.holes.extend(promised);
     }
     let objects = check_objects(&store, &expected)?;
     for (id, (bytes, blake3)) in &expected.chunked {
@@ -360,7 +363,12 @@ fn tip_files(directory: &Directory) -> Vec<(Vec<u8>, Content)> {
 }
 
 /// The ids that the captured refs and operations name are those that the manifest counted, and all are present.
-fn check_tips(store: &Store, trusted: &Trusted, files: &[(Vec<u8>, Content)]) -> Result<()> {
+fn check_tips(
+    store: &Store,
+    trusted: &Trusted,
+    files: &[(Vec<u8>, Content)],
+    promised: &BTreeSet<ObjectId>,
+) -> Result<()> {
     let mut contents = BTreeMap::new();
     for (path, content) in files {
         let mut bytes = Vec::new();
@@ -369,7 +377,7 @@ fn check_tips(store: &Store, trusted: &Trusted, files: &[(Vec<u8>, Content)]) ->
     }
     let tips = tips::read(&contents, &contents.keys().cloned().collect::<Vec<_>>());
     let stated = &trusted.manifest().history;
-    let lost = missing(&store.history, &tips.needed);
+    let lost = missing(&store.history, &tips.needed, promised);
     if tips.needed.len() as u64 == stated.tips
         && tips_digest(&tips) == stated.tips_blake3
         && lost.is_empty()

@@ -13,6 +13,7 @@ pub mod layout;
 pub mod log;
 pub mod log_append;
 pub mod probe;
+pub mod promised;
 pub mod reader;
 pub mod registry;
 pub mod skeleton;

@@ -130,6 +130,7 @@ fn internal(reason: &str) -> Refusal {
 pub struct IncompletePack {
     pack: FinishedPack,
     role: PackRole,
+    is_promisor: bool,
     contents: Vec<Stored>,
     format: ObjectFormat,
 }
@@ -176,10 +177,11 @@ pub struct Sealed {
 
 impl IncompletePack {
     /// A pack of the source's history.
-    pub fn history(pack: FinishedPack, format: ObjectFormat) -> Self {
+    pub fn history(pack: FinishedPack, is_promisor: bool, format: ObjectFormat) -> Self {
         Self {
             pack,
             role: PackRole::History,
+            is_promisor,
             contents: Vec::new(),
             format,
         }
@@ -192,6 +194,7 @@ impl IncompletePack {
         pack.map(|pack| Self {
             pack,
             role: PackRole::Capture,
+            is_promisor: false,
             contents,
             format,
         })
@@ -214,16 +217,16 @@ impl IncompletePack {
             phase: Phase::Verify,
             total,
         });
-        let record = record(&self.pack, self.role, monitor)?;
+        let record = record(&self, monitor)?;
         let opened =
             Pack::open(&self.pack.path, self.format).map_err(|error| refuse_read_back(&error))?;
         let read_back = match self.role {
             PackRole::History => {
-                store.history.push(opened);
+                store.history.push(opened, self.is_promisor);
                 check_history(store)?
             }
             PackRole::Capture => {
-                store.capture.push(opened);
+                store.capture.push(opened, false);
                 check_capture(store, &self.contents)?;
                 ReadBack::default()
             }
@@ -236,7 +239,8 @@ impl IncompletePack {
 }
 
 /// Reads a pack and its index from start to end with plain reads, from the device where the system allows.
-fn record(pack: &FinishedPack, role: PackRole, monitor: &dyn Monitor) -> Result<PackRecord> {
+fn record(incomplete: &IncompletePack, monitor: &dyn Monitor) -> Result<PackRecord> {
+    let pack = &incomplete.pack;
     let progress = |units| {
         monitor.event(Event::Advanced {
             phase: Phase::Verify,
@@ -250,7 +254,8 @@ fn record(pack: &FinishedPack, role: PackRole, monitor: &dyn Monitor) -> Result<
     let (index_bytes, index_blake3) = read(&pack.path.with_extension("idx"), &|_bytes| {})?;
     Ok(PackRecord {
         name: pack.name.clone(),
-        role,
+        role: incomplete.role,
+        promisor: incomplete.is_promisor,
         objects: pack.objects,
         bytes,
         blake3,

@@ -85,6 +85,8 @@ mod state {
         history_cut_by_fetch
         grafts
         grafts_over_missing_history
+        partial_clone
+        partial_clone_sparse
         bitmaps_and_graphs
         incremental_pack_lists
         kept_and_cruft_packs

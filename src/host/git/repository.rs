@@ -32,6 +32,8 @@ pub struct Repository {
     pub worktree: Option<PathBuf>,
     /// The format of its ids.
     pub format: ObjectFormat,
+    /// Whether it is a partial clone: a promisor remote may give what it lacks.
+    pub is_partial: bool,
     /// Its settings for this program and those it shares with git.
     pub settings: Settings,
 }
@@ -122,11 +124,13 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
         repository
     };
     let settings = read_settings(&configured, lookup, worktree.as_deref())?;
+    let is_partial = has_promisor_remote(&configured);
     Ok(Repository {
         git_dir,
         common_dir,
         worktree,
         format,
+        is_partial,
         settings,
     })
 }
@@ -162,19 +166,19 @@ fn classify(error: &gix::Error) -> OpenError {
 }
 
 /// Extensions whose meaning is known (git-config(1), `extensions.*`); with them the values that are.
-const KNOWN_EXTENSIONS: [(&str, Option<&str>); 7] = [
+const KNOWN_EXTENSIONS: [(&str, Option<&str>); 8] = [
     ("noop", None),
     ("noop-v1", None),
     ("preciousobjects", None),
     ("worktreeconfig", None),
     ("relativeworktrees", None),
     ("objectformat", None),
+    ("partialclone", None),
     ("refstorage", Some("files")),
 ];
 
 /// Extensions that are known, and that this version cannot capture whole.
-const NOT_SUPPORTED_EXTENSIONS: [(&str, &str); 3] = [
-    ("partialclone", "partial clone"),
+const NOT_SUPPORTED_EXTENSIONS: [(&str, &str); 2] = [
     ("compatobjectformat", "two object formats at once"),
     ("refstorage", "reftable"),
 ];
@@ -218,23 +222,27 @@ fn check_format(repository: &gix::Repository) -> Result<(), OpenError> {
         let reason = format!("core.worktree is '{path}'");
         return Err(OpenError::NotSupported("core.worktree", reason));
     }
-    for section in config
-        .plumbing()
-        .sections_by_name("remote")
-        .into_iter()
-        .flatten()
-    {
-        for (name, value) in section.body() {
-            let name = name.to_ascii_lowercase();
-            if name == "partialclonefilter" || (name == "promisor" && value != "false") {
-                return Err(OpenError::NotSupported(
-                    "partial clone",
-                    format!("remote.*.{name} is '{value}'"),
-                ));
-            }
-        }
-    }
     Ok(())
+}
+
+/// Whether any remote is a promisor remote for git (partial-clone in git's technical documentation): one that
+/// `extensions.partialClone` names, one with a filter, or one that is said to be.
+fn has_promisor_remote(repository: &gix::Repository) -> bool {
+    let config = repository.config_snapshot();
+    if config.string("extensions.partialClone").is_some() {
+        return true;
+    }
+    let sections = config.plumbing().sections_by_name("remote");
+    sections.into_iter().flatten().any(|section| {
+        section.body().into_iter().any(|(name, value)| {
+            let is_false = || {
+                let value = value.to_string().to_ascii_lowercase();
+                matches!(&*value, "false" | "no" | "off" | "0")
+            };
+            name.eq_ignore_ascii_case("partialCloneFilter")
+                || (name.eq_ignore_ascii_case("promisor") && !is_false())
+        })
+    })
 }
 
 fn read_settings(

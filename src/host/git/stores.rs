@@ -44,17 +44,20 @@ pub struct PackStamp {
     pub mtime_ns: i128,
     /// Its change time in ns.
     pub ctime_ns: i128,
+    /// Whether a promisor remote gave it, and may give what its objects name.
+    pub is_promisor: bool,
 }
 
 impl Stores {
     /// Lists all stores reachable from `objects`: loose objects first, then packs, then the packs once more, because an
-    /// object that is packed in between would be in neither list.
+    /// object that is packed in between would be in neither list. Promisor packs are such in a partial clone only.
     ///
     /// # Errors
     /// When a store cannot be listed, or the packs keep changing.
     pub fn open(
         objects: &Path,
         format: ObjectFormat,
+        is_partial: bool,
         is_mirrored: &dyn Fn(&PackStamp) -> bool,
     ) -> Result<Self> {
         let alternates = Alternates::find(objects)?;
@@ -73,7 +76,8 @@ impl Stores {
         }
         let before = stores.pack_paths()?;
         for path in &before {
-            let stamp = PackStamp::of(path)?;
+            let mut stamp = PackStamp::of(path)?;
+            stamp.is_promisor &= is_partial;
             let pack = if is_mirrored(&stamp) {
                 None
             } else {
@@ -157,6 +161,7 @@ impl PackStamp {
             inode: look.inode,
             mtime_ns: look.mtime_ns,
             ctime_ns: look.ctime_ns,
+            is_promisor: path.with_extension("promisor").symlink_metadata().is_ok(),
         })
     }
 }

@@ -13,6 +13,8 @@ pub fn states() -> Vec<State> {
         workspace("history_cut_by_fetch", history_cut_by_fetch),
         workspace("grafts", grafts),
         workspace("grafts_over_missing_history", grafts_over_missing_history),
+        workspace("partial_clone", partial_clone),
+        workspace("partial_clone_sparse", partial_clone_sparse),
         workspace("bitmaps_and_graphs", bitmaps_and_graphs),
         workspace("incremental_pack_lists", incremental_pack_lists),
         workspace("kept_and_cruft_packs", kept_and_cruft_packs),
@@ -99,6 +101,46 @@ pub fn grafts_over_missing_history(sandbox: &Sandbox) -> PathBuf {
     sandbox.git(&repository, &["reflog", "expire", "--expire=now", "--all"]);
     let object = format!(".git/objects/{}/{}", &gone[..2], &gone[2..]);
     std::fs::remove_file(repository.join(object)).expect("the commit is removed");
+    append(&repository, "README.md", "edited\n");
+    repository
+}
+
+/// A repository that gives a part of its objects, with versions of files that a clone does not need.
+pub fn promisor(sandbox: &Sandbox) -> PathBuf {
+    let origin = small_repository(sandbox);
+    for number in 0..4 {
+        let text = format!("version {number}\n");
+        write(&origin, "src/one.txt", &text);
+        write(&origin, "docs/only.txt", &text);
+        sandbox.commit(&origin, "another version");
+    }
+    for setting in ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"] {
+        sandbox.git(&origin, &["config", setting, "true"]);
+    }
+    origin
+}
+
+/// Old versions of files are missing; commits, a stash, and staged and untracked work stand on what is there.
+pub fn partial_clone(sandbox: &Sandbox) -> PathBuf {
+    let origin = promisor(sandbox);
+    let repository = clone(sandbox, &["--filter=blob:none"], &origin, "clone");
+    append(&repository, "src/one.txt", "of its own\n");
+    sandbox.commit(&repository, "its own");
+    append(&repository, "README.md", "stashed\n");
+    sandbox.git(&repository, &["stash", "push", "--quiet"]);
+    append(&repository, "docs/only.txt", "staged\n");
+    sandbox.git(&repository, &["add", "docs/only.txt"]);
+    write(&repository, "untracked.txt", "untracked\n");
+    repository
+}
+
+/// The index names files that were never fetched.
+fn partial_clone_sparse(sandbox: &Sandbox) -> PathBuf {
+    let origin = promisor(sandbox);
+    let options = ["--filter=blob:none", "--sparse"];
+    let repository = clone(sandbox, &options, &origin, "clone");
+    let set = ["sparse-checkout", "set", "--cone", "src/deep"];
+    sandbox.git(&repository, &set);
     append(&repository, "README.md", "edited\n");
     repository
 }
