@@ -14,10 +14,11 @@ use crate::host::git::packs::Packs;
 use crate::host::git::tips;
 use crate::host::walk::join;
 use crate::model::event::{Event, Monitor, Phase};
-use crate::model::ids::Digest;
+use crate::model::ids::{Digest, SnapshotId};
 use crate::model::inventory::PackRecord;
 use crate::model::listing::Entry;
 use crate::model::log_entry::{CopyForm, CopyRecord, LogEvent, VerifyLevel, VerifyRecord};
+use crate::model::manifest::Completeness;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::{RefusalCode, Severity};
 use crate::model::timestamp::Timestamp;
@@ -59,6 +60,8 @@ pub struct VerifyReport {
     pub objects: u64,
     /// Files whose BLAKE3 was recomputed; 0 unless `deep`.
     pub files: u64,
+    /// Those of the snapshots that need a promisor remote beside the vault.
+    pub needs_promisor: Vec<SnapshotId>,
     /// Whether the log says now that this was checked; only a verification of the whole vault is recorded.
     pub recorded: Recorded,
     /// Directories that are not snapshots.
@@ -141,6 +144,7 @@ pub fn verify(
         files,
         recorded: Recorded::No("only a verification of all snapshots is recorded".to_owned()),
         incomplete: vault.leftovers.incomplete.clone(),
+        needs_promisor: needs_promisor(&trusted),
         snapshots,
     };
     if level == VerifyLevel::Quick {
@@ -152,6 +156,14 @@ pub fn verify(
         report.recorded = record(&mut vault, &event, workplace.now)?;
     }
     Ok(report)
+}
+
+fn needs_promisor(trusted: &[Trusted]) -> Vec<SnapshotId> {
+    let manifests = trusted.iter().map(Trusted::manifest);
+    manifests
+        .filter(|manifest| manifest.completeness == Completeness::NeedsPromisor)
+        .map(|manifest| manifest.snapshot.clone())
+        .collect()
 }
 
 /// Wrapped keys that the log names are what their own hashes say, and of the keys they are said to be of.
