@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::ids::Digest;
+use super::place::Spot;
 
 /// What a pack holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct PackRecord {
     pub name: String,
     /// What the pack holds.
     pub role: PackRole,
+    /// The git directory of the nested repository whose history it is; absent for the main one and for captures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Spot>,
     /// Whether its objects came from a promisor remote, which may give what they name; absent otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub promisor: bool,
@@ -117,6 +121,9 @@ impl Inventory {
             );
             if pack.promisor {
                 text.push_str(" promisor");
+            }
+            if let Some(of) = &pack.of {
+                let _infallible = write!(text, " {of}");
             }
             text.push('\n');
         }

@@ -226,19 +226,21 @@ pub struct Lacks<'a> {
 
 /// Says that an object is missing, and what the repository cannot borrow from: the object may be there.
 #[must_use]
-pub fn refuse_missing(id: &ObjectId, named_by: &str, borrowed: &Alternates) -> Refusal {
+pub fn refuse_missing(id: &ObjectId, named_by: &str, borrowed: Option<&Alternates>) -> Refusal {
     let mut refusal = Refusal::new(
         RefusalCode::SourceObjectMissing,
         format!("object {id} is not in the repository"),
     )
     .because(named_by);
-    for list in &borrowed.too_deep {
+    let too_deep = borrowed.iter().flat_map(|borrowed| &borrowed.too_deep);
+    for list in too_deep {
         let list = list.display();
         refusal = refusal.because(format!(
             "'{list}' is nested too deep for git to borrow from"
         ));
     }
-    for store in &borrowed.gone {
+    let gone = borrowed.iter().flat_map(|borrowed| &borrowed.gone);
+    for store in gone {
         let store = store.display();
         refusal = refusal
             .because(format!(
@@ -249,10 +251,7 @@ pub fn refuse_missing(id: &ObjectId, named_by: &str, borrowed: &Alternates) -> R
                 "must show a directory: bring it back, or mount its disk, before anything else",
             );
     }
-    refusal.next(
-        "git fsck --full",
-        "names every missing object of the repository",
-    )
+    refusal
 }
 
 /// Walks from the tips through the history and gives the first hole that is met, with the object that names it. Of a commit

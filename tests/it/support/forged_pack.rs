@@ -229,6 +229,7 @@ impl ForgedPack {
         PackRecord {
             name,
             role: self.role,
+            of: None,
             promisor: false,
             objects: self.entries.len() as u64,
             bytes: pack.len() as u64,

@@ -1,0 +1,248 @@
+//! Brings the history of every repository of a workspace into the vault, and proves that nothing that is needed is missing.
+
+use std::collections::BTreeSet;
+
+use crate::host::git::object::ObjectId;
+use crate::host::git::stores::{PackStamp, Stores};
+use crate::model::ids::Digest;
+use crate::model::place::{Place, Spot};
+use crate::model::refusal::{Refusal, Result};
+use crate::ops::assemble::{Progress, Task};
+use crate::ops::capture::CaptureError;
+use crate::ops::history::{self, MirrorError, Part};
+use crate::ops::locate::of_another;
+use crate::ops::metadata::{Metadata, Names};
+use crate::ops::workspace::Member;
+use crate::vault::staging::IncompletePack;
+
+type Capturing<T> = std::result::Result<T, CaptureError>;
+
+/// Brings everything that the stores of all repositories hold into the vault's histories, and proves it; gives the packs of
+/// the sources that need not be looked at again.
+pub(super) fn mirror_all(
+    task: &Task<'_>,
+    progress: &mut Progress,
+    metadata: &Metadata,
+) -> Capturing<Vec<(Spot, PackStamp)>> {
+    let mut stamps = Vec::new();
+    for (member, names) in metadata.each() {
+        let own = mirror(task, progress, member, names)?;
+        stamps.extend(own.into_iter().map(|stamp| (member.git_dir.clone(), stamp)));
+    }
+    let store = &progress.store;
+    let promised = &mut progress.promised;
+    promised.retain(|git_dir, id| !store.history(git_dir).contains(id));
+    progress.holes.retain(|git_dir, hole| {
+        !store.history(git_dir).contains(hole) && !promised.contains(git_dir, hole)
+    });
+    Ok(stamps)
+}
+
+fn mirror(
+    task: &Task<'_>,
+    progress: &mut Progress,
+    member: &Member,
+    names: &Names,
+) -> Capturing<Vec<PackStamp>> {
+    let format = task.vault.format;
+    let git_dir = &member.git_dir;
+    let objects = member.repository.git_dir.join("objects");
+    let moved = |error: MirrorError| match error {
+        MirrorError::Moved(_) => CaptureError::Moved(objects.clone()),
+        MirrorError::Refused(refusal) => CaptureError::Refused(refusal),
+    };
+    let known: Vec<PackStamp> = progress
+        .known
+        .mirrored
+        .iter()
+        .filter(|(of, _)| of == git_dir)
+        .map(|(_, stamp)| stamp.clone())
+        .collect();
+    let is_partial = member.repository.is_partial;
+    let stores = history::open_stores(&objects, format, is_partial, &known).map_err(moved)?;
+    let is_main = *git_dir == Spot::top(Place::Gitdir);
+    if is_main {
+        let history = progress.store.history(git_dir);
+        let is_known = || names.needed.iter().any(|id| history.contains(id));
+        check_same_repository(task, &stores, &is_known)?;
+    }
+    let borrowed = stores.alternates.clone();
+    progress.borrowed.insert(git_dir.clone(), borrowed);
+    for part in [Part::Promisor, Part::Own] {
+        let mirrored = history::mirror(
+            &stores,
+            part,
+            progress.store.history(git_dir),
+            format,
+            task.staging,
+            &task.vault.layout,
+            task.monitor,
+        );
+        let Some(pack) = mirrored.map_err(moved)? else {
+            continue;
+        };
+        let is_promisor = part == Part::Promisor;
+        let (pack, read_back) = IncompletePack::history(pack, git_dir, is_promisor, format)
+            .verify(&mut progress.store, task.monitor)?;
+        progress.packs.push(pack);
+        let lacking = match part {
+            Part::Promisor => &mut progress.promised,
+            Part::Own => &mut progress.holes,
+        };
+        lacking.extend(git_dir, read_back.holes.into_keys());
+        if is_main {
+            progress.root_commits.extend(read_back.root_commits);
+        }
+    }
+    Ok(stores.packs.into_iter().map(|pack| pack.stamp).collect())
+}
+
+/// A repository made anew at the old path, none of whose objects the vault knows, is another one: its work must not be mixed
+/// into this vault.
+fn check_same_repository(
+    task: &Task<'_>,
+    stores: &Stores,
+    is_known: &dyn Fn() -> bool,
+) -> Result<()> {
+    let Some(attachment) = &task.vault.log.attachment else {
+        return Ok(());
+    };
+    let mut roots = attachment
+        .root_commits
+        .iter()
+        .filter_map(|hex| ObjectId::from_hex(hex.as_bytes()))
+        .peekable();
+    let knows_a_pack = stores.packs.iter().any(|pack| pack.pack.is_none());
+    if roots.peek().is_none()
+        || knows_a_pack
+        || roots.any(|root| stores.contains(&root))
+        || is_known()
+    {
+        return Ok(());
+    }
+    Err(of_another(task.vault, task.repository)
+        .because("none of the first commits that the vault knows is in this repository: it was made anew")
+        .next("git vault init --new", "gives this repository a vault of its own; the old one stays as it is"))
+}
+
+/// What was found when all that is named was looked up.
+pub(super) struct Checked {
+    /// A digest of all that is named.
+    pub(super) named: Digest,
+    /// How many ids that git itself does without are not there, by repository.
+    pub(super) weak_missing: Vec<u64>,
+}
+
+/// Proves that all that the captured state needs is in the vault's histories.
+pub(super) fn check_histories(
+    task: &Task<'_>,
+    progress: &Progress,
+    metadata: &Metadata,
+) -> Capturing<Checked> {
+    let lacks = |member: &Member| {
+        [
+            progress.holes.of(&member.git_dir),
+            promised_to(progress, member),
+        ]
+    };
+    let named = metadata.ids_digest(&lacks);
+    let proven = progress.known.proven.as_ref();
+    let proven = proven.filter(|(known, _)| *known == named);
+    if let Some((_, weak_missing)) = proven.filter(|_| progress.packs.is_empty()) {
+        return Ok(Checked {
+            named,
+            weak_missing: weak_missing.clone(),
+        });
+    }
+    let mut weak_missing = Vec::new();
+    for (member, names) in metadata.each() {
+        weak_missing.push(check_history(task, progress, metadata, member, names)?);
+    }
+    Ok(Checked {
+        named,
+        weak_missing,
+    })
+}
+
+fn check_history(
+    task: &Task<'_>,
+    progress: &Progress,
+    metadata: &Metadata,
+    member: &Member,
+    names: &Names,
+) -> Capturing<u64> {
+    let history = progress.store.history(&member.git_dir);
+    let promised = promised_to(progress, member);
+    let refuse = |id: &ObjectId, named_by: &str| {
+        let borrowed = progress.borrowed.get(&member.git_dir);
+        let refusal = history::refuse_missing(id, named_by, borrowed);
+        CaptureError::Refused(say_where(refusal, member))
+    };
+    if let Some(missing) = history::missing(history, &names.needed, &promised).first() {
+        progress.store.check()?;
+        // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
+        let again = Metadata::read(task.repository, task.lookup, &progress.known.borders)?;
+        if again.members != metadata.members {
+            return Err(CaptureError::Moved(member.repository.git_dir.clone()));
+        }
+        return Err(refuse(missing, named_by(missing, names)));
+    }
+    let parents = names.grafts.parents().values().flatten();
+    let lacking = parents.filter(|parent| !history.contains(parent));
+    let known = progress.holes.of(&member.git_dir);
+    // What was promised once counts for nothing where no promisor remote is left.
+    let stated = progress.promised.of(&member.git_dir);
+    let holes: BTreeSet<ObjectId> = known
+        .iter()
+        .chain(&stated)
+        .chain(lacking)
+        .filter(|id| !promised.contains(id))
+        .copied()
+        .collect();
+    let lacks = history::Lacks {
+        holes: &holes,
+        promised: &promised,
+    };
+    if !holes.is_empty()
+        && let Some((hole, named_by)) =
+            history::reach_hole(history, &names.needed, lacks, &names.grafts)?
+    {
+        let named_by = format!("object {named_by}, which the repository needs, names it");
+        return Err(refuse(&hole, &named_by));
+    }
+    Ok(history::missing(history, &names.tips.tolerated, &promised).len() as u64)
+}
+
+/// What a promisor remote has promised to a repository, if it still has one.
+fn promised_to(progress: &Progress, member: &Member) -> BTreeSet<ObjectId> {
+    if member.repository.is_partial {
+        progress.promised.of(&member.git_dir)
+    } else {
+        BTreeSet::new()
+    }
+}
+
+fn named_by(id: &ObjectId, names: &Names) -> &'static str {
+    if names.index_ids.contains(id) {
+        "the index names it"
+    } else {
+        "a ref or operation names it"
+    }
+}
+
+/// Of several repositories, says which one it is about.
+fn say_where(refusal: Refusal, member: &Member) -> Refusal {
+    if member.git_dir == Spot::top(Place::Gitdir) {
+        return refusal.next(
+            "git fsck --full",
+            "names every missing object of the repository",
+        );
+    }
+    let git_dir = member.repository.git_dir.display();
+    refusal
+        .because(format!("it is that with the git directory '{git_dir}'"))
+        .next(
+            format!("git --git-dir '{git_dir}' fsck --full"),
+            "names every missing object of that repository",
+        )
+}
