@@ -79,6 +79,7 @@ mod review_trust;
 mod roundtrip;
 mod runbook_drills;
 mod set_aside;
+mod several_trees;
 mod source_access;
 mod source_refusals;
 mod status;

@@ -142,7 +142,7 @@ fn assert_round_trip(state: State) {
 
 /// The restored copy satisfies `git fsck` exactly where the source does, and with no more to say.
 #[track_caller]
-fn assert_fsck_agrees(sandbox: &Sandbox, source: &Path, restored: &Path) {
+pub fn assert_fsck_agrees(sandbox: &Sandbox, source: &Path, restored: &Path) {
     let arguments = [
         "fsck",
         "--full",

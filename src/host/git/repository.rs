@@ -99,18 +99,31 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
     let repository = found.map_err(|error| classify(&error))?.to_thread_local();
     let common_dir = canonical(repository.common_dir())?;
     if canonical(repository.git_dir())? != common_dir {
-        return open(&common_dir, lookup);
+        let main = open(&common_dir, lookup)?;
+        let says_it_has_one = repository.config_snapshot().boolean("core.bare") == Some(false);
+        if main.worktree.is_none() && says_it_has_one {
+            return Err(OpenError::NotSupported(
+                "main working tree that cannot be found from here",
+                format!(
+                    "nothing in '{}' says where it is; ask in that working tree",
+                    common_dir.display()
+                ),
+            ));
+        }
+        return Ok(main);
     }
     let worktree = repository.workdir().map(canonical).transpose()?;
     finish(repository, worktree, lookup)
 }
 
-/// Opens the repository whose common git directory is `git_dir`.
+/// Opens the repository whose common git directory is `git_dir`. Whose it is is not asked: it belongs to one that was found, and
+/// nothing it configures is run.
 ///
 /// # Errors
 /// As [`discover`].
 pub fn open(git_dir: &Path, lookup: &Lookup) -> Result<Repository, OpenError> {
-    let opened = open_options(false).open_path_as_is(true).open(git_dir);
+    let options = open_options(false).with(gix::sec::Trust::Full);
+    let opened = options.open_path_as_is(true).open(git_dir);
     let repository = opened.map_err(|error| classify(&error))?.to_thread_local();
     let worktree = main_worktree(&repository, git_dir)?;
     finish(repository, worktree, lookup)
@@ -145,15 +158,6 @@ fn main_worktree(
     if is_named_git(git_dir) {
         return git_dir.parent().map(canonical).transpose();
     }
-    if config.boolean("core.bare") == Some(false) {
-        return Err(OpenError::NotSupported(
-            "main working tree that cannot be found from here",
-            format!(
-                "nothing in '{}' says where it is; ask in that working tree",
-                git_dir.display()
-            ),
-        ));
-    }
     Ok(None)
 }
 
@@ -175,7 +179,9 @@ fn finish(
         ));
     }
     let configured = if lookup.configuration_from_environment {
-        let again = open_options(true).open_path_as_is(true).open(&git_dir);
+        // Its owner was asked for when it was found.
+        let options = open_options(true).with(gix::sec::Trust::Full);
+        let again = options.open_path_as_is(true).open(&git_dir);
         again.map_err(|error| classify(&error))?.to_thread_local()
     } else {
         repository
@@ -222,7 +228,7 @@ fn classify(error: &gix::Error) -> OpenError {
 }
 
 /// Extensions whose meaning is known (git-config(1), `extensions.*`); with them the values that are.
-const KNOWN_EXTENSIONS: [(&str, Option<&str>); 8] = [
+const KNOWN_EXTENSIONS: [(&str, Option<&str>); 9] = [
     ("noop", None),
     ("noop-v1", None),
     ("preciousobjects", None),
@@ -230,6 +236,7 @@ const KNOWN_EXTENSIONS: [(&str, Option<&str>); 8] = [
     ("relativeworktrees", None),
     ("objectformat", None),
     ("partialclone", None),
+    ("submodulepathconfig", None),
     ("refstorage", Some("files")),
 ];
 
