@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::host::git::ignore::Rules;
 use crate::host::git::index::Index;
 use crate::host::git::object::ObjectId;
-use crate::host::git::repository::Repository;
+use crate::host::git::reftable;
+use crate::host::git::repository::{Repository, join_bytes};
 use crate::host::git::tips::{self, Tips};
 use crate::host::metadata::Fingerprint;
 use crate::host::walk::{self, Found, Walked, walk};
@@ -119,6 +120,43 @@ fn moved(error: walk::Error) -> CaptureError {
     }
 }
 
+/// Refs that are kept in tables, and cannot be read. A table that has gone meanwhile is a movement: git puts one in the place of
+/// several, and then the list of them is another, too.
+fn refs_unreadable(
+    git_dir: &Path,
+    files: &BTreeMap<Vec<u8>, Vec<u8>>,
+    error: reftable::Error,
+) -> CaptureError {
+    let place = |path: &[u8]| join_bytes(git_dir, path);
+    let reason = match error {
+        reftable::Error::Missing(table) => {
+            let path = place(&table);
+            let is_there = std::fs::symlink_metadata(&path).is_ok();
+            let list = std::fs::read(place(reftable::LIST)).ok();
+            if is_there || list.as_ref() != files.get(reftable::LIST) {
+                return CaptureError::Moved(path);
+            }
+            format!(
+                "'{}' is not there, and the list of tables names it",
+                path.display()
+            )
+        }
+        reftable::Error::Damaged { file, reason } => {
+            format!("'{}' is damaged: {reason}", place(&file).display())
+        }
+    };
+    let refusal = Refusal::new(
+        RefusalCode::SourceObjectDamaged,
+        "the refs of the repository cannot be understood",
+    );
+    CaptureError::Refused(
+        refusal
+            .because(reason)
+            .because("git may take this for a repository without some of its refs, or without any")
+            .next("git for-each-ref", "shows the refs that git still sees"),
+    )
+}
+
 impl Metadata {
     /// Reads HEAD, refs, reflogs, operation files and index.
     ///
@@ -132,7 +170,8 @@ impl Metadata {
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let paths: Vec<Vec<u8>> = paths(&look).collect();
-        let tips = tips::read(&files, &paths);
+        let tips = tips::read(&files, &paths)
+            .map_err(|error| refs_unreadable(&repository.git_dir, &files, error))?;
         let tip_digests = files
             .into_iter()
             .map(|(path, bytes)| (path, Digest::of(&bytes)))
@@ -209,9 +248,9 @@ impl Metadata {
         captured: &[Walked<Stored>],
     ) -> std::result::Result<(), CaptureError> {
         if let Some(path) = first_difference(&self.look, captured) {
-            return Err(CaptureError::Moved(root.join(
-                crate::host::git::repository::join_bytes(Path::new(""), &path),
-            )));
+            return Err(CaptureError::Moved(
+                root.join(join_bytes(Path::new(""), &path)),
+            ));
         }
         for directory in captured {
             for (name, found) in &directory.entries {
@@ -220,9 +259,7 @@ impl Metadata {
                     (found, self.tip_digests.get(&path))
                     && content.blake3 != *digest
                 {
-                    return Err(CaptureError::Moved(
-                        crate::host::git::repository::join_bytes(root, &path),
-                    ));
+                    return Err(CaptureError::Moved(join_bytes(root, &path)));
                 }
             }
         }
@@ -404,7 +441,7 @@ fn capture_worktree(
         if let Some((walked, _)) = &before
             && let Some(path) = first_difference(walked, &now.0)
         {
-            last_change = crate::host::git::repository::join_bytes(root, &path);
+            last_change = join_bytes(root, &path);
         }
         before = Some(now);
     }

@@ -11,7 +11,7 @@ use crate::host::chunker::{BULK, FINE, Profile};
 use crate::host::disk::{self, Context};
 use crate::host::git::ignore::{Decision, Rules, read_gitignore};
 use crate::host::git::index::Index;
-use crate::host::git::tips;
+use crate::host::git::{reftable, tips};
 use crate::host::metadata::{self, Fingerprint, Kind};
 use crate::host::walk::{Error, Judgement, Opened, Result, Scan};
 use crate::model::event::{Event, Monitor, Phase};
@@ -557,8 +557,10 @@ impl Scan for GitdirScan<'_> {
 /// Whether a file of a git directory is a lock of a running git: such files appear beside what git rewrites.
 fn is_lock(path: &[u8]) -> bool {
     let is_named_so = path.ends_with(b".lock") || path == b"gc.pid";
-    let is_beside_state =
-        !path.contains(&b'/') || path.starts_with(b"refs/") || path.starts_with(b"logs/");
+    let is_beside_state = !path.contains(&b'/')
+        || [&b"refs/"[..], b"logs/", reftable::DIRECTORY]
+            .iter()
+            .any(|place| path.starts_with(place));
     is_named_so && is_beside_state
 }
 
@@ -578,7 +580,13 @@ mod tests {
 
     #[test]
     fn locks_are_told_from_files_that_only_look_like_locks() {
-        for lock in ["index.lock", "HEAD.lock", "refs/heads/main.lock", "gc.pid"] {
+        for lock in [
+            "index.lock",
+            "HEAD.lock",
+            "refs/heads/main.lock",
+            "reftable/tables.list.lock",
+            "gc.pid",
+        ] {
             assert!(is_lock(lock.as_bytes()), "{lock}");
         }
         for file in [

@@ -367,7 +367,15 @@ fn check_tips(store: &Store, trusted: &Trusted, files: &[(Vec<u8>, Content)]) ->
         write_content(store, content, &mut bytes, Path::new("memory"))?;
         contents.insert(path.clone(), bytes);
     }
-    let tips = tips::read(&contents, &contents.keys().cloned().collect::<Vec<_>>());
+    let lacks = |fact: String| {
+        Refusal::new(
+            RefusalCode::RecordContradiction,
+            format!("snapshot {} lacks history", trusted.manifest().snapshot),
+        )
+        .because(fact)
+    };
+    let tips = tips::read(&contents, &contents.keys().cloned().collect::<Vec<_>>())
+        .map_err(|error| lacks(error.to_string()))?;
     let stated = &trusted.manifest().history;
     let lost = missing(&store.history, &tips.needed);
     if tips.needed.len() as u64 == stated.tips
@@ -376,11 +384,7 @@ fn check_tips(store: &Store, trusted: &Trusted, files: &[(Vec<u8>, Content)]) ->
     {
         return Ok(());
     }
-    Err(Refusal::new(
-        RefusalCode::RecordContradiction,
-        format!("snapshot {} lacks history", trusted.manifest().snapshot),
-    )
-    .because(format!(
+    Err(lacks(format!(
         "{} tips stated, {} found, {} of them missing",
         stated.tips,
         tips.needed.len(),

@@ -257,25 +257,6 @@ fn a_partial_clone_is_refused() {
 }
 
 #[test]
-fn a_reftable_repository_is_refused() {
-    let scene = Scene::new();
-    let source = scene.sandbox.workplace().join("reftable");
-    let text = source.to_str().expect("a UTF-8 path");
-    let made = scene.sandbox.try_git(
-        &scene.source,
-        &["init", "--quiet", "--ref-format=reftable", text],
-    );
-    if !made.status.success() {
-        eprintln!("SKIPPED: this git makes no reftable repositories");
-        return;
-    }
-    write(&source, "file", "x\n");
-    scene.sandbox.commit(&source, "first");
-    scene.assert_refused_in(&source, &["GV-2003", "GV-2004"], "reftable");
-    assert_eq!(vaults(&scene.sandbox).len(), 1, "no vault is made for it");
-}
-
-#[test]
 fn formats_and_settings_that_are_not_known_are_refused() {
     let cases = [
         (

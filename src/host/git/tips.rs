@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::object::ObjectId;
+use super::reftable::{self, Value};
 
 /// What a git directory says about its history, read from the captured bytes of its files.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -70,6 +71,7 @@ pub fn is_relevant(path: &[u8]) -> bool {
     !path.contains(&b'/') && is_top_level_name(path)
         || path.starts_with(b"refs/")
         || path.starts_with(b"logs/")
+        || reftable::is_relevant(path)
         || OPERATION_DIRECTORY_FILES.contains(&path)
         || TODO_FILES.contains(&path)
 }
@@ -79,13 +81,35 @@ fn is_top_level_name(name: &[u8]) -> bool {
         || [&b"HEAD"[..], b"packed-refs", b"ORIG_HEAD", b"FETCH_HEAD"].contains(&name)
 }
 
+/// Refs by name, `HEAD` included; what they lead to is not looked up.
+#[derive(Default)]
+struct Refs {
+    ids: BTreeMap<Vec<u8>, ObjectId>,
+    symbolic: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
 /// Reads the tips off the relevant files, by path relative to the git directory; `paths` are the paths of all files.
-#[must_use]
-pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
+///
+/// # Errors
+/// When refs are kept in tables, and these cannot be read.
+pub fn read(
+    files: &BTreeMap<Vec<u8>, Vec<u8>>,
+    paths: &[Vec<u8>],
+) -> Result<Tips, reftable::Error> {
     let mut tips = Tips::default();
-    let refs = read_refs(files, &mut tips);
-    read_head(files, &refs, &mut tips);
-    tips.needed.extend(refs.values().copied());
+    let refs = match reftable::read(files)? {
+        Some(stack) => {
+            tips.tolerated.extend(stack.logged);
+            tips.needed.extend(stack.stashed);
+            Refs::of_tables(stack.refs, &mut tips)
+        }
+        None => {
+            read_logs(files, &mut tips);
+            read_refs(files, &mut tips)
+        }
+    };
+    read_head(&refs, &mut tips);
+    tips.needed.extend(refs.ids.values().copied());
     let single = OPERATION_FILES.iter().chain(&OPERATION_DIRECTORY_FILES);
     for content in single.filter_map(|path| files.get(*path)) {
         tips.needed
@@ -106,6 +130,22 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
         tips.tolerated
             .extend(content.split(|byte| *byte == b'\n').filter_map(first_id));
     }
+    tips.tolerated.retain(|id| !id.is_null());
+    tips.needed.retain(|id| !id.is_null());
+    for (mark, word) in OPERATIONS {
+        let seen = paths.iter().any(|path| {
+            path == mark.as_bytes() || (mark.ends_with('/') && path.starts_with(mark.as_bytes()))
+        });
+        let seen = seen || refs.ids.contains_key(mark.as_bytes());
+        if seen && !tips.operations.iter().any(|known| known == word) {
+            tips.operations.push(word.to_owned());
+        }
+    }
+    Ok(tips)
+}
+
+/// The ids in reflogs that are files.
+fn read_logs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) {
     for (path, content) in files.iter().filter(|(path, _)| path.starts_with(b"logs/")) {
         // The entries of a stash but the newest are in its reflog only.
         let is_stash = path == b"logs/refs/stash";
@@ -124,17 +164,6 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
             named.extend(new);
         }
     }
-    tips.tolerated.retain(|id| !id.is_null());
-    tips.needed.retain(|id| !id.is_null());
-    for (mark, word) in OPERATIONS {
-        let seen = paths.iter().any(|path| {
-            path == mark.as_bytes() || (mark.ends_with('/') && path.starts_with(mark.as_bytes()))
-        });
-        if seen && !tips.operations.iter().any(|known| known == word) {
-            tips.operations.push(word.to_owned());
-        }
-    }
-    tips
 }
 
 /// The commit a line of a list of work names: `pick <id>`, `merge -C <id> label`, `fixup -c <id>`.
@@ -150,9 +179,9 @@ fn first_id(line: &[u8]) -> Option<ObjectId> {
     ObjectId::from_hex(line.split(u8::is_ascii_whitespace).next()?)
 }
 
-/// All refs with their ids: packed ones, and loose ones over them. Broken ones are noted.
-fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> BTreeMap<Vec<u8>, ObjectId> {
-    let mut refs = BTreeMap::new();
+/// All refs that are files: packed ones, and loose ones over them. Broken ones are noted.
+fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> Refs {
+    let mut refs = Refs::default();
     for line in files
         .get(&b"packed-refs"[..])
         .into_iter()
@@ -162,22 +191,40 @@ fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> BTreeMap<Ve
         if !line.starts_with(b"#") && !line.starts_with(b"^") && !line.is_empty() {
             let mut fields = line.splitn(2, |byte| *byte == b' ');
             match (fields.next().and_then(ObjectId::from_hex), fields.next()) {
-                (Some(id), Some(name)) => drop(refs.insert(name.to_vec(), id)),
+                (Some(id), Some(name)) => drop(refs.ids.insert(name.to_vec(), id)),
                 _ => tips.broken.push(line.to_vec()),
             }
         }
     }
-    for (path, content) in files.iter().filter(|(path, _)| path.starts_with(b"refs/")) {
-        match first_id(content) {
-            Some(id) => drop(refs.insert(path.clone(), id)),
-            None if symbolic_target(content).is_some() => drop(refs.remove(path)),
-            None => {
-                refs.remove(path);
-                tips.broken.push(path.clone());
-            }
+    let is_ref = |path: &[u8]| path == b"HEAD" || path.starts_with(b"refs/");
+    for (path, content) in files.iter().filter(|(path, _)| is_ref(path)) {
+        refs.ids.remove(path);
+        match (first_id(content), symbolic_target(content)) {
+            (Some(id), _) => drop(refs.ids.insert(path.clone(), id)),
+            (None, Some(target)) => drop(refs.symbolic.insert(path.clone(), target.to_vec())),
+            (None, None) if path == b"HEAD" => {}
+            (None, None) => tips.broken.push(path.clone()),
         }
     }
     refs
+}
+
+impl Refs {
+    /// Refs that are kept in tables. What are files at the top of a git directory otherwise is among them, and is needed or
+    /// tolerated as those are.
+    fn of_tables(values: BTreeMap<Vec<u8>, Value>, tips: &mut Tips) -> Self {
+        let mut refs = Self::default();
+        for (name, value) in values {
+            let is_needed =
+                name == b"HEAD" || name.starts_with(b"refs/") || OPERATION_FILES.contains(&&*name);
+            match value {
+                Value::Id(id) if is_needed => drop(refs.ids.insert(name, id)),
+                Value::Id(id) => drop(tips.tolerated.insert(id)),
+                Value::Symbolic(target) => drop(refs.symbolic.insert(name, target)),
+            }
+        }
+        refs
+    }
 }
 
 /// The ref a symbolic ref names.
@@ -186,38 +233,21 @@ fn symbolic_target(content: &[u8]) -> Option<&[u8]> {
 }
 
 /// HEAD, through as many symbolic refs as git follows.
-fn read_head(
-    files: &BTreeMap<Vec<u8>, Vec<u8>>,
-    refs: &BTreeMap<Vec<u8>, ObjectId>,
-    tips: &mut Tips,
-) {
-    let Some(content) = files.get(&b"HEAD"[..]) else {
-        tips.broken.push(b"HEAD".to_vec());
-        return;
-    };
-    if let Some(id) = first_id(content) {
-        tips.head = Some(id);
-        tips.needed.insert(id);
-        return;
+fn read_head(refs: &Refs, tips: &mut Tips) {
+    let head = &b"HEAD"[..];
+    tips.head = refs.ids.get(head).copied();
+    let mut target = refs.symbolic.get(head);
+    tips.branch = target.cloned();
+    if tips.head.is_none() && target.is_none() {
+        tips.broken.push(head.to_vec());
     }
-    let Some(target) = symbolic_target(content) else {
-        tips.broken.push(b"HEAD".to_vec());
-        return;
-    };
-    tips.branch = Some(target.to_vec());
-    let mut target = target.to_vec();
-    for _ in 0..5 {
-        if let Some(id) = refs.get(&target) {
+    for _ in 0..reftable::LINKED_REFS {
+        let Some(name) = target else { return };
+        if let Some(id) = refs.ids.get(name) {
             tips.head = Some(*id);
             return;
         }
-        match files
-            .get(&target)
-            .and_then(|content| symbolic_target(content))
-        {
-            Some(next) => target = next.to_vec(),
-            None => return,
-        }
+        target = refs.symbolic.get(name);
     }
 }
 
@@ -233,7 +263,7 @@ mod tests {
             .iter()
             .map(|(path, content)| (path.as_bytes().to_vec(), content.as_bytes().to_vec()))
             .collect();
-        read(&files, &files.keys().cloned().collect::<Vec<_>>())
+        read(&files, &files.keys().cloned().collect::<Vec<_>>()).unwrap()
     }
 
     fn id(hex: &str) -> ObjectId {

@@ -8,7 +8,10 @@ mod index;
 mod names;
 mod operations;
 mod refs;
+mod reftable;
 mod worktree;
+
+pub use reftable::refs_in_tables;
 
 use std::path::PathBuf;
 
@@ -34,6 +37,7 @@ pub fn all_states() -> Vec<State> {
         worktree::states(),
         refs::states(),
         formats::states(),
+        reftable::states(),
     ]
     .concat()
 }
