@@ -51,7 +51,7 @@ fn relevant_files(git_dir: &Path) -> (Files, Vec<Vec<u8>>) {
                 due.push(path);
                 continue;
             }
-            if tips::is_relevant(&name) {
+            if tips::is_relevant(tips::in_its_worktree(&name).1) {
                 files.insert(name.clone(), fs::read(&path).expect("a file"));
             }
             paths.push(name);
@@ -110,21 +110,75 @@ fn operations_in_tables_round_trip_and_are_named() {
     }
 }
 
+/// A repository with a linked worktree, on branch `other`.
+fn with_linked(sandbox: &Sandbox) -> Option<(PathBuf, PathBuf)> {
+    refs_in_tables(sandbox).then(|| {
+        let repository = crate::support::states::small_repository(sandbox);
+        let linked = sandbox.workplace().join("linked");
+        let text = linked.to_str().expect("a UTF-8 path");
+        let add = ["worktree", "add", "--quiet", "-b", "other", text];
+        sandbox.git(&repository, &add);
+        (repository, linked)
+    })
+}
+
+#[test]
+fn linked_worktrees_with_refs_in_tables_come_back_with_their_own_refs() {
+    let sandbox = Sandbox::new();
+    let Some((repository, linked)) = with_linked(&sandbox) else {
+        return;
+    };
+    sandbox.git(&linked, &["bisect", "start", "HEAD", "HEAD~2"]);
+    write(&linked, "README.md", "in the stash of both\n");
+    sandbox.git(&linked, &["stash", "push", "--quiet"]);
+    let id = sandbox.snapshot(&repository);
+    let _said = sandbox
+        .vault(&repository, &["verify", "--deep"])
+        .succeeded();
+    let said = sandbox.vault(&repository, &["drill"]).succeeded();
+    assert!(said.text().contains("found the repository whole"), "{said}");
+    let restored = sandbox.restore(&repository, &id, "restored");
+    let restored_linked = restored.join(".git/linked/linked");
+    assert_eq!(answers(&sandbox, &restored), answers(&sandbox, &repository));
+    assert_eq!(
+        answers(&sandbox, &restored_linked),
+        answers(&sandbox, &linked)
+    );
+    for arguments in [
+        &["rev-parse", "HEAD", "refs/bisect/bad"][..],
+        &["bisect", "log"],
+    ] {
+        let (before, after) = (
+            sandbox.git_text(&linked, arguments),
+            sandbox.git_text(&restored_linked, arguments),
+        );
+        assert_eq!(after, before);
+    }
+    let list = repository.join(".git/worktrees/linked/reftable/tables.list");
+    let table = list_of(list.parent().expect("a directory")).remove(0);
+    for path in [list.clone(), list.with_file_name(&table)] {
+        let before = fs::read(&path).expect("a file");
+        fs::remove_file(&path).expect("removed");
+        let said = sandbox.vault(&repository, &["snapshot"]);
+        crate::refusals::assert_refused(&said, &["GV-2006"], "worktrees/linked/reftable/");
+        fs::write(&path, before).expect("put back");
+    }
+    // Refs of a linked worktree are where those of the main one are.
+    let own = list.parent().and_then(Path::parent).expect("a directory");
+    fs::rename(list.parent().expect("a directory"), own.join("aside")).expect("renamed");
+    write(own, "HEAD", "ref: refs/heads/other\n");
+    let said = sandbox.vault(&repository, &["snapshot"]);
+    crate::refusals::assert_refused(&said, &["GV-2006"], "worktrees/linked/reftable/");
+}
+
 /// A linked worktree has a stack of its own, with its HEAD and what belongs to its operations.
 #[test]
 fn the_stack_of_a_linked_worktree_is_read_by_itself() {
     let sandbox = Sandbox::new();
-    if !refs_in_tables(&sandbox) {
+    let Some((repository, linked)) = with_linked(&sandbox) else {
         return;
-    }
-    let repository = crate::support::states::small_repository(&sandbox);
-    let linked = sandbox.workplace().join("linked");
-    let text = linked.to_str().expect("a UTF-8 path");
+    };
     let git = |arguments: &[&str]| sandbox.git_text(&linked, arguments);
-    sandbox.git(
-        &repository,
-        &["worktree", "add", "--quiet", "-b", "other", text],
-    );
     let tips = || tips_of(&repository.join(".git/worktrees/linked"));
     assert_eq!(tips().branch.as_deref(), Some(&b"refs/heads/other"[..]));
     git(&["bisect", "start", "HEAD", "HEAD~2"]);
@@ -139,6 +193,10 @@ fn the_stack_of_a_linked_worktree_is_read_by_itself() {
         "BISECT_EXPECTED_REV",
     ]);
     assert!(tips.needed.is_superset(&ids(&named)), "{tips:?}");
+    let (files, paths) = relevant_files(&repository.join(".git"));
+    let (all, each) = tips::read_all(&files, &paths).expect("the tips");
+    assert_eq!(each[&b"linked"[..]].head, here.first().copied());
+    assert!(all.needed.is_superset(&tips.needed));
     let main = tips_of(&repository.join(".git"));
     assert_eq!(main.branch.as_deref(), Some(&b"refs/heads/main"[..]));
     assert!(main.operations.is_empty());

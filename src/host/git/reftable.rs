@@ -13,6 +13,9 @@ use super::reftable_table::{Budget, Reader, Record, Section, Table, log_name};
 /// Where the tables are named, the oldest first.
 pub const LIST: &[u8] = b"reftable/tables.list";
 
+/// The name of that file.
+pub const LIST_NAME: &str = "tables.list";
+
 /// Where the tables are.
 pub const DIRECTORY: &[u8] = b"reftable/";
 
@@ -58,6 +61,21 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl Error {
+    /// The same, with paths from a directory above, to which this one is at `prefix`, with a slash at its end.
+    #[must_use]
+    pub fn below(self, prefix: &[u8]) -> Self {
+        let place = |path: Vec<u8>| [prefix, &*path].concat();
+        match self {
+            Self::Missing(file) => Self::Missing(place(file)),
+            Self::Damaged { file, reason } => Self::Damaged {
+                file: place(file),
+                reason,
+            },
+        }
+    }
+}
 
 /// What a ref holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

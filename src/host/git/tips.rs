@@ -76,6 +76,20 @@ pub fn is_relevant(path: &[u8]) -> bool {
         || TODO_FILES.contains(&path)
 }
 
+/// A path in a git directory, told apart by the working tree it is about: for that of a linked one its name in `worktrees`, and
+/// the path in there.
+#[must_use]
+pub fn in_its_worktree(path: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    let linked = path.strip_prefix(b"worktrees/").and_then(|rest| {
+        let slash = rest.iter().position(|byte| *byte == b'/')?;
+        Some((rest.get(..slash)?, rest.get(slash + 1..)?))
+    });
+    match linked {
+        Some((name, rest)) => (Some(name), rest),
+        None => (None, path),
+    }
+}
+
 fn is_top_level_name(name: &[u8]) -> bool {
     OPERATION_FILES.contains(&name)
         || [&b"HEAD"[..], b"packed-refs", b"ORIG_HEAD", b"FETCH_HEAD"].contains(&name)
@@ -96,6 +110,13 @@ pub fn read(
     files: &BTreeMap<Vec<u8>, Vec<u8>>,
     paths: &[Vec<u8>],
 ) -> Result<Tips, reftable::Error> {
+    read_with_refs(files, paths).map(|(tips, _refs)| tips)
+}
+
+fn read_with_refs(
+    files: &BTreeMap<Vec<u8>, Vec<u8>>,
+    paths: &[Vec<u8>],
+) -> Result<(Tips, Refs), reftable::Error> {
     let mut tips = Tips::default();
     let refs = match reftable::read(files)? {
         Some(stack) => {
@@ -141,7 +162,7 @@ pub fn read(
             tips.operations.push(word.to_owned());
         }
     }
-    Ok(tips)
+    Ok((tips, refs))
 }
 
 /// The ids in reflogs that are files.
@@ -164,6 +185,61 @@ fn read_logs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) {
             named.extend(new);
         }
     }
+}
+
+/// Reads the tips of a repository with linked worktrees: those of all its working trees together, with branch and HEAD of the
+/// main one; and those of each linked one, by the name of its directory in `worktrees`.
+///
+/// # Errors
+/// As [`read`]; and when a linked working tree has its refs elsewhere than the main one.
+pub fn read_all(
+    files: &BTreeMap<Vec<u8>, Vec<u8>>,
+    paths: &[Vec<u8>],
+) -> Result<(Tips, BTreeMap<Vec<u8>, Tips>), reftable::Error> {
+    let names: BTreeSet<Vec<u8>> = paths
+        .iter()
+        .filter_map(|path| in_its_worktree(path).0.map(<[u8]>::to_vec))
+        .collect();
+    let of = |wanted: Option<&[u8]>| {
+        let own = |path: &Vec<u8>| {
+            let (name, rest) = in_its_worktree(path);
+            (name == wanted).then(|| rest.to_vec())
+        };
+        let files: BTreeMap<Vec<u8>, Vec<u8>> = files
+            .iter()
+            .filter_map(|(path, bytes)| Some((own(path)?, bytes.clone())))
+            .collect();
+        (files, paths.iter().filter_map(own).collect::<Vec<_>>())
+    };
+    let (main_files, main_paths) = of(None);
+    let (mut tips, refs) = read_with_refs(&main_files, &main_paths)?;
+    let is_in_tables = |files: &BTreeMap<Vec<u8>, Vec<u8>>| files.contains_key(reftable::LIST);
+    let mut linked = BTreeMap::new();
+    for name in names {
+        let (own_files, own_paths) = of(Some(&name));
+        if own_paths.is_empty() {
+            continue;
+        }
+        let prefix = [b"worktrees/", name.as_slice(), b"/"].concat();
+        if own_files.contains_key(&b"HEAD"[..])
+            && is_in_tables(&own_files) != is_in_tables(&main_files)
+        {
+            return Err(reftable::Error::Damaged {
+                file: [&prefix, reftable::LIST].concat(),
+                reason: "refs are in tables in one working tree, and in files in another",
+            });
+        }
+        let mut own = read(&own_files, &own_paths).map_err(|error| error.below(&prefix))?;
+        if let Some(branch) = &own.branch {
+            own.head = own.head.or_else(|| refs.follow(branch));
+        }
+        tips.needed.extend(own.needed.iter().copied());
+        tips.tolerated.extend(own.tolerated.iter().copied());
+        let broken = own.broken.iter().map(|path| [&prefix, &path[..]].concat());
+        tips.broken.extend(broken);
+        linked.insert(name, own);
+    }
+    Ok((tips, linked))
 }
 
 /// The commit a line of a list of work names: `pick <id>`, `merge -C <id> label`, `fixup -c <id>`.
@@ -210,6 +286,18 @@ fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> Refs {
 }
 
 impl Refs {
+    /// The id of a ref, through as many symbolic refs as git follows.
+    fn follow(&self, name: &[u8]) -> Option<ObjectId> {
+        let mut name = name;
+        for _ in 0..reftable::LINKED_REFS {
+            if let Some(id) = self.ids.get(name) {
+                return Some(*id);
+            }
+            name = self.symbolic.get(name)?;
+        }
+        None
+    }
+
     /// Refs that are kept in tables. What are files at the top of a git directory otherwise is among them, and is needed or
     /// tolerated as those are.
     fn of_tables(values: BTreeMap<Vec<u8>, Value>, tips: &mut Tips) -> Self {
@@ -236,18 +324,11 @@ fn symbolic_target(content: &[u8]) -> Option<&[u8]> {
 fn read_head(refs: &Refs, tips: &mut Tips) {
     let head = &b"HEAD"[..];
     tips.head = refs.ids.get(head).copied();
-    let mut target = refs.symbolic.get(head);
-    tips.branch = target.cloned();
-    if tips.head.is_none() && target.is_none() {
-        tips.broken.push(head.to_vec());
-    }
-    for _ in 0..reftable::LINKED_REFS {
-        let Some(name) = target else { return };
-        if let Some(id) = refs.ids.get(name) {
-            tips.head = Some(*id);
-            return;
-        }
-        target = refs.symbolic.get(name);
+    tips.branch = refs.symbolic.get(head).cloned();
+    match (&tips.branch, tips.head) {
+        (Some(branch), _) => tips.head = refs.follow(branch),
+        (None, Some(_)) => {}
+        (None, None) => tips.broken.push(head.to_vec()),
     }
 }
 
