@@ -138,7 +138,7 @@ fn linked_worktrees_with_refs_in_tables_come_back_with_their_own_refs() {
     let said = sandbox.vault(&repository, &["drill"]).succeeded();
     assert!(said.text().contains("found the repository whole"), "{said}");
     let restored = sandbox.restore(&repository, &id, "restored");
-    let restored_linked = restored.join(".git/linked/linked");
+    let restored_linked = restored.join(".git/linked-linked");
     assert_eq!(answers(&sandbox, &restored), answers(&sandbox, &repository));
     assert_eq!(
         answers(&sandbox, &restored_linked),

@@ -18,7 +18,7 @@ pub struct Tips {
     pub head: Option<ObjectId>,
     /// Operations in progress.
     pub operations: Vec<String>,
-    /// Refs that hold neither an id nor the name of a ref.
+    /// Refs that hold neither an id of an object nor the name of a ref.
     pub broken: Vec<Vec<u8>>,
 }
 
@@ -275,7 +275,8 @@ fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> Refs {
     let is_ref = |path: &[u8]| path == b"HEAD" || path.starts_with(b"refs/");
     for (path, content) in files.iter().filter(|(path, _)| is_ref(path)) {
         refs.ids.remove(path);
-        match (first_id(content), symbolic_target(content)) {
+        let id = first_id(content).filter(|id| path == b"HEAD" || !id.is_null());
+        match (id, symbolic_target(content)) {
             (Some(id), _) => drop(refs.ids.insert(path.clone(), id)),
             (None, Some(target)) => drop(refs.symbolic.insert(path.clone(), target.to_vec())),
             (None, None) if path == b"HEAD" => {}
@@ -306,6 +307,7 @@ impl Refs {
             let is_needed =
                 name == b"HEAD" || name.starts_with(b"refs/") || OPERATION_FILES.contains(&&*name);
             match value {
+                Value::Id(id) if id.is_null() => tips.broken.push(name),
                 Value::Id(id) if is_needed => drop(refs.ids.insert(name, id)),
                 Value::Id(id) => drop(tips.tolerated.insert(id)),
                 Value::Symbolic(target) => drop(refs.symbolic.insert(name, target)),

@@ -3,6 +3,7 @@
 mod attributes;
 mod formats;
 mod heavy;
+pub mod history;
 mod ignored;
 mod index;
 mod names;
@@ -38,6 +39,7 @@ pub fn all_states() -> Vec<State> {
         refs::states(),
         formats::states(),
         reftable::states(),
+        history::states(),
     ]
     .concat()
 }
