@@ -16,6 +16,8 @@ pub mod pack_index;
 pub mod pack_reader;
 pub mod pack_writer;
 pub mod packs;
+pub mod reftable;
+mod reftable_table;
 pub mod repository;
 pub mod stores;
 pub mod tips;
