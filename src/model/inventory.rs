@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::ids::Digest;
-use super::place::Spot;
+use super::place::{Place, Spot};
 
 /// What a pack holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,10 +45,15 @@ pub struct PackRecord {
 }
 
 impl PackRecord {
-    /// Whether the name has the one form a pack name may have, so that it is safe as a file name.
+    /// Whether the name has the one form a pack name may have, so that it is safe as a file name, and nothing is said of a
+    /// capture pack that can only be true of history.
     #[must_use]
-    pub fn has_valid_name(&self) -> bool {
+    pub fn is_possible(&self) -> bool {
+        let is_history = self.role == PackRole::History;
+        let is_main_by_name = self.of == Some(Spot::top(Place::Gitdir));
         is_pack_name(&self.name)
+            && !is_main_by_name
+            && (is_history || (!self.promisor && self.of.is_none()))
     }
 }
 

@@ -397,7 +397,7 @@ impl LogEvent {
     /// Names that become paths have the one form they may have.
     fn has_valid_names(&self) -> bool {
         match self {
-            Self::Snapshot(_, packs) => packs.iter().all(PackRecord::has_valid_name),
+            Self::Snapshot(_, packs) => packs.iter().all(PackRecord::is_possible),
             Self::Copy(copy) => match copy.form {
                 CopyForm::Kit => copy.file.is_empty() && copy.bytes == 0,
                 CopyForm::Escrow => escrow_key(&copy.file) == Some(copy.key),
