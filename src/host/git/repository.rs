@@ -236,7 +236,7 @@ fn classify(error: &gix::Error) -> OpenError {
 const HEAD_LIMIT_BYTES: u64 = 1 << 20;
 
 /// Extensions whose meaning is known (git-config(1), `extensions.*`); with them the values that are.
-const KNOWN_EXTENSIONS: [(&str, Option<&str>); 9] = [
+const KNOWN_EXTENSIONS: [(&str, Option<&str>); 10] = [
     ("noop", None),
     ("noop-v1", None),
     ("preciousobjects", None),
