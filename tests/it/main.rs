@@ -61,6 +61,7 @@ mod loop_disk;
 mod lying_kernel;
 mod naming;
 mod oracle;
+mod partial_clones;
 mod pause;
 mod places;
 mod plain_git;
