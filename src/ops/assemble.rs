@@ -9,6 +9,7 @@ use crate::host::git::repository::Repository;
 use crate::host::git::stores::{PackStamp, Stores};
 use crate::host::git::tips::Tips;
 use crate::host::git::tree::{NewCommit, NewEntry, commit_content, tree_content};
+use crate::host::metadata::NotKept;
 use crate::host::walk::{Walked, path_bytes};
 use crate::model::escape::text_name;
 use crate::model::event::{Monitor, Silent};
@@ -183,6 +184,7 @@ pub(super) fn pack_stamps(vault: &Vault, name: &str) -> crate::host::disk::Resul
 pub(super) struct Attempt {
     pub(super) metadata: Metadata,
     pub(super) weak_missing: u64,
+    pub(super) not_kept: NotKept,
     pub(super) cache: ScanCache,
     pub(super) gitdir: BuiltPlace,
     pub(super) worktree: Option<BuiltPlace>,
@@ -204,6 +206,7 @@ fn attempt(
     progress: &mut Progress,
 ) -> std::result::Result<Attempted, CaptureError> {
     let metadata = Metadata::read(task.repository)?;
+    metadata.check_usable(&task.repository.git_dir)?;
     let mirrored = mirror(task, progress, &metadata)?;
     let (named, weak_missing) = check_history(task, progress, &metadata)?;
     let format = task.vault.format;
@@ -263,10 +266,12 @@ fn attempt(
         Some(pack) => Some(pack.verify(&mut progress.store, task.monitor)?.0),
         None => None,
     };
+    let not_kept = captured.not_kept();
     let cache = captured.cache;
     Ok(Attempted::Captured(Box::new(Attempt {
         metadata,
         weak_missing,
+        not_kept,
         cache,
         gitdir,
         worktree,

@@ -8,7 +8,7 @@ use crate::host::git::index::Index;
 use crate::host::git::object::ObjectId;
 use crate::host::git::repository::Repository;
 use crate::host::git::tips::{self, Tips};
-use crate::host::metadata::Fingerprint;
+use crate::host::metadata::{Fingerprint, NotKept};
 use crate::host::walk::{self, Found, Walked, walk};
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
@@ -49,6 +49,16 @@ pub struct Captured {
 }
 
 impl Captured {
+    /// What of all that was captured is not kept.
+    #[must_use]
+    pub fn not_kept(&self) -> NotKept {
+        let mut total = walk::not_kept(&self.gitdir);
+        if let Some(worktree) = &self.worktree {
+            total.add(&walk::not_kept(worktree));
+        }
+        total
+    }
+
     /// A digest of the state that was captured: equal digests, equal workspaces.
     #[must_use]
     pub fn state_digest(&self) -> Digest {
@@ -156,6 +166,28 @@ impl Metadata {
             needed,
             index,
         })
+    }
+
+    /// Refuses a repository that git itself would not take for one, or whose refs it cannot read: they may be gone.
+    ///
+    /// # Errors
+    /// [`RefusalCode::SourceFormatUnknown`].
+    pub fn check_usable(&self, git_dir: &Path) -> Result<()> {
+        let Some((name, why)) = self.tips.unusable.first() else {
+            return Ok(());
+        };
+        let path = git_dir.join(name);
+        let refusal = Refusal::new(
+            RefusalCode::SourceFormatUnknown,
+            format!("'{}' cannot be understood", path.display()),
+        );
+        Err(refusal
+            .because(*why)
+            .because("git does nothing in such a repository; what it named may be gone")
+            .next(
+                format!("cp -a '{}' ~/{name}.evidence", path.display()),
+                "keeps it as it is, before anything mends it",
+            ))
     }
 
     /// Ids that must be in the history.
@@ -411,14 +443,15 @@ fn capture_worktree(
     Err(changing(&last_change))
 }
 
-/// Whether anything seen could have changed since the scan began.
+/// Whether anything seen could have changed since the scan began; where change times do not tell, it could.
 fn any_fresh(walked: &[Walked<Stored>], began_ns: i128) -> bool {
     walked.iter().any(|directory| {
         let entries = directory
             .entries
             .iter()
             .filter_map(|(_, found)| seen(found).1);
-        is_fresh(&directory.fingerprint, began_ns)
+        !directory.has_change_times
+            || is_fresh(&directory.fingerprint, began_ns)
             || entries.into_iter().any(|entry| is_fresh(&entry, began_ns))
     })
 }

@@ -1,6 +1,7 @@
 //! Says what a snapshot is: puts together its manifest.
 
 use crate::host::git::repository::Repository;
+use crate::host::metadata::NotKept;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
 use crate::model::ids::Digest;
@@ -100,11 +101,17 @@ fn source_state(repository: &Repository, metadata: &Metadata) -> SourceState {
     }
 }
 
+/// What a manifest says of a ref that holds neither an id nor the name of a ref, escaped as in listings.
+#[must_use]
+pub fn broken_ref_note(name: &str) -> String {
+    format!("broken ref kept as evidence: {name}")
+}
+
 /// What a person should know of this snapshot.
 fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     let mut notes = Vec::new();
     for name in attempt.metadata.tips.broken.iter().take(NOTED_REFS) {
-        notes.push(format!("broken ref kept as evidence: {}", text_name(name)));
+        notes.push(broken_ref_note(&text_name(name)));
     }
     if !progress.holes.is_empty() {
         notes.push(format!(
@@ -127,5 +134,33 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
             "special files (FIFOs, sockets, devices) are recorded, not recreated: {special}"
         ));
     }
+    notes.extend(not_kept(&attempt.not_kept));
     notes
+}
+
+/// What files and directories had that a restore does not give back, with their counts.
+fn not_kept(counts: &NotKept) -> Vec<String> {
+    let notes = [
+        (
+            counts.names,
+            "files with more than one name (hard links) come back as files of their own",
+        ),
+        (
+            counts.access_lists,
+            "access control lists are not kept, modes come back as without them",
+        ),
+        (counts.capabilities, "capabilities of programs are not kept"),
+        (
+            counts.set_ids,
+            "set-user-ID and set-group-ID bits of files of another user are not kept",
+        ),
+        (
+            counts.trusted,
+            "extended attributes of the trusted namespace are not kept",
+        ),
+    ];
+    let found = notes.into_iter().filter(|(count, _)| *count > 0);
+    found
+        .map(|(count, note)| format!("{note}: {count}"))
+        .collect()
 }

@@ -12,11 +12,11 @@ use crate::host::disk::{self, Context};
 use crate::host::git::ignore::{Decision, Rules, read_gitignore};
 use crate::host::git::index::Index;
 use crate::host::git::tips;
-use crate::host::metadata::{self, Fingerprint, Kind};
+use crate::host::metadata::{self, Extras, Fingerprint, Kind};
 use crate::host::walk::{Error, Judgement, Opened, Result, Scan};
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
-use crate::model::listing::{Reason, Xattrs};
+use crate::model::listing::Reason;
 use crate::model::refusal;
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
@@ -61,7 +61,7 @@ pub trait Contents: Sync {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(Self::Content, Xattrs)>;
+    ) -> Result<(Self::Content, Extras)>;
 
     /// Takes the target of a symbolic link.
     ///
@@ -76,8 +76,8 @@ pub struct LookOnly;
 impl Contents for LookOnly {
     type Content = ();
 
-    fn file(&self, _: &Opened<'_>, _: &[u8], _: &Fingerprint) -> Result<((), Xattrs)> {
-        Ok(((), Xattrs::default()))
+    fn file(&self, _: &Opened<'_>, _: &[u8], _: &Fingerprint) -> Result<((), Extras)> {
+        Ok(((), Extras::default()))
     }
 
     fn link(&self, _: &[u8], _: &[u8], _: &Fingerprint) -> Result<()> {
@@ -93,7 +93,7 @@ impl Contents for FileReader<'_> {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(Stored, Xattrs)> {
+    ) -> Result<(Stored, Extras)> {
         self.content(directory, name, fingerprint)
     }
 
@@ -165,15 +165,17 @@ impl<'a> FileReader<'a> {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(Stored, Xattrs)> {
+    ) -> Result<(Stored, Extras)> {
         self.monitor.event(Event::Advanced {
             phase: Phase::Scan,
             units: 1,
         });
         let path = directory.path_of(name);
-        if let Some(cached) = self.known(&path, fingerprint) {
+        if directory.has_change_times
+            && let Some(cached) = self.known(&path, fingerprint)
+        {
             self.remember(path, cached.clone());
-            return Ok((cached.stored, cached.xattrs.clone()));
+            return Ok((cached.stored, cached.extras.clone()));
         }
         let began_ns = (self.clock)();
         let shown = directory.shown(name);
@@ -186,7 +188,7 @@ impl<'a> FileReader<'a> {
             }
             Err(StoreError::Vault(refusal)) => return Err(Error::Refused(refusal)),
         };
-        let xattrs = metadata::read_xattrs(&file, &shown)?;
+        let extras = metadata::read_extras(&file, &shown)?;
         if metadata::look_at_open(&file, &shown)? != *fingerprint {
             return Err(Error::Changing(shown));
         }
@@ -195,12 +197,12 @@ impl<'a> FileReader<'a> {
                 path,
                 CachedFile {
                     fingerprint: *fingerprint,
-                    xattrs: xattrs.clone(),
+                    extras: extras.clone(),
                     stored,
                 },
             );
         }
-        Ok((stored, xattrs))
+        Ok((stored, extras))
     }
 
     /// The target was read just now, so it is known when it has the same hash as before; only then need no pack be asked.
@@ -210,12 +212,12 @@ impl<'a> FileReader<'a> {
             Some(stored) => stored,
             None => self.writer.bytes(target).map_err(Error::Refused)?,
         };
-        let (fingerprint, xattrs) = (*fingerprint, Xattrs::new());
+        let (fingerprint, extras) = (*fingerprint, Extras::default());
         self.remember(
             path.to_vec(),
             CachedFile {
                 fingerprint,
-                xattrs,
+                extras,
                 stored,
             },
         );
@@ -423,7 +425,7 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(C::Content, Xattrs)> {
+    ) -> Result<(C::Content, Extras)> {
         self.reader.file(directory, name, fingerprint)
     }
 
@@ -498,7 +500,7 @@ impl Scan for GitdirLook {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<((), Xattrs)> {
+    ) -> Result<((), Extras)> {
         let path = directory.path_of(name);
         if tips::is_relevant(&path) {
             let shown = directory.shown(name);
@@ -514,7 +516,7 @@ impl Scan for GitdirLook {
                 files.insert(path, bytes);
             }
         }
-        Ok(((), Xattrs::new()))
+        Ok(((), Extras::default()))
     }
 
     fn link(&self, _path: &[u8], _target: &[u8], _fingerprint: &Fingerprint) -> Result<()> {
@@ -545,7 +547,7 @@ impl Scan for GitdirScan<'_> {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(Stored, Xattrs)> {
+    ) -> Result<(Stored, Extras)> {
         self.reader.content(directory, name, fingerprint)
     }
 

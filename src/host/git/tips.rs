@@ -19,6 +19,8 @@ pub struct Tips {
     pub operations: Vec<String>,
     /// Refs that hold neither an id nor the name of a ref.
     pub broken: Vec<Vec<u8>>,
+    /// Files without which git does nothing at all, and that it cannot read: their paths, and what is wrong with them.
+    pub unusable: Vec<(&'static str, &'static str)>,
 }
 
 /// Files at the top of a git directory that hold one id, or one a line, without which an operation cannot go on.
@@ -153,6 +155,12 @@ fn first_id(line: &[u8]) -> Option<ObjectId> {
 /// All refs with their ids: packed ones, and loose ones over them. Broken ones are noted.
 fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> BTreeMap<Vec<u8>, ObjectId> {
     let mut refs = BTreeMap::new();
+    if let Some(why) = files
+        .get(&b"packed-refs"[..])
+        .and_then(|content| packed_refs_fault(content))
+    {
+        tips.unusable.push(("packed-refs", why));
+    }
     for line in files
         .get(&b"packed-refs"[..])
         .into_iter()
@@ -180,6 +188,58 @@ fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> BTreeMap<Ve
     refs
 }
 
+/// What is wrong with the bytes of `packed-refs`, by the form that git reads (gitrepository-layout(5)): it stops at the first
+/// line that is another, and at a last one without its line feed, for then refs may be gone.
+fn packed_refs_fault(content: &[u8]) -> Option<&'static str> {
+    let mut rest = content;
+    if rest.starts_with(b"# pack-refs with:") {
+        let header = rest.iter().position(|byte| *byte == b'\n');
+        rest = header.and_then(|end| rest.get(end + 1..)).unwrap_or(b"x");
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    let Some(lines) = rest.strip_suffix(b"\n") else {
+        return Some("its last line is cut off");
+    };
+    let mut follows_ref = false;
+    for line in lines.split(|byte| *byte == b'\n') {
+        let is_peeled = follows_ref
+            && line
+                .strip_prefix(b"^")
+                .is_some_and(|hex| ObjectId::from_hex(hex).is_some());
+        let mut fields = line.splitn(2, u8::is_ascii_whitespace);
+        let is_ref = fields.next().and_then(ObjectId::from_hex).is_some()
+            && fields.next().is_some_and(|name| !name.is_empty());
+        if !is_peeled && !is_ref {
+            return Some("a line of it is neither a ref nor what a tag leads to");
+        }
+        follows_ref = is_ref;
+    }
+    None
+}
+
+/// What is wrong with the bytes of `HEAD`: git takes a directory for a repository only if it holds an id or the name of a ref.
+fn head_fault(content: &[u8]) -> Option<&'static str> {
+    /// What stands there where refs are kept in another form.
+    const STUB: &[u8] = b"refs/heads/.invalid";
+    if content.is_empty() {
+        return Some("it is empty");
+    }
+    match symbolic_target(content) {
+        Some(STUB) => None,
+        Some(target) => {
+            let is_ref = target.starts_with(b"refs/")
+                && gix::validate::reference::name(target.into()).is_ok();
+            (!is_ref).then_some("what it names cannot be the name of a ref")
+        }
+        None => match first_id(content) {
+            Some(_) => None,
+            None => Some("it is neither an id nor the name of a ref"),
+        },
+    }
+}
+
 /// The ref a symbolic ref names.
 fn symbolic_target(content: &[u8]) -> Option<&[u8]> {
     content.strip_prefix(b"ref:").map(<[u8]>::trim_ascii)
@@ -195,6 +255,9 @@ fn read_head(
         tips.broken.push(b"HEAD".to_vec());
         return;
     };
+    if let Some(why) = head_fault(content) {
+        tips.unusable.push(("HEAD", why));
+    }
     if let Some(id) = first_id(content) {
         tips.head = Some(id);
         tips.needed.insert(id);
@@ -274,6 +337,49 @@ mod tests {
         ]);
         assert_eq!(tips.needed, BTreeSet::from([id(A), id(B)]));
         assert!(tips.broken.is_empty());
+    }
+
+    #[test]
+    fn what_git_itself_cannot_read_is_unusable() {
+        let ids = |lines: &str| lines.replace('A', A).replace('B', B);
+        for good in [
+            "",
+            "# pack-refs with: peeled sorted \n",
+            "A refs/heads/a\n",
+            "# pack-refs with: peeled \nA refs/tags/t\n^B\nB refs/tags/u\n",
+        ] {
+            assert_eq!(packed_refs_fault(ids(good).as_bytes()), None, "{good}");
+        }
+        for bad in [
+            "\n",
+            "A refs/heads/a",
+            "A refs/heads/a\n\n",
+            "A refs/heads/a\nB",
+            "A\n",
+            "^A\n",
+            "A refs/tags/t\n^B\n^B\n",
+            "A refs/tags/t\n^B",
+            "# a comment\n",
+            "# pack-refs with: peeled",
+            "A refs/heads/a\n# a comment\n",
+            "\0\0\0\n",
+        ] {
+            assert!(packed_refs_fault(ids(bad).as_bytes()).is_some(), "{bad}");
+        }
+        for good in ["A", "A\n", "ref: refs/heads/main", "ref:refs/heads/a/b \n"] {
+            assert_eq!(head_fault(ids(good).as_bytes()), None, "{good}");
+        }
+        for bad in [
+            "",
+            "\0\0",
+            "abcdef\n",
+            "ref: \n",
+            "ref: heads/main\n",
+            "ref: refs/heads/../x\n",
+            "ref: refs/heads/main\nmore\n",
+        ] {
+            assert!(head_fault(ids(bad).as_bytes()).is_some(), "{bad}");
+        }
     }
 
     #[test]
