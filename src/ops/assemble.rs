@@ -6,7 +6,7 @@ use crate::host::git::object::{
     MODE_FILE, MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link,
 };
 use crate::host::git::repository::Repository;
-use crate::host::git::stores::{PackStamp, Stores};
+use crate::host::git::stores::{PackStamp, Stores, unpaired};
 use crate::host::git::tips::Tips;
 use crate::host::git::tree::{NewCommit, NewEntry, commit_content, tree_content};
 use crate::host::metadata::NotKept;
@@ -415,7 +415,7 @@ fn check_history(
         if again.needed() != needed {
             return Err(CaptureError::Moved(task.repository.git_dir.clone()));
         }
-        return Err(missing_object(missing, metadata).into());
+        return Err(name_unpaired(task.repository, missing_object(missing, metadata)).into());
     }
     if !progress.holes.is_empty()
         && let Some((hole, named_by)) = history::reach_hole(history, needed, &progress.holes)?
@@ -437,6 +437,23 @@ fn check_history(
         digest,
         history::missing(history, &metadata.tips.tolerated).len() as u64,
     ))
+}
+
+/// Names packs that git does not read because half of them is gone: the object may be in one of them.
+fn name_unpaired(repository: &Repository, refusal: Refusal) -> Refusal {
+    const NAMED: usize = 3;
+    let unpaired = unpaired(&repository.common_dir.join("objects")).unwrap_or_default();
+    unpaired.iter().take(NAMED).fold(refusal, |refusal, path| {
+        let half = if path
+            .extension()
+            .is_some_and(|extension| extension == "pack")
+        {
+            "index"
+        } else {
+            "pack"
+        };
+        refusal.because(format!("'{}' has no {half} beside it", path.display()))
+    })
 }
 
 fn missing_object(id: &ObjectId, metadata: &Metadata) -> Refusal {

@@ -1,6 +1,10 @@
 //! Says what a snapshot is: puts together its manifest.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use crate::host::git::repository::Repository;
+use crate::host::git::stores::unpaired;
 use crate::host::metadata::NotKept;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
@@ -14,7 +18,7 @@ use crate::ops::assemble::{Attempt, Progress, Task, tips_digest};
 use crate::ops::capture::Metadata;
 use crate::vault::inspect::TOOL;
 
-/// How many broken refs are named.
+/// How many broken refs, and packs, are named.
 const NOTED_REFS: usize = 100;
 
 /// The manifest of an assembled snapshot.
@@ -51,7 +55,7 @@ pub(super) fn manifest(
         completeness: Completeness::SelfContained,
         include: repository.settings.include.clone(),
         exclude: repository.settings.exclude.clone(),
-        notes: notes(progress, attempt),
+        notes: notes(task, progress, attempt),
         stands_on: StandsOn {
             entry: vault.log.head,
             entry_blake3: vault.log.head_blake3.unwrap_or(Digest::from_bytes([0; 32])),
@@ -108,7 +112,7 @@ pub fn broken_ref_note(name: &str) -> String {
 }
 
 /// What a person should know of this snapshot.
-fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
+fn notes(task: &Task<'_>, progress: &Progress, attempt: &Attempt) -> Vec<String> {
     let mut notes = Vec::new();
     for name in attempt.metadata.tips.broken.iter().take(NOTED_REFS) {
         notes.push(broken_ref_note(&text_name(name)));
@@ -132,6 +136,21 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     if special > 0 {
         notes.push(format!(
             "special files (FIFOs, sockets, devices) are recorded, not recreated: {special}"
+        ));
+    }
+    let objects = task.repository.common_dir.join("objects");
+    let packs = unpaired(&objects).unwrap_or_default().into_iter();
+    let packs = packs.filter(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "pack")
+    });
+    for name in packs
+        .take(NOTED_REFS)
+        .filter_map(|path| path.file_name().map(OsStr::to_owned))
+    {
+        notes.push(format!(
+            "packs without an index are not captured, git does not read them: {}",
+            text_name(name.as_bytes())
         ));
     }
     notes.extend(not_kept(&attempt.not_kept));

@@ -32,6 +32,7 @@ mod crash;
 mod crash_edges;
 mod damage;
 mod damage_everywhere;
+mod damaged_sources;
 mod destinations;
 mod doctor;
 mod documents;
