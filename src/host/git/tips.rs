@@ -76,6 +76,20 @@ pub fn is_relevant(path: &[u8]) -> bool {
         || TODO_FILES.contains(&path)
 }
 
+/// A path in a git directory, told apart by the working tree it is about: for that of a linked one its name in `worktrees`, and
+/// the path in there.
+#[must_use]
+pub fn in_its_worktree(path: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    let linked = path.strip_prefix(b"worktrees/").and_then(|rest| {
+        let slash = rest.iter().position(|byte| *byte == b'/')?;
+        Some((rest.get(..slash)?, rest.get(slash + 1..)?))
+    });
+    match linked {
+        Some((name, rest)) => (Some(name), rest),
+        None => (None, path),
+    }
+}
+
 fn is_top_level_name(name: &[u8]) -> bool {
     OPERATION_FILES.contains(&name)
         || [&b"HEAD"[..], b"packed-refs", b"ORIG_HEAD", b"FETCH_HEAD"].contains(&name)
@@ -137,6 +151,51 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
         }
     }
     tips
+}
+
+/// Reads the tips of a repository with linked worktrees: those of all its working trees together, with branch and HEAD of the
+/// main one; and those of each linked one, by the name of its directory in `worktrees`.
+#[must_use]
+pub fn read_all(
+    files: &BTreeMap<Vec<u8>, Vec<u8>>,
+    paths: &[Vec<u8>],
+) -> (Tips, BTreeMap<Vec<u8>, Tips>) {
+    let names: BTreeSet<Vec<u8>> = paths
+        .iter()
+        .filter_map(|path| in_its_worktree(path).0.map(<[u8]>::to_vec))
+        .collect();
+    let of = |wanted: Option<&[u8]>| {
+        let own = |path: &Vec<u8>| {
+            let (name, rest) = in_its_worktree(path);
+            (name == wanted).then(|| rest.to_vec())
+        };
+        let files: BTreeMap<Vec<u8>, Vec<u8>> = files
+            .iter()
+            .filter_map(|(path, bytes)| Some((own(path)?, bytes.clone())))
+            .collect();
+        (files, paths.iter().filter_map(own).collect::<Vec<_>>())
+    };
+    let (main_files, main_paths) = of(None);
+    let mut tips = read(&main_files, &main_paths);
+    let refs = read_refs(&main_files, &mut Tips::default());
+    let mut linked = BTreeMap::new();
+    for name in names {
+        let (own_files, own_paths) = of(Some(&name));
+        if own_paths.is_empty() {
+            continue;
+        }
+        let mut own = read(&own_files, &own_paths);
+        if let Some(branch) = &own.branch {
+            own.head = own.head.or_else(|| refs.get(branch).copied());
+        }
+        tips.needed.extend(own.needed.iter().copied());
+        tips.tolerated.extend(own.tolerated.iter().copied());
+        let prefix = [b"worktrees/", name.as_slice(), b"/"].concat();
+        let broken = own.broken.iter().map(|path| [&prefix, &path[..]].concat());
+        tips.broken.extend(broken);
+        linked.insert(name, own);
+    }
+    (tips, linked)
 }
 
 /// The commit a line of a list of work names: `pick <id>`, `merge -C <id> label`, `fixup -c <id>`.
