@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::laboratory::{bounded, effort, only_vault, run};
+use crate::races::faketime_library;
 use crate::support::files::{chmod, mkdir, noise, set_mtime, symlink, write};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::listing;
@@ -22,10 +23,25 @@ fn notes(sandbox: &Sandbox, source: &Path) -> Vec<String> {
         .collect()
 }
 
+/// A snapshot by a clock that is two minutes ahead, where that can be had: files that were left alone for a minute are not read
+/// again, so that the second of two such snapshots knows of them by its cache alone.
+fn snapshot_later(sandbox: &Sandbox, source: &Path) -> Said {
+    let mut command = sandbox.vault_command(source);
+    if let Some((name, library)) = faketime_library("a later clock")
+        .as_deref()
+        .and_then(|setting| setting.split_once('='))
+    {
+        let ahead = [(name, library), ("FAKETIME", "+2m"), ("NO_FAKE_STAT", "1")];
+        command.envs(ahead);
+    }
+    command.args(["snapshot", "-m", "what is not kept"]);
+    bounded(command, "git-vault snapshot, two minutes later").succeeded()
+}
+
 /// Stops the test unless snapshot, manifest and restore say it, and all the same.
 #[track_caller]
 fn assert_said(sandbox: &Sandbox, source: &Path, note: &str) -> PathBuf {
-    let said = run(sandbox, source, &["snapshot", "-m", "what is not kept"]).succeeded();
+    let said = snapshot_later(sandbox, source);
     let line = format!("NOTE       {note}\n");
     assert!(said.text().contains(&line), "{note}\n{said}");
     assert_eq!(notes(sandbox, source), [note]);
@@ -460,4 +476,64 @@ fn another_file_of_the_same_size_and_time_is_captured_and_the_future_is_no_obsta
     let restored = sandbox.restore(&source, &id, "restored");
     let found = fs::read(restored.join("src/one.txt")).expect("it is read");
     assert_eq!(found, vec![b'z'; size]);
+}
+
+/// Longer than the system takes in one call: 24 directories of 250 bytes each, which git itself cannot look into.
+#[test]
+fn a_path_longer_than_the_system_takes_comes_back() {
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let name = "d".repeat(250);
+    let down = |there: &Path, before: &str, at_the_end: &str| {
+        let script = format!(
+            "for step in $(seq 24); do {before} cd -P {name} || exit 1; done; {at_the_end}"
+        );
+        let mut command = sandbox.command("bash", there);
+        command.args(["-c", &script]);
+        bounded(command, "a walk into the depth").succeeded()
+    };
+    let make = format!("mkdir {name};");
+    let _said = down(&source, &make, "echo deep >file; ln -s file link");
+    let id = sandbox.snapshot(&source);
+    let _said = run(&sandbox, &source, &["verify", "--deep"]).succeeded();
+    let restored = sandbox.restore(&source, &id, "restored");
+    let said = down(&restored, "", "cat file; readlink link");
+    assert_eq!(said.text(), "deep\nfile\n");
+    let said = run(&sandbox, &source, &["drill"]).succeeded();
+    assert!(said.text().starts_with("PROVEN"), "{said}");
+    // The standard library removes such a tree step by step.
+    fs::remove_dir_all(restored).expect("the copy is removed");
+}
+
+/// What remembers which files need not be read again is damaged, cut, emptied, or that of another vault: it counts as none.
+#[test]
+fn a_scan_cache_that_is_damaged_or_foreign_counts_as_none() {
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let _said = snapshot_later(&sandbox, &source);
+    let cache = only_vault(&sandbox).join("cache/scan");
+    let whole = fs::read(&cache).expect("the cache is read");
+    let other = Sandbox::new();
+    let other_source = states::small_repository(&other);
+    let _said = snapshot_later(&other, &other_source);
+    let foreign = fs::read(only_vault(&other).join("cache/scan")).expect("the cache is read");
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    let content = |id: &str| {
+        let shown = run(&sandbox, &source, &["--json", "show", id])
+            .succeeded()
+            .json();
+        shown["manifest"]["content"]["tree"].clone()
+    };
+    let expected = content("@latest");
+    for bytes in [
+        flipped,
+        whole[..whole.len() - 1].to_vec(),
+        Vec::new(),
+        foreign,
+    ] {
+        fs::write(&cache, bytes).expect("written");
+        let _said = snapshot_later(&sandbox, &source);
+        assert_eq!(content("@latest"), expected);
+    }
 }
