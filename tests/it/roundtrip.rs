@@ -66,12 +66,15 @@ mod state {
         empty_files_and_directories
         sparse_checkout
         packed_and_loose_refs
+        packed_case_twins
+        broken_refs
         notes_and_replacements
         remotes_and_fetch_head
         alternates
         packs_and_loose_objects
         unreachable_objects
         hooks_and_config
+        worktree_config
         bare_repository
         sha256_repository
         split_index
@@ -79,6 +82,17 @@ mod state {
         untracked_cache
         sparse_index
         reflog_without_ref
+        shallow_clone
+        shallow_with_work
+        history_cut_by_fetch
+        grafts
+        grafts_over_missing_history
+        partial_clone
+        partial_clone_sparse
+        bitmaps_and_graphs
+        incremental_pack_lists
+        kept_and_cruft_packs
+        loose_objects_of_other_writers
     }
 
     #[test]

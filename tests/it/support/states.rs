@@ -3,6 +3,7 @@
 mod attributes;
 mod formats;
 mod heavy;
+pub mod history;
 mod ignored;
 mod index;
 mod names;
@@ -34,6 +35,7 @@ pub fn all_states() -> Vec<State> {
         worktree::states(),
         refs::states(),
         formats::states(),
+        history::states(),
     ]
     .concat()
 }
