@@ -61,6 +61,7 @@ mod limits;
 mod loop_disk;
 mod lying_kernel;
 mod naming;
+mod narrow_destinations;
 mod oracle;
 mod ownership;
 mod pause;

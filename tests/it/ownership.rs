@@ -221,7 +221,7 @@ fn a_source_that_cannot_be_written_is_captured_and_left_alone() {
 }
 
 /// Mounts an image that a script makes out of `$1` and puts on `$2`.
-fn mount_image(
+pub fn mount_image(
     sandbox: &Sandbox,
     test: &str,
     tool: &str,
@@ -248,7 +248,7 @@ const EXFAT: &str = "mkfs.exfat \"$1\" && loop=$(losetup -f --show \"$1\") && \
      { mount.exfat-fuse \"$loop\" \"$2\"; status=$?; losetup -d \"$loop\"; exit $status; }";
 
 /// Small inodes hold whole seconds, as ext3 did.
-const WHOLE_SECONDS: &str = "mkfs.ext4 -q -I 128 \"$1\" && mount -o loop \"$1\" \"$2\"";
+pub const WHOLE_SECONDS: &str = "mkfs.ext4 -q -I 128 \"$1\" && mount -o loop \"$1\" \"$2\"";
 
 /// A repository of one file below a mount.
 fn repository_at(sandbox: &Sandbox, place: &Path) -> PathBuf {
