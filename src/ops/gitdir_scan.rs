@@ -253,6 +253,8 @@ mod tests {
             "refs/heads/main.lock",
             "gc.pid",
             "worktrees/x/index.lock",
+            "reftable/tables.list.lock",
+            "worktrees/x/reftable/tables.list.lock",
         ] {
             assert!(is_lock(lock.as_bytes()), "{lock}");
         }

@@ -10,7 +10,7 @@ use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
 use crate::ops::assemble::{Progress, Task};
 use crate::ops::capture::CaptureError;
-use crate::ops::history::{self, MirrorError, Part};
+use crate::ops::history::{self, MirrorError, Part, Target};
 use crate::ops::locate::of_another;
 use crate::ops::metadata::{Metadata, Names};
 use crate::ops::workspace::Member;
@@ -70,15 +70,14 @@ fn mirror(
     let borrowed = stores.alternates.clone();
     progress.borrowed.insert(git_dir.clone(), borrowed);
     for part in [Part::Promisor, Part::Own] {
-        let mirrored = history::mirror(
-            &stores,
-            part,
-            progress.store.history(git_dir),
+        let target = Target {
+            store: &progress.store,
+            git_dir,
             format,
-            task.staging,
-            &task.vault.layout,
-            task.monitor,
-        );
+            staging: task.staging,
+            layout: &task.vault.layout,
+        };
+        let mirrored = history::mirror(&stores, part, &target, task.monitor);
         let Some(pack) = mirrored.map_err(moved)? else {
             continue;
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::support::extended_attributes::{self, Setting};
 use crate::support::files::{append, remove, write};
@@ -82,6 +82,13 @@ mod state {
         untracked_cache
         sparse_index
         reflog_without_ref
+        reftable_refs
+        reftable_detached
+        reftable_many_tables
+        reftable_packed
+        reftable_sha256
+        reftable_rebase
+        reftable_bare
         shallow_clone
         shallow_with_work
         history_cut_by_fetch
@@ -119,9 +126,14 @@ mod heavy_state {
 
 #[track_caller]
 fn assert_round_trip(state: State) {
-    let sandbox = Sandbox::new();
-    let source = (state.build)(&sandbox);
-    let original = RepoState::capture(&sandbox, &source, state.kind);
+    assert_round_trip_in(&Sandbox::new(), state);
+}
+
+/// The same in a sandbox that was prepared; gives the source and the restored copy.
+#[track_caller]
+pub fn assert_round_trip_in(sandbox: &Sandbox, state: State) -> (PathBuf, PathBuf) {
+    let source = (state.build)(sandbox);
+    let original = RepoState::capture(sandbox, &source, state.kind);
     sandbox.forget_marker();
     let untouched = Fingerprint::of(&sandbox.workplace());
 
@@ -137,14 +149,15 @@ fn assert_round_trip(state: State) {
         !sandbox.marker().exists(),
         "a command planted in the repository was run"
     );
-    let found = RepoState::capture(&sandbox, &restored, state.kind);
+    let found = RepoState::capture(sandbox, &restored, state.kind);
     RepoState::assert_same_workspace(&original.without_ignored(), &found);
-    assert_fsck_agrees(&sandbox, &source, &restored);
+    assert_fsck_agrees(sandbox, &source, &restored);
+    (source, restored)
 }
 
 /// The restored copy satisfies `git fsck` exactly where the source does, and with no more to say.
 #[track_caller]
-fn assert_fsck_agrees(sandbox: &Sandbox, source: &Path, restored: &Path) {
+pub fn assert_fsck_agrees(sandbox: &Sandbox, source: &Path, restored: &Path) {
     let arguments = [
         "fsck",
         "--full",

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use crate::laboratory::{only_vault, vaults};
+use crate::laboratory::only_vault;
 use crate::refusals::assert_refused;
 use crate::support::files::{append, chmod, mkdir, noise, symlink, write};
 use crate::support::fingerprint::Fingerprint;
@@ -242,25 +242,6 @@ fn a_partial_clone_is_refused() {
         .collect();
     write(&clone, ".git/config", silent.join("\n") + "\n");
     scene.assert_refused_in(&clone, &["GV-2004", "GV-2005"], "");
-}
-
-#[test]
-fn a_reftable_repository_is_refused() {
-    let scene = Scene::new();
-    let source = scene.sandbox.workplace().join("reftable");
-    let text = source.to_str().expect("a UTF-8 path");
-    let made = scene.sandbox.try_git(
-        &scene.source,
-        &["init", "--quiet", "--ref-format=reftable", text],
-    );
-    if !made.status.success() {
-        eprintln!("SKIPPED: this git makes no reftable repositories");
-        return;
-    }
-    write(&source, "file", "x\n");
-    scene.sandbox.commit(&source, "first");
-    scene.assert_refused_in(&source, &["GV-2003", "GV-2004"], "reftable");
-    assert_eq!(vaults(&scene.sandbox).len(), 1, "no vault is made for it");
 }
 
 #[test]

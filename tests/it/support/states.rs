@@ -9,7 +9,10 @@ mod index;
 mod names;
 mod operations;
 mod refs;
+mod reftable;
 mod worktree;
+
+pub use reftable::refs_in_tables;
 
 use std::path::PathBuf;
 
@@ -35,6 +38,7 @@ pub fn all_states() -> Vec<State> {
         worktree::states(),
         refs::states(),
         formats::states(),
+        reftable::states(),
         history::states(),
     ]
     .concat()
