@@ -145,6 +145,30 @@ fn in_repository<'a>(own: &[u8], path: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 impl Metadata {
+    /// Refuses a repository that git itself would not take for one, or whose refs it cannot read: they may be gone.
+    ///
+    /// # Errors
+    /// [`RefusalCode::SourceFormatUnknown`].
+    pub fn check_usable(&self) -> Result<()> {
+        for (member, names) in self.each() {
+            if let Some((name, why)) = names.tips.unusable.first() {
+                let path = member.repository.git_dir.join(name);
+                let refusal = Refusal::new(
+                    RefusalCode::SourceFormatUnknown,
+                    format!("'{}' cannot be understood", path.display()),
+                );
+                return Err(refusal
+                    .because(*why)
+                    .because("git does nothing in such a repository; what it named may be gone")
+                    .next(
+                        format!("cp -a '{}' ~/{name}.evidence", path.display()),
+                        "keeps it as it is, before anything mends it",
+                    ));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads HEADs, refs, reflogs, operation files and indices of all repositories of a workspace. `borders` are the
     /// directories in working trees that are known to have a `.git` of their own.
     ///

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::host::git::object::ObjectId;
-use crate::host::git::stores::{PackStamp, Stores};
+use crate::host::git::repository::Repository;
+use crate::host::git::stores::{PackStamp, Stores, unpaired};
 use crate::model::ids::Digest;
 use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
@@ -175,6 +176,7 @@ fn check_history(
     let refuse = |id: &ObjectId, named_by: &str| {
         let borrowed = progress.borrowed.get(&member.git_dir);
         let refusal = history::refuse_missing(id, named_by, borrowed);
+        let refusal = name_unpaired(&member.repository, refusal);
         CaptureError::Refused(say_where(refusal, member))
     };
     if let Some(missing) = history::missing(history, &names.needed, &promised).first() {
@@ -210,6 +212,19 @@ fn check_history(
         return Err(refuse(&hole, &named_by));
     }
     Ok(history::missing(history, &names.tips.tolerated, &promised).len() as u64)
+}
+
+/// Names packs that git does not read because half of them is gone: the object may be in one of them.
+fn name_unpaired(repository: &Repository, refusal: Refusal) -> Refusal {
+    const NAMED: usize = 3;
+    let unpaired = unpaired(&repository.git_dir.join("objects")).unwrap_or_default();
+    unpaired.iter().take(NAMED).fold(refusal, |refusal, path| {
+        let is_pack = path
+            .extension()
+            .is_some_and(|extension| extension == "pack");
+        let half = if is_pack { "index" } else { "pack" };
+        refusal.because(format!("'{}' has no {half} beside it", path.display()))
+    })
 }
 
 /// What a promisor remote has promised to a repository, if it still has one.

@@ -53,6 +53,8 @@ mod state {
         attributes
         filter_that_must_never_run
         crlf_with_autocrlf
+        large_files_by_pointers
+        large_files_by_links
         nested_ignore_files
         ignore_rules_outside_the_tree
         tracked_files_that_match_ignore_rules

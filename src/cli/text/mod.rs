@@ -16,6 +16,7 @@ use crate::model::ids::SnapshotId;
 use crate::model::log_entry::VerifyLevel;
 use crate::model::manifest::{Completeness, LeftOut, Manifest, TreeCounts};
 use crate::model::timestamp::Timestamp;
+use crate::ops::describe::broken_ref_note;
 use crate::ops::init::InitReport;
 use crate::ops::list::{ListReport, SnapshotSummary};
 use crate::ops::restore::RestoreReport;
@@ -209,6 +210,7 @@ fn state(lines: &mut Lines, manifest: &Manifest) {
         .map(|head| head.get(..12).unwrap_or(head));
     let place = match (branch, head) {
         (Some(branch), Some(head)) => format!("on {branch} at {head}"),
+        (Some(branch), None) if is_broken(manifest) => format!("on {branch}, which is broken"),
         (Some(branch), None) => format!("on {branch}, which has no commit yet"),
         (None, Some(head)) => format!("detached at {head}"),
         (None, None) => "HEAD is broken".to_owned(),
@@ -222,6 +224,13 @@ fn state(lines: &mut Lines, manifest: &Manifest) {
             format!("{place}; in progress: {operations}")
         },
     );
+}
+
+/// Whether the ref that HEAD names was kept as evidence only.
+fn is_broken(manifest: &Manifest) -> bool {
+    let branch = manifest.source.branch.as_deref().unwrap_or_default();
+    let note = broken_ref_note(branch);
+    manifest.notes.contains(&note)
 }
 
 /// How much the rules left out; what is always left out of a git directory is not worth a line.
@@ -500,6 +509,9 @@ pub fn restore(report: &RestoreReport) -> String {
     }
     for one in &report.not_recreated {
         lines.add("MISSING", format!("not recreated: {one}"));
+    }
+    for note in &report.manifest.notes {
+        lines.add("NOTE", note);
     }
     for one in &report.can_execute {
         lines.add("EXECUTES", one);

@@ -16,6 +16,7 @@ pub mod pack_index;
 pub mod pack_reader;
 pub mod pack_writer;
 pub mod packs;
+pub mod ref_files;
 pub mod reftable;
 mod reftable_table;
 pub mod repository;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::object::ObjectId;
+use super::ref_files::{head_fault, packed_refs_fault};
 use super::reftable::{self, Value};
 
 /// What a git directory says about its history, read from the captured bytes of its files.
@@ -20,6 +21,8 @@ pub struct Tips {
     pub operations: Vec<String>,
     /// Refs that hold neither an id of an object nor the name of a ref.
     pub broken: Vec<Vec<u8>>,
+    /// Files without which git does nothing at all, and that it cannot read: their paths, and what is wrong with them.
+    pub unusable: Vec<(&'static str, &'static str)>,
 }
 
 /// Files at the top of a git directory that hold one id, or one a line, without which an operation cannot go on.
@@ -251,13 +254,22 @@ fn todo_id(line: &[u8]) -> Option<ObjectId> {
 }
 
 /// The id at the beginning of a line, up to white space.
-fn first_id(line: &[u8]) -> Option<ObjectId> {
+pub(super) fn first_id(line: &[u8]) -> Option<ObjectId> {
     ObjectId::from_hex(line.split(u8::is_ascii_whitespace).next()?)
 }
 
 /// All refs that are files: packed ones, and loose ones over them. Broken ones are noted.
 fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> Refs {
     let mut refs = Refs::default();
+    let fault = |name: &str, find: fn(&[u8]) -> Option<&'static str>| {
+        files.get(name.as_bytes()).and_then(|content| find(content))
+    };
+    if let Some(why) = fault("HEAD", head_fault) {
+        tips.unusable.push(("HEAD", why));
+    }
+    if let Some(why) = fault("packed-refs", packed_refs_fault) {
+        tips.unusable.push(("packed-refs", why));
+    }
     for line in files
         .get(&b"packed-refs"[..])
         .into_iter()
@@ -318,7 +330,7 @@ impl Refs {
 }
 
 /// The ref a symbolic ref names.
-fn symbolic_target(content: &[u8]) -> Option<&[u8]> {
+pub(super) fn symbolic_target(content: &[u8]) -> Option<&[u8]> {
     content.strip_prefix(b"ref:").map(<[u8]>::trim_ascii)
 }
 
