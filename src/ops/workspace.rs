@@ -14,6 +14,7 @@ use crate::model::place::{Place, Spot};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::CaptureError;
 use crate::ops::locate::refuse_open;
+use crate::ops::scan::Apart;
 use crate::vault::structure::LINKED_DIRECTORY;
 
 /// A repository of a workspace.
@@ -94,6 +95,29 @@ impl Workspace {
             };
             !self.members.iter().any(is_inside)
         })
+    }
+
+    /// What in a working tree is not of it.
+    #[must_use]
+    pub fn apart(&self, place: Place) -> Apart {
+        let Some((_, root)) = self.places.iter().find(|(known, _)| *known == place) else {
+            return Apart::default();
+        };
+        let inside = |path: &Path| {
+            let path = path.strip_prefix(root).ok()?;
+            let path = path_bytes(path).to_vec();
+            (!path.is_empty()).then_some(path)
+        };
+        let main = self.members.first().map(|main| &main.repository.git_dir);
+        let others = self.places.iter().filter(|(known, _)| *known != place);
+        let git_dirs = self.members.iter().map(|member| &member.git_dir);
+        let git_dirs = git_dirs.filter(|git_dir| git_dir.place == place);
+        Apart {
+            is_main: place == Place::Worktree,
+            main_git_dir: main.and_then(|git_dir| inside(git_dir)),
+            git_dirs: git_dirs.map(|git_dir| git_dir.path.clone()).collect(),
+            roots: others.filter_map(|(_, root)| inside(root)).collect(),
+        }
     }
 
     /// Where something that was captured lies in the source.
@@ -208,7 +232,8 @@ impl Finder<'_> {
             return Ok(());
         };
         if metadata.is_dir() {
-            if self.members.contains_key(&own) {
+            let real = std::fs::canonicalize(&dot_git).unwrap_or_else(|_| dot_git.clone());
+            if self.members.values().any(|member| member.git_dir == real) {
                 return Ok(());
             }
             let format = self.members.values().next().map(|main| main.format);
@@ -222,6 +247,7 @@ impl Finder<'_> {
             return Ok(());
         };
         let real = std::fs::canonicalize(&target).ok();
+        self.add_target(border, real.as_deref(), places)?;
         let is_ours = |real: &PathBuf| {
             self.members
                 .values()
@@ -233,6 +259,27 @@ impl Finder<'_> {
         if !real.as_ref().is_some_and(is_ours) {
             let text = String::from_utf8_lossy(path_bytes(&target)).into_owned();
             outside.insert(spot, text);
+        }
+        Ok(())
+    }
+
+    /// Adds the repository whose `.git` file leads to a git directory inside a working tree.
+    fn add_target(
+        &mut self,
+        border: &Path,
+        real: Option<&Path>,
+        places: &[(Place, PathBuf)],
+    ) -> Result<()> {
+        let Some(real) = real else { return Ok(()) };
+        let is_git_dir = real.join("HEAD").is_file() && real.join("objects").is_dir();
+        let is_known = self.members.values().any(|member| member.git_dir == real);
+        let spot = self.spot_of(real, places);
+        let format = self.members.values().next().map(|main| main.format);
+        if let (true, false, Some(spot), Some(format)) = (is_git_dir, is_known, spot, format) {
+            self.open(&spot, real, format)?;
+            if let Some(member) = self.members.get_mut(&spot) {
+                member.worktree = Some(border.to_owned());
+            }
         }
         Ok(())
     }

@@ -817,3 +817,78 @@ fn a_vault_home_in_a_linked_worktree_is_refused() {
     sandbox.git(&repository, &["config", "vault.home", home]);
     let _said = sandbox.vault(&repository, &["snapshot"]).refused("GV-1004");
 }
+
+#[test]
+fn git_directories_in_odd_places_are_captured_once() {
+    let sandbox = Sandbox::new();
+    let place = sandbox.workplace();
+    // A git directory in the tree under another name, with its tree beside it.
+    let repository = small_repository(&sandbox);
+    sandbox.git(
+        &repository,
+        &["init", "--quiet", "--separate-git-dir=store.git", "tree"],
+    );
+    let tree = repository.join("tree");
+    write(&tree, "file.txt", "one\n");
+    sandbox.commit(&tree, "one");
+    append(&tree, "file.txt", "edited\n");
+    let trees = [("repository", ""), ("repository/tree", "tree")];
+    let git_dir = fs::read_to_string(tree.join(".git")).expect("a file");
+    assert!(git_dir.contains("store.git"), "{git_dir}");
+    sandbox.snapshot(&repository);
+    let restored = assert_restores(&sandbox, &repository);
+    assert_points_nowhere_else(&sandbox, &restored, &place);
+    let before = sandbox.git_text(&tree, &["status", "--porcelain"]);
+    let copy = restored.join("tree");
+    assert_eq!(sandbox.git_text(&copy, &["status", "--porcelain"]), before);
+    sandbox.git(&copy, &["fsck", "--full"]);
+    let found = sandbox.git_text(&copy, &["rev-parse", "--absolute-git-dir"]);
+    assert_eq!(Path::new(&found), restored.join("store.git"));
+    assert_eq!(trees.len(), 2);
+}
+
+#[test]
+fn a_working_tree_around_its_own_git_directory() {
+    let sandbox = Sandbox::new();
+    let around = mkdir(&sandbox.workplace(), "around");
+    let repository = mkdir(&around, "inside");
+    sandbox.git(&repository, &["init", "--quiet"]);
+    sandbox.git(&repository, &["config", "core.worktree", "../.."]);
+    write(&around, "above.txt", "above\n");
+    write(&repository, "within.txt", "within\n");
+    sandbox.git(&repository, &["add", "--all", ":/"]);
+    sandbox.git(&repository, &["commit", "--quiet", "-m", "around"]);
+    append(&around, "above.txt", "edited\n");
+    let before = sandbox.git_text(&repository, &["status", "--porcelain"]);
+    sandbox.snapshot(&repository);
+    let restored = assert_restores(&sandbox, &repository);
+    assert_eq!(
+        sandbox.git_text(&restored, &["status", "--porcelain"]),
+        before
+    );
+    assert!(restored.join(".git").is_dir());
+    assert!(!restored.join("inside/.git").exists());
+}
+
+#[test]
+fn a_main_tree_inside_a_linked_one() {
+    let sandbox = Sandbox::new();
+    let origin = small_repository(&sandbox);
+    let outer = sandbox.path("work/outer");
+    sandbox.git(
+        &origin,
+        &["worktree", "add", "--quiet", "-b", "outer", "../outer"],
+    );
+    let moved = outer.join("main");
+    fs::rename(&origin, &moved).expect("moved");
+    sandbox.git(&moved, &["worktree", "repair", "../../outer"]);
+    append(&outer, "README.md", "edited outside\n");
+    append(&moved, "README.md", "edited inside\n");
+    sandbox.snapshot(&moved);
+    let restored = assert_restores(&sandbox, &moved);
+    assert_points_nowhere_else(&sandbox, &restored, &sandbox.workplace());
+    let linked = restored.join(".git/linked-outer");
+    let text = fs::read_to_string(linked.join("README.md")).expect("there");
+    assert!(text.contains("edited outside"), "{text}");
+    assert!(!linked.join("main").exists(), "the main tree is there once");
+}

@@ -13,7 +13,10 @@ const NAMED: usize = 5;
 pub(super) fn summary(lines: &mut Lines, manifest: &Manifest) {
     if !manifest.nested.is_empty() {
         let names = manifest.nested.iter().map(name);
-        lines.add("ALSO", format!("{}: {}", repositories(manifest), some(names)));
+        lines.add(
+            "ALSO",
+            format!("{}: {}", repositories(manifest), some(names)),
+        );
     }
     let captured = manifest.linked.iter().filter(|one| one.worktree.is_some());
     let names: Vec<String> = captured.map(|one| one.name.clone()).collect();
@@ -33,11 +36,19 @@ fn repositories(manifest: &Manifest) -> String {
 /// Each by itself.
 pub(super) fn each(lines: &mut Lines, manifest: &Manifest) {
     for nested in &manifest.nested {
-        let state = at(nested.branch.as_deref(), nested.head.as_deref(), &nested.operations);
+        let state = at(
+            nested.branch.as_deref(),
+            nested.head.as_deref(),
+            &nested.operations,
+        );
         lines.add("ALSO", format!("repository {}, {state}", name(nested)));
     }
     for linked in &manifest.linked {
-        let state = at(linked.branch.as_deref(), linked.head.as_deref(), &linked.operations);
+        let state = at(
+            linked.branch.as_deref(),
+            linked.head.as_deref(),
+            &linked.operations,
+        );
         let place = match &linked.worktree {
             Some(spot) => format!("captured as {spot}"),
             None => "not captured".to_owned(),
@@ -45,7 +56,10 @@ pub(super) fn each(lines: &mut Lines, manifest: &Manifest) {
         let was = &linked.path;
         lines.add(
             "ALSO",
-            format!("linked worktree {}, {state}, {place}, was at {was}", linked.name),
+            format!(
+                "linked worktree {}, {state}, {place}, was at {was}",
+                linked.name
+            ),
         );
     }
 }
