@@ -250,7 +250,7 @@ fn is_worth_another(
     }
 }
 
-/// Whether another process seems to be writing: the log has grown, or a snapshot is on its way.
+/// Whether another process seems to be writing: the log has grown, a snapshot is on its way, or the vault is locked.
 fn is_being_written(layout: &Layout, log_before: Option<&[std::ffi::OsString]>) -> bool {
     let on_its_way =
         |name: &std::ffi::OsString| name.to_string_lossy().starts_with(INCOMPLETE_PREFIX);
