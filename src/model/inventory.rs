@@ -45,15 +45,15 @@ pub struct PackRecord {
 }
 
 impl PackRecord {
-    /// Whether the name has the one form a pack name may have, so that it is safe as a file name, and only history is said to
-    /// be that of a nested repository, or to come from a promisor remote.
+    /// Whether the name has the one form a pack name may have, so that it is safe as a file name, and nothing is said of a
+    /// capture pack that can only be true of history.
     #[must_use]
-    pub fn is_well_formed(&self) -> bool {
-        let is_plain = self.of.is_none() && !self.promisor;
-        let main = Spot::top(Place::Gitdir);
+    pub fn is_possible(&self) -> bool {
+        let is_history = self.role == PackRole::History;
+        let is_main_by_name = self.of == Some(Spot::top(Place::Gitdir));
         is_pack_name(&self.name)
-            && (self.role == PackRole::History || is_plain)
-            && self.of.as_ref() != Some(&main)
+            && !is_main_by_name
+            && (is_history || (!self.promisor && self.of.is_none()))
     }
 }
 

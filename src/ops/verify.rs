@@ -296,6 +296,8 @@ struct Expected {
     files: u64,
     /// What stored objects may name without its being there.
     holes: Lacking,
+    /// The same, for objects that a promisor remote gave.
+    promised: Lacking,
 }
 
 /// Decodes every object, recomputes every id and every file's BLAKE3, follows every link, and compares trees, listings and
@@ -315,7 +317,7 @@ fn check_deep(vault: &Vault, trusted: &[Trusted], packs: &[PackRecord]) -> Resul
             })?;
         }
         tip_files.check(&store, trusted.manifest(), &promised)?;
-        expected.holes.extend_by(promised);
+        expected.promised.extend_by(promised);
     }
     let objects = check_objects(&store, &expected)?;
     for (id, (bytes, blake3)) in &expected.chunked {
@@ -491,40 +493,76 @@ fn check_objects(store: &Store, expected: &Expected) -> Result<u64> {
 fn check_role(store: &Store, packs: &Packs, scope: Scope<'_>, expected: &Expected) -> Result<u64> {
     let count: u64 = packs.all().map(|pack| u64::from(pack.index.count())).sum();
     let presence = store.presence(scope, count);
-    let is_hole = |id: &ObjectId| match scope {
-        Scope::History(git_dir) => expected.holes.contains(git_dir, id),
+    let is_there = |id: &ObjectId| presence.contains(id);
+    let may_lack = |id: &ObjectId| match scope {
+        Scope::History(git_dir) => {
+            expected.holes.contains(git_dir, id) || expected.promised.contains(git_dir, id)
+        }
         Scope::Everything => false,
     };
-    let is_present = |id: &ObjectId| presence.contains(id) || is_hole(id);
+    let is_accounted_for = |id: &ObjectId| is_there(id) || may_lack(id);
     let progress = |_objects| {};
     let format = store
         .format()
         .unwrap_or(crate::host::git::object::ObjectFormat::Sha1);
-    let check = DeepCheck {
-        links: LinkCheck::new(format, &is_present, &progress),
+    let own = DeepCheck {
+        links: LinkCheck::new(format, &is_accounted_for, &progress),
+        expected: &expected.whole,
+        too_large: Mutex::default(),
+    };
+    let promisor = DeepCheck {
+        links: LinkCheck::new(format, &is_there, &progress),
         expected: &expected.whole,
         too_large: Mutex::default(),
     };
     let mut objects = 0;
-    for pack in packs.all() {
-        objects += check_pack(pack, &check).map_err(|error| refuse_in(&error, pack))?;
-    }
-    let too_large = check
-        .too_large
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    for id in too_large {
-        let found = hash_content(store, &id, Form::Whole)?;
-        if expected.whole.get(&id) != Some(&found) {
-            return Err(wrong_content(&id));
+    for (check, is_promisor) in [(&own, false), (&promisor, true)] {
+        for pack in packs.all_of(is_promisor) {
+            objects += check_pack(pack, check).map_err(|error| refuse_in(&error, pack))?;
         }
     }
-    let (holes, _root_commits) = check.links.finish();
+    let (mut holes, named) = (own.finish(store)?, promisor.finish(store)?);
+    if let Scope::History(git_dir) = scope {
+        let promised = expected.promised.of(git_dir);
+        let mut promised = promised.iter();
+        if let Some(id) = promised.find(|id| !is_there(id) && !named.contains_key(id)) {
+            return Err(not_promised(id));
+        }
+    }
+    holes.extend(named.into_iter().filter(|(id, _)| !may_lack(id)));
     match holes.first_key_value() {
         None => Ok(objects),
         Some((missing, named_by)) => Err(refuse_git_read(&GitError::Missing(*missing))
             .because(format!("object {named_by} names it"))),
     }
+}
+
+impl DeepCheck<'_> {
+    /// Looks at what was too large to be held, and gives what is missing, each with an object that names it.
+    fn finish(self, store: &Store) -> Result<BTreeMap<ObjectId, ObjectId>> {
+        let too_large = self
+            .too_large
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for id in too_large {
+            let found = hash_content(store, &id, Form::Whole)?;
+            if self.expected.get(&id) != Some(&found) {
+                return Err(wrong_content(&id));
+            }
+        }
+        Ok(self.links.finish().0)
+    }
+}
+
+fn not_promised(id: &ObjectId) -> Refusal {
+    Refusal::new(
+        RefusalCode::RecordContradiction,
+        "what is said to be promised is not",
+    )
+    .because(format!(
+        "object {id} is named by nothing that a promisor remote gave"
+    ))
+    .keeping("the vault is untouched, as evidence")
 }
 
 fn refuse_in(error: &GitError, pack: &Pack) -> Refusal {

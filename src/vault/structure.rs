@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::escape::name_from_text;
-use crate::model::manifest::{LinkedWorktree, Manifest};
+use crate::model::manifest::{Completeness, LinkedWorktree, Manifest};
 use crate::model::place::{Place, Spot};
 
 /// How the name of the directory begins that a restore makes for a linked worktree.
@@ -13,6 +13,9 @@ pub const LINKED_DIRECTORY: &[u8] = b"linked-";
 /// What is wrong, if anything is.
 #[must_use]
 pub fn fault(manifest: &Manifest) -> Option<String> {
+    if manifest.completeness == Completeness::NeedsPromisor && manifest.history.promised == 0 {
+        return Some("it needs a promisor that has promised nothing".to_owned());
+    }
     let places: BTreeSet<Place> = manifest.places().into_iter().collect();
     let is_captured = |spot: &Spot| places.contains(&spot.place);
     let git_dirs = manifest.git_dirs();

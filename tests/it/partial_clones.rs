@@ -335,3 +335,62 @@ fn marks_without_a_promisor_remote_mean_nothing() {
     let state = |path: &Path| RepoState::capture(&scene.sandbox, path, Kind::Workspace);
     RepoState::assert_same_workspace(&state(&scene.source), &state(&restored));
 }
+
+/// Each repository of a workspace has its own history, its own end of it, and its own promises.
+#[test]
+fn submodules_may_be_shallow_or_partial_on_their_own() {
+    let sandbox = Sandbox::new();
+    let origin = history::promisor(&sandbox);
+    let source = sandbox.init("super");
+    write(&source, "top.txt", "of the repository above\n");
+    let url = format!("file://{}", origin.display());
+    for (name, option) in [("shallow", "--depth=2"), ("partial", "--filter=blob:none")] {
+        sandbox.git(&source, &["clone", "--quiet", option, &url, name]);
+        let add = ["submodule", "--quiet", "add", &url, name];
+        sandbox.git(&source, &add);
+        sandbox.git(&source, &["submodule", "--quiet", "absorbgitdirs", name]);
+    }
+    sandbox.commit(&source, "two submodules");
+    append(&source, "partial/src/one.txt", "edited\n");
+    append(&source, "shallow/src/one.txt", "of its own\n");
+    sandbox.commit(&source.join("shallow"), "its own");
+    let lacking = missing(&sandbox, &source.join("partial"));
+    assert!(lacking > 0);
+
+    let (id, completeness, promised) = snapshot(&sandbox, &source);
+    assert_eq!(
+        (&*completeness, promised),
+        ("needs-promisor", lacking as u64)
+    );
+    let said = sandbox.vault(&source, &["show", &id]).succeeded();
+    assert!(said.text().contains("modules/shallow"), "{said}");
+    let vault = only_vault(&sandbox);
+    assert_fsck_is_silent(&sandbox, &vault, "submodules");
+    let _said = sandbox.vault(&source, &["verify", "--deep"]).succeeded();
+    let _said = sandbox.vault(&source, &["drill"]).succeeded();
+
+    let restored = sandbox.restore(&source, &id, "restored");
+    for name in ["shallow", "partial"] {
+        let (was, is) = (source.join(name), restored.join(name));
+        let log = ["log", "--format=%H %P", "--all"];
+        assert_eq!(sandbox.git(&is, &log), sandbox.git(&was, &log), "{name}");
+        sandbox.git(&is, &["fsck", "--full"]);
+    }
+    let is_shallow = ["rev-parse", "--is-shallow-repository"];
+    assert_eq!(
+        sandbox.git_text(&restored.join("shallow"), &is_shallow),
+        "true"
+    );
+    assert_eq!(missing(&sandbox, &restored.join("partial")), lacking);
+    sandbox.git(&restored.join("partial"), &["show", "HEAD~1:src/one.txt"]);
+    sandbox.git(
+        &restored.join("shallow"),
+        &["fetch", "--quiet", "--unshallow"],
+    );
+
+    // What is promised to one is promised to no other.
+    let shallow = source.join(".git/modules/shallow/shallow");
+    fs::remove_file(&shallow).expect("the end of the history is forgotten");
+    let said = sandbox.vault(&source, &["snapshot"]).refused("GV-2005");
+    assert!(said.to_string().contains("modules/shallow"), "{said}");
+}

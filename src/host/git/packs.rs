@@ -64,6 +64,13 @@ impl Packs {
         self.slots.iter().filter_map(open)
     }
 
+    /// The promisor packs that can be opened, or all others, the newest last.
+    pub fn all_of(&self, is_promisor: bool) -> impl Iterator<Item = &Pack> {
+        let slots = self.slots.iter();
+        let slots = slots.filter(move |slot| slot.is_promisor == is_promisor);
+        slots.filter_map(open)
+    }
+
     /// The pack added last.
     #[must_use]
     pub fn newest(&self) -> Option<&Pack> {

@@ -5,9 +5,10 @@ use std::path::Path;
 use git_vault::host::git::object::ObjectKind;
 use git_vault::host::git::tree::{NewEntry, tree_content};
 use git_vault::model::ids::Digest;
+use git_vault::model::manifest::Completeness;
 
 use super::trees::{directory_with, file, holds_the_odd_file, is_like_before};
-use super::{BYTES, CONTENTS, Case, bench_case, bench_harmless};
+use super::{BYTES, CONTENTS, Case, NEEDED, bench_case, bench_harmless};
 use crate::support::forged_pack::{Node, TIME, Workbench, id_of};
 
 pub fn cases() -> Vec<Case> {
@@ -371,6 +372,27 @@ fn stored() -> Vec<Case> {
             &["GV-3104"],
         ),
         bench_case(
+            "root-with-promises-that-are-none",
+            |bench| promise(bench, b"not an id\n"),
+            BYTES,
+            &["GV-3104"],
+        ),
+        bench_case(
+            "root-with-promises-in-another-form",
+            |bench| promise(bench, "A".repeat(40).as_bytes()),
+            BYTES,
+            &["GV-3104"],
+        ),
+        Case {
+            restored: Some(is_like_before),
+            ..bench_case(
+                "root-with-promises-that-nobody-made",
+                |bench| promise(bench, format!("{}\n", "9".repeat(40)).as_bytes()),
+                NEEDED,
+                &["GV-3104"],
+            )
+        },
+        bench_case(
             "root-with-more",
             |bench| {
                 let id = bench.pack.blob(b"odd\n");
@@ -604,4 +626,16 @@ fn git_directories() -> Vec<Case> {
             Some(is_like_before),
         ),
     ]
+}
+
+/// A list of one promise, as the manifest states.
+fn promise(bench: &mut Workbench, list: &[u8]) {
+    let id = bench.pack.blob(list);
+    bench.manifest.completeness = Completeness::NeedsPromisor;
+    bench.manifest.history.promised = 1;
+    bench.root.push(NewEntry {
+        mode: 0o100_644,
+        name: b"promised".to_vec(),
+        id,
+    });
 }

@@ -1,6 +1,7 @@
 //! Manifests that state what is not so, each signed and pinned by the log.
 
 use git_vault::model::ids::{Digest, SnapshotId};
+use git_vault::model::manifest::Completeness;
 
 use super::{BYTES, Case, NOTHING, RECORDS, case, harmless};
 use crate::support::forge::{Forge, Links};
@@ -48,6 +49,16 @@ pub fn cases() -> Vec<Case> {
             |_, forge| forge.manifest().set("completeness", "\"needs-luck\""),
             NOTHING,
             &["GV-3302"],
+        ),
+        case(
+            "that-needs-a-promisor-of-nothing",
+            |_, forge| {
+                lie(forge, |manifest| {
+                    manifest.completeness = Completeness::NeedsPromisor;
+                })
+            },
+            NOTHING,
+            &["GV-3104"],
         ),
         case(
             "on-another-entry",
@@ -327,6 +338,12 @@ fn contents() -> Vec<Case> {
         case(
             "with-holes",
             |_, forge| lie(forge, |manifest| manifest.history.holes = 7),
+            BYTES,
+            &["GV-3104"],
+        ),
+        case(
+            "with-promises",
+            |_, forge| lie(forge, |manifest| manifest.history.promised = 7),
             BYTES,
             &["GV-3104"],
         ),

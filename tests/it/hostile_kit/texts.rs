@@ -404,6 +404,38 @@ fn numbers() -> Vec<Case> {
             &["GV-3302"],
         ),
         case(
+            "captures-of-a-promisor",
+            |_, forge| {
+                let role = "role = \"capture\"\n";
+                forge
+                    .last()
+                    .replace(role, &format!("{role}promisor = true\n"));
+            },
+            NOTHING,
+            &["GV-3302"],
+        ),
+        case(
+            "captures-of-no-promisor",
+            |_, forge| {
+                let role = "role = \"capture\"\n";
+                forge
+                    .last()
+                    .replace(role, &format!("{role}promisor = false\n"));
+            },
+            NOTHING,
+            &["GV-3302"],
+        ),
+        case(
+            "captures-of-a-repository",
+            |_, forge| {
+                let role = "role = \"capture\"\n";
+                let of = format!("{role}of = \"gitdir/modules/lib\"\n");
+                forge.last().replace(role, &of);
+            },
+            NOTHING,
+            &["GV-3302"],
+        ),
+        case(
             "snapshot-in-a-parent-directory",
             |_, forge| {
                 let id = forge.target.clone();
