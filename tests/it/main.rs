@@ -65,6 +65,7 @@ mod naming;
 mod narrow_destinations;
 mod oracle;
 mod ownership;
+mod partial_clones;
 mod pause;
 mod places;
 mod plain_git;

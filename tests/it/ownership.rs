@@ -528,7 +528,9 @@ fn what_root_made_in_the_home_of_a_user_is_refused_to_that_user_by_name() {
     }
     chmod(&sandbox.path(""), 0o755);
     let by_sudo = [("SUDO_UID", "65534")];
-    let said = sandbox.vault_with(&source, &by_sudo, &["snapshot"]).succeeded();
+    let said = sandbox
+        .vault_with(&source, &by_sudo, &["snapshot"])
+        .succeeded();
     assert!(said.text().starts_with("SEALED"), "{said}");
     let made = sandbox.path("data/git-vault");
     let before = crate::support::listing::list(&made, &|_| true);
@@ -540,5 +542,8 @@ fn what_root_made_in_the_home_of_a_user_is_refused_to_that_user_by_name() {
         assert_refused(&said, &[code], text(&made));
     }
     let after = crate::support::listing::list(&made, &|_| true);
-    assert_eq!(crate::support::listing::differences("vaults", &before, &after), [""; 0]);
+    assert_eq!(
+        crate::support::listing::differences("vaults", &before, &after),
+        [""; 0]
+    );
 }

@@ -54,7 +54,6 @@ fn assert_round_trip(sandbox: &Sandbox, source: &Path, trees: &[Tree]) -> PathBu
     for ((tree, name), before) in trees.iter().zip(&before) {
         let (original, copy) = (place.join(tree), restored.join(name));
         let found = RepoState::capture(sandbox, &copy, Kind::Workspace).without_ignored();
-        println!("tree '{tree}' as '{name}'");
         let ignored = ignored
             .iter()
             .filter_map(|path| path.strip_prefix(&original).ok());

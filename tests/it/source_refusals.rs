@@ -211,39 +211,6 @@ fn linked_worktrees_are_refused_from_either_side() {
     scene.assert_refused_in(&linked, &["GV-2004"], "linked worktree");
 }
 
-/// Whatever the configuration says, a clone without all of its objects is none that could be captured whole.
-#[test]
-fn a_partial_clone_is_refused() {
-    let scene = Scene::new();
-    let origin = scene.sandbox.copy(&scene.source, "work/origin");
-    write(&origin, "src/one.txt", "a newer version\n");
-    scene.sandbox.commit(&origin, "newer");
-    scene
-        .sandbox
-        .git(&origin, &["config", "uploadpack.allowFilter", "true"]);
-    let url = format!("file://{}", origin.display());
-    let clone = scene.sandbox.workplace().join("clone");
-    let text = clone.to_str().expect("a UTF-8 path");
-    scene.git(&["clone", "--quiet", "--filter=blob:none", &url, text]);
-    let missing = scene.sandbox.git_text(
-        &clone,
-        &["rev-list", "--objects", "--all", "--missing=print"],
-    );
-    assert!(missing.contains('?'), "a blob is missing");
-    scene.assert_refused_in(&clone, &["GV-2004", "GV-2005"], "");
-    let config = fs::read_to_string(clone.join(".git/config")).expect("the configuration");
-    let silent: Vec<&str> = config
-        .lines()
-        .filter(|line| {
-            !["partial", "promisor"]
-                .iter()
-                .any(|word| line.to_lowercase().contains(word))
-        })
-        .collect();
-    write(&clone, ".git/config", silent.join("\n") + "\n");
-    scene.assert_refused_in(&clone, &["GV-2004", "GV-2005"], "");
-}
-
 #[test]
 fn formats_and_settings_that_are_not_known_are_refused() {
     let cases = [

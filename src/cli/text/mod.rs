@@ -12,8 +12,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::model::escape::for_terminal;
+use crate::model::ids::SnapshotId;
 use crate::model::log_entry::VerifyLevel;
-use crate::model::manifest::{LeftOut, Manifest, TreeCounts};
+use crate::model::manifest::{Completeness, LeftOut, Manifest, TreeCounts};
 use crate::model::timestamp::Timestamp;
 use crate::ops::describe::broken_ref_note;
 use crate::ops::init::InitReport;
@@ -131,6 +132,7 @@ pub fn snapshot(report: &SnapshotReport) -> String {
         }
     }
     state(&mut lines, manifest);
+    needs(&mut lines, manifest);
     if let Some(line) = left_out(&manifest.left_out) {
         lines.add(
             "LEFT OUT",
@@ -155,6 +157,18 @@ pub fn snapshot(report: &SnapshotReport) -> String {
     }
     incomplete(&mut lines, report.incomplete.len());
     lines.0
+}
+
+/// What a restore needs beside the vault; nothing is said where it needs nothing.
+fn needs(lines: &mut Lines, manifest: &Manifest) {
+    if manifest.completeness == Completeness::NeedsPromisor {
+        let objects = count(manifest.history.promised, "object");
+        let word = manifest.completeness.word();
+        lines.add(
+            "NEEDS",
+            format!("{word}: {objects} of history are with the promisor remote, as in the source, not in the vault"),
+        );
+    }
 }
 
 fn holds(manifest: &Manifest) -> String {
@@ -286,8 +300,12 @@ pub fn list(report: &ListReport, now: Timestamp) -> String {
             .map(|label| format!("[{label}]"))
             .collect::<Vec<_>>();
         words.extend((!manifest.message.is_empty()).then(|| manifest.message.clone()));
+        let needs = match manifest.completeness {
+            Completeness::SelfContained => String::new(),
+            word @ Completeness::NeedsPromisor => format!(" {}", word.word()),
+        };
         let line = format!(
-            "{:>5}  {}  {}  {:>4} ago  {:<8}  {branch}{operation}  {}  {}",
+            "{:>5}  {}  {}  {:>4} ago  {:<8}  {branch}{operation}  {}{needs}  {}",
             summary.logged.number,
             manifest.snapshot,
             manifest.created,
@@ -351,6 +369,7 @@ pub fn show(report: &ShowReport) -> String {
     );
     state(&mut lines, manifest);
     lines.add("HOLDS", holds(manifest));
+    needs(&mut lines, manifest);
     lines.add("NEW", new(manifest));
     lines.add(
         "COMMIT",
@@ -438,6 +457,18 @@ pub fn verify(report: &VerifyReport) -> String {
             ),
         },
     );
+    if !report.needs_promisor.is_empty() {
+        let ids: Vec<&str> = report
+            .needs_promisor
+            .iter()
+            .map(SnapshotId::as_str)
+            .collect();
+        let (word, ids) = (Completeness::NeedsPromisor.word(), ids.join(", "));
+        lines.add(
+            "NEEDS",
+            format!("{word}: {ids} lack what a promisor remote has, as their source did"),
+        );
+    }
     if report.doubtful > 0 {
         let what = count(report.doubtful, "snapshot");
         lines.add(
@@ -472,6 +503,7 @@ pub fn restore(report: &RestoreReport) -> String {
         ),
     );
     state(&mut lines, &report.manifest);
+    needs(&mut lines, &report.manifest);
     if let Some(stale) = &report.stale {
         lines.add("STALE", format!("there were newer snapshots: {stale}"));
     }

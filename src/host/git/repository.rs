@@ -123,7 +123,7 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
 /// # Errors
 /// As [`discover`].
 pub fn open(git_dir: &Path, lookup: &Lookup) -> Result<Repository, OpenError> {
-    let options = open_options(false).with(gix::sec::Trust::Full);
+    let options = open_options(false).bail_if_untrusted(false);
     let opened = options.open_path_as_is(true).open(git_dir);
     let repository = opened.map_err(|error| classify(&error))?.to_thread_local();
     let worktree = main_worktree(&repository, git_dir)?;
@@ -182,7 +182,7 @@ fn finish(
     }
     let configured = if lookup.configuration_from_environment {
         // Its owner was asked for when it was found.
-        let options = open_options(true).with(gix::sec::Trust::Full);
+        let options = open_options(true).bail_if_untrusted(false);
         let again = options.open_path_as_is(true).open(&git_dir);
         again.map_err(|error| classify(&error))?.to_thread_local()
     } else {
