@@ -207,7 +207,11 @@ fn every_test_that_the_table_of_fidelity_names_exists() {
     let mut missing = Vec::new();
     let mut count = 0;
     for row in table.lines().filter(|line| line.starts_with("| ")) {
-        let last = row.trim_end_matches(" |").rsplit(" | ").next().expect("a column");
+        let last = row
+            .trim_end_matches(" |")
+            .rsplit(" | ")
+            .next()
+            .expect("a column");
         if ["Test", "-"].iter().any(|head| last.starts_with(head)) {
             continue;
         }
