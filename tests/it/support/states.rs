@@ -5,9 +5,11 @@ mod formats;
 mod heavy;
 mod ignored;
 mod index;
+mod index_formats;
 mod names;
 mod operations;
 mod refs;
+mod stopped;
 mod worktree;
 
 use std::path::PathBuf;
@@ -34,6 +36,8 @@ pub fn all_states() -> Vec<State> {
         worktree::states(),
         refs::states(),
         formats::states(),
+        index_formats::states(),
+        stopped::states(),
     ]
     .concat()
 }
