@@ -27,6 +27,7 @@ mod block_replay;
 mod capture;
 mod concurrency;
 mod continuation;
+mod continuation_rare;
 mod crash;
 mod crash_edges;
 mod damage;

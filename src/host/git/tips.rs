@@ -9,7 +9,7 @@ use super::object::ObjectId;
 pub struct Tips {
     /// Named by HEADs, refs and operations in progress.
     pub needed: BTreeSet<ObjectId>,
-    /// Named by reflogs, `ORIG_HEAD`, `FETCH_HEAD` only.
+    /// Named by reflogs, `ORIG_HEAD`, `FETCH_HEAD`, `AUTO_MERGE` only.
     pub tolerated: BTreeSet<ObjectId>,
     /// The branch HEAD names; `None` when detached.
     pub branch: Option<Vec<u8>>,
@@ -22,17 +22,20 @@ pub struct Tips {
 }
 
 /// Files at the top of a git directory that hold one id, or one a line, without which an operation cannot go on.
-const OPERATION_FILES: [&[u8]; 9] = [
+const OPERATION_FILES: [&[u8]; 8] = [
     b"MERGE_HEAD",
     b"MERGE_AUTOSTASH",
     b"CHERRY_PICK_HEAD",
     b"REVERT_HEAD",
     b"REBASE_HEAD",
-    b"AUTO_MERGE",
     b"BISECT_HEAD",
     b"BISECT_EXPECTED_REV",
     b"NOTES_MERGE_PARTIAL",
 ];
+
+/// Files at the top that name objects which `git gc` does not keep, and which git does without: `AUTO_MERGE` (see
+/// gitrevisions) is there to be looked at with `git diff` only.
+const TOLERATED_FILES: [&[u8]; 3] = [b"ORIG_HEAD", b"FETCH_HEAD", b"AUTO_MERGE"];
 
 /// Files inside the directories of an operation that hold one id.
 const OPERATION_DIRECTORY_FILES: [&[u8]; 12] = [
@@ -76,7 +79,8 @@ pub fn is_relevant(path: &[u8]) -> bool {
 
 fn is_top_level_name(name: &[u8]) -> bool {
     OPERATION_FILES.contains(&name)
-        || [&b"HEAD"[..], b"packed-refs", b"ORIG_HEAD", b"FETCH_HEAD"].contains(&name)
+        || TOLERATED_FILES.contains(&name)
+        || [&b"HEAD"[..], b"packed-refs"].contains(&name)
 }
 
 /// Reads the tips off the relevant files, by path relative to the git directory; `paths` are the paths of all files.
@@ -99,10 +103,7 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
             tips.needed.extend(todo_id(line));
         }
     }
-    for content in ["ORIG_HEAD", "FETCH_HEAD"]
-        .iter()
-        .filter_map(|path| files.get(path.as_bytes()))
-    {
+    for content in TOLERATED_FILES.iter().filter_map(|path| files.get(*path)) {
         tips.tolerated
             .extend(content.split(|byte| *byte == b'\n').filter_map(first_id));
     }
@@ -227,6 +228,7 @@ mod tests {
 
     const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    const C: &str = "cccccccccccccccccccccccccccccccccccccccc";
 
     fn tips(files: &[(&str, String)]) -> Tips {
         let files: BTreeMap<_, _> = files
@@ -285,10 +287,11 @@ mod tests {
                 format!("{} {B} a <b> 0 +0000\tm\n", "0".repeat(40)),
             ),
             ("rebase-merge/autostash", format!("{B}\n")),
+            ("AUTO_MERGE", format!("{C}\n")),
             ("refs/heads/broken", String::new()),
         ]);
         assert_eq!(tips.needed, BTreeSet::from([id(A), id(B)]));
-        assert_eq!(tips.tolerated, BTreeSet::from([id(B)]));
+        assert_eq!(tips.tolerated, BTreeSet::from([id(B), id(C)]));
         assert_eq!(tips.operations, ["rebase"]);
         assert_eq!(tips.broken, [b"refs/heads/broken".to_vec()]);
         assert_eq!((tips.branch, tips.head), (None, Some(id(A))));

@@ -287,7 +287,7 @@ pub fn lives() -> impl Strategy<Value = Vec<String>> {
         5 => Just(SNAPSHOT.to_owned()),
     ];
     let beginning = prop_oneof![1 => Just(0), 6 => Just(1), 2 => Just(2)];
-    (beginning, vec(line, 4..26)).prop_map(|(beginning, lines)| {
+    (beginning, vec(line, 1..26)).prop_map(|(beginning, lines)| {
         let beginning = BEGINNINGS[beginning].iter().map(|line| (*line).to_owned());
         let last = SNAPSHOT.to_owned();
         beginning.chain(lines).chain([last]).collect()

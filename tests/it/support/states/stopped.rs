@@ -174,7 +174,7 @@ fn am_without_ancestors(sandbox: &Sandbox) -> PathBuf {
     let repository = diverged_repository(sandbox);
     let patches = sandbox.git(
         &repository,
-        &["format-patch", "--quiet", "--stdout", "main...side"],
+        &["format-patch", "--quiet", "--stdout", "main..side"],
     );
     let mailbox = write(&sandbox.workplace(), "mailbox", patches);
     let mailbox = mailbox.to_str().expect("a UTF-8 path");
