@@ -13,7 +13,7 @@ use crate::host::walk::{Walked, path_bytes};
 use crate::model::escape::text_name;
 use crate::model::event::{Monitor, Silent};
 use crate::model::ids::{Digest, SnapshotId};
-use crate::model::manifest::Manifest;
+use crate::model::manifest::{History, Manifest};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
@@ -203,8 +203,11 @@ fn attempt(
     task: &Task<'_>,
     progress: &mut Progress,
 ) -> std::result::Result<Attempted, CaptureError> {
-    let metadata = Metadata::read(task.repository)?;
+    let mut metadata = Metadata::read(task.repository)?;
     let mirrored = mirror(task, progress, &metadata)?;
+    if !has_optional(progress, &metadata.tips)? {
+        metadata.do_without_optional();
+    }
     let (named, weak_missing) = check_history(task, progress, &metadata)?;
     let format = task.vault.format;
     let writer = ContentWriter::new(&progress.store, task.staging, format);
@@ -406,7 +409,10 @@ fn check_history(
     if let Some(missing) = history::missing(history, needed).first() {
         progress.store.check()?;
         // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
-        let again = Metadata::read(task.repository)?;
+        let mut again = Metadata::read(task.repository)?;
+        if metadata.tips.optional.is_empty() {
+            again.do_without_optional();
+        }
         if again.needed() != needed {
             return Err(CaptureError::Moved(task.repository.git_dir.clone()));
         }
@@ -432,6 +438,14 @@ fn check_history(
         digest,
         history::missing(history, &metadata.tips.tolerated).len() as u64,
     ))
+}
+
+/// Whether what git does without is there, with all it reaches.
+fn has_optional(progress: &Progress, tips: &Tips) -> Result<bool> {
+    let history = &progress.store.history;
+    Ok(history::missing(history, &tips.optional).is_empty()
+        && (progress.holes.is_empty()
+            || history::reach_hole(history, &tips.optional, &progress.holes)?.is_none()))
 }
 
 fn missing_object(id: &ObjectId, metadata: &Metadata) -> Refusal {
@@ -559,6 +573,14 @@ fn parents_of(
 pub(super) fn tips_digest(tips: &Tips) -> Digest {
     let text: String = tips.needed.iter().map(|id| format!("{id}\n")).collect();
     Digest::of(text.as_bytes())
+}
+
+/// The tips as a manifest counted them: if its source lacked what git does without, then without it.
+pub(super) fn as_stated(mut tips: Tips, stated: &History) -> Tips {
+    if tips_digest(&tips) != stated.tips_blake3 {
+        tips.do_without_optional();
+    }
+    tips
 }
 
 /// Whether the newest snapshot holds this very state, as far as the cache knows, and nobody asked for a snapshot of their

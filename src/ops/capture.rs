@@ -158,6 +158,18 @@ impl Metadata {
         })
     }
 
+    /// Does not ask for what git does without: for a source that lacks it.
+    pub(super) fn do_without_optional(&mut self) {
+        self.tips.do_without_optional();
+        self.needed = self
+            .tips
+            .needed
+            .iter()
+            .chain(&self.index_ids)
+            .copied()
+            .collect();
+    }
+
     /// Ids that must be in the history.
     #[must_use]
     pub fn needed(&self) -> &BTreeSet<ObjectId> {

@@ -8,7 +8,7 @@ use crate::host::metadata::Fingerprint;
 use crate::host::walk::{Found, Walked, join, walk};
 use crate::model::listing::Entry;
 use crate::model::refusal::Result;
-use crate::ops::assemble::tips_digest;
+use crate::ops::assemble::{as_stated, tips_digest};
 use crate::ops::capture::{CaptureError, Metadata, changing, refuse_walk, rules_of};
 use crate::ops::scan::{LookOnly, Patterns, WorktreeContext, WorktreeScan};
 use crate::vault::inspect::Vault;
@@ -56,7 +56,8 @@ pub fn work_since(vault: &Vault, repository: &Repository, newest: &Trusted) -> R
         None => Candidates::new(),
     };
     let (changed, newest_ns) = changed(vault, newest, Place::Worktree, &in_tree)?;
-    let names_other = tips_digest(&metadata.tips) != manifest.history.tips_blake3;
+    let tips = as_stated(metadata.tips, &manifest.history);
+    let names_other = tips_digest(&tips) != manifest.history.tips_blake3;
     Ok(WorkSince {
         changed,
         newest_ns,

@@ -21,7 +21,7 @@ use crate::model::log_entry::{CopyForm, CopyRecord, LogEvent, VerifyLevel, Verif
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::{RefusalCode, Severity};
 use crate::model::timestamp::Timestamp;
-use crate::ops::assemble::tips_digest;
+use crate::ops::assemble::{as_stated, tips_digest};
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
 use crate::ops::selection::select;
@@ -369,6 +369,7 @@ fn check_tips(store: &Store, trusted: &Trusted, files: &[(Vec<u8>, Content)]) ->
     }
     let tips = tips::read(&contents, &contents.keys().cloned().collect::<Vec<_>>());
     let stated = &trusted.manifest().history;
+    let tips = as_stated(tips, stated);
     let lost = missing(&store.history, &tips.needed);
     if tips.needed.len() as u64 == stated.tips
         && tips_digest(&tips) == stated.tips_blake3

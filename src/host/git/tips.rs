@@ -9,7 +9,9 @@ use super::object::ObjectId;
 pub struct Tips {
     /// Named by HEADs, refs and operations in progress.
     pub needed: BTreeSet<ObjectId>,
-    /// Named by reflogs, `ORIG_HEAD`, `FETCH_HEAD`, `AUTO_MERGE` only.
+    /// Those of `needed` that only `AUTO_MERGE` names: `git gc` does not keep them, and git does without.
+    pub optional: BTreeSet<ObjectId>,
+    /// Named by reflogs, `ORIG_HEAD`, `FETCH_HEAD` only.
     pub tolerated: BTreeSet<ObjectId>,
     /// The branch HEAD names; `None` when detached.
     pub branch: Option<Vec<u8>>,
@@ -33,9 +35,8 @@ const OPERATION_FILES: [&[u8]; 8] = [
     b"NOTES_MERGE_PARTIAL",
 ];
 
-/// Files at the top that name objects which `git gc` does not keep, and which git does without: `AUTO_MERGE` (see
-/// gitrevisions) is there to be looked at with `git diff` only.
-const TOLERATED_FILES: [&[u8]; 3] = [b"ORIG_HEAD", b"FETCH_HEAD", b"AUTO_MERGE"];
+/// The tree of a merge with its conflict markers, there to be looked at with `git diff AUTO_MERGE` (see gitrevisions).
+const OPTIONAL_FILE: &[u8] = b"AUTO_MERGE";
 
 /// Files inside the directories of an operation that hold one id.
 const OPERATION_DIRECTORY_FILES: [&[u8]; 12] = [
@@ -57,7 +58,7 @@ const OPERATION_DIRECTORY_FILES: [&[u8]; 12] = [
 const TODO_FILES: [&[u8]; 2] = [b"rebase-merge/git-rebase-todo", b"sequencer/todo"];
 
 /// What shows that an operation is in progress.
-const OPERATIONS: [(&str, &str); 7] = [
+const OPERATIONS: [(&str, &str); 8] = [
     ("rebase-merge/", "rebase"),
     ("rebase-apply/applying", "am"),
     ("rebase-apply/rebasing", "rebase"),
@@ -65,6 +66,7 @@ const OPERATIONS: [(&str, &str); 7] = [
     ("CHERRY_PICK_HEAD", "cherry-pick"),
     ("REVERT_HEAD", "revert"),
     ("BISECT_LOG", "bisect"),
+    ("NOTES_MERGE_PARTIAL", "notes merge"),
 ];
 
 /// Whether the bytes of a file are needed by [`read`].
@@ -79,8 +81,8 @@ pub fn is_relevant(path: &[u8]) -> bool {
 
 fn is_top_level_name(name: &[u8]) -> bool {
     OPERATION_FILES.contains(&name)
-        || TOLERATED_FILES.contains(&name)
-        || [&b"HEAD"[..], b"packed-refs"].contains(&name)
+        || name == OPTIONAL_FILE
+        || [&b"HEAD"[..], b"packed-refs", b"ORIG_HEAD", b"FETCH_HEAD"].contains(&name)
 }
 
 /// Reads the tips off the relevant files, by path relative to the git directory; `paths` are the paths of all files.
@@ -103,7 +105,10 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
             tips.needed.extend(todo_id(line));
         }
     }
-    for content in TOLERATED_FILES.iter().filter_map(|path| files.get(*path)) {
+    for content in ["ORIG_HEAD", "FETCH_HEAD"]
+        .iter()
+        .filter_map(|path| files.get(path.as_bytes()))
+    {
         tips.tolerated
             .extend(content.split(|byte| *byte == b'\n').filter_map(first_id));
     }
@@ -125,17 +130,48 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
             named.extend(new);
         }
     }
+    let optional = files
+        .get(OPTIONAL_FILE)
+        .and_then(|content| first_id(content));
+    tips.optional = optional
+        .filter(|id| !tips.needed.contains(id))
+        .into_iter()
+        .collect();
+    tips.needed.extend(&tips.optional);
     tips.tolerated.retain(|id| !id.is_null());
     tips.needed.retain(|id| !id.is_null());
-    for (mark, word) in OPERATIONS {
-        let seen = paths.iter().any(|path| {
+    let marked = OPERATIONS.iter().filter(|(mark, _)| {
+        paths.iter().any(|path| {
             path == mark.as_bytes() || (mark.ends_with('/') && path.starts_with(mark.as_bytes()))
-        });
-        if seen && !tips.operations.iter().any(|known| known == word) {
+        })
+    });
+    for word in marked.map(|(_, word)| *word).chain(sequence(files)) {
+        if !tips.operations.iter().any(|known| known == word) {
             tips.operations.push(word.to_owned());
         }
     }
     tips
+}
+
+/// What a sequence does of which the rest waits, perhaps after the commit that stopped it was made by hand: git looks at
+/// the first command of the list, too.
+fn sequence(files: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<&'static str> {
+    let todo = files.get(&b"sequencer/todo"[..])?;
+    let mut words = todo.split(u8::is_ascii_whitespace);
+    match words.find(|word| !word.is_empty())? {
+        b"pick" | b"p" => Some("cherry-pick"),
+        b"revert" => Some("revert"),
+        _ => None,
+    }
+}
+
+impl Tips {
+    /// Counts what git does without among the tolerated: for a source that lacks it.
+    pub fn do_without_optional(&mut self) {
+        let optional = std::mem::take(&mut self.optional);
+        self.needed.retain(|id| !optional.contains(id));
+        self.tolerated.extend(optional);
+    }
 }
 
 /// The commit a line of a list of work names: `pick <id>`, `merge -C <id> label`, `fixup -c <id>`.
@@ -273,9 +309,11 @@ mod tests {
                 format!("# {A}\nmerge -C {B} label # title\nlabel x\n"),
             ),
             ("packed-refs", format!("^{B}\n")),
+            ("sequencer/todo", "pick 1cc9497 one\n".into()),
         ]);
         assert_eq!(tips.needed, BTreeSet::from([id(A), id(B)]));
         assert!(tips.broken.is_empty());
+        assert_eq!(tips.operations, ["rebase", "cherry-pick"]);
     }
 
     #[test]
@@ -290,10 +328,14 @@ mod tests {
             ("AUTO_MERGE", format!("{C}\n")),
             ("refs/heads/broken", String::new()),
         ]);
-        assert_eq!(tips.needed, BTreeSet::from([id(A), id(B)]));
-        assert_eq!(tips.tolerated, BTreeSet::from([id(B), id(C)]));
+        assert_eq!(tips.needed, BTreeSet::from([id(A), id(B), id(C)]));
+        assert_eq!(tips.tolerated, BTreeSet::from([id(B)]));
         assert_eq!(tips.operations, ["rebase"]);
         assert_eq!(tips.broken, [b"refs/heads/broken".to_vec()]);
-        assert_eq!((tips.branch, tips.head), (None, Some(id(A))));
+        assert_eq!((&tips.branch, tips.head), (&None, Some(id(A))));
+        let mut tips = tips;
+        tips.do_without_optional();
+        assert_eq!(tips.needed, BTreeSet::from([id(A), id(B)]));
+        assert_eq!(tips.tolerated, BTreeSet::from([id(B), id(C)]));
     }
 }
