@@ -16,6 +16,7 @@ use crate::model::escape::text_name;
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::ops::assemble::as_stated;
 use crate::ops::scan::GitdirLook;
 
 /// What came of asking git.
@@ -94,7 +95,8 @@ pub fn ask(question: &Question<'_>) -> Result<GitVerdict> {
     let Some(format) = ObjectFormat::parse(&question.manifest.source.object_format) else {
         return not_asked("the format of its objects is not known");
     };
-    let look = look(question.restored, format)?;
+    let mut look = look(question.restored, format)?;
+    look.tips = as_stated(look.tips, &question.manifest.history);
     if !is_repository_to_git(&look.tips) {
         return not_asked("HEAD is broken, as it was in the source: git sees no repository");
     }

@@ -40,6 +40,7 @@ mod drill_compare;
 mod durability_keys;
 mod durability_kills;
 mod durability_model;
+mod fidelity;
 mod finding;
 mod fuzz;
 mod fuzz_git;

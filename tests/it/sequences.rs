@@ -55,9 +55,11 @@ fn live(lines: &[String], tally: &Tally) -> Result<(), String> {
     if taken.is_empty() {
         return Ok(());
     }
-    let said = sandbox.vault(&repository, &["verify", "--deep"]);
-    if said.code != Some(0) {
-        return Err(said.to_string());
+    for command in [&["verify", "--deep"], &["drill", "--all"]] {
+        let said = sandbox.vault(&repository, command);
+        if said.code != Some(0) {
+            return Err(said.to_string());
+        }
     }
     for (number, taken) in taken.iter().enumerate() {
         give_back(&sandbox, &repository, taken, &format!("restored-{number}"))
