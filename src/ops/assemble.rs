@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::host::git::object::{
     MODE_FILE, MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link,
 };
+use crate::host::git::pack_writer::FinishedPack;
 use crate::host::git::repository::Repository;
 use crate::host::git::stores::{PackStamp, Stores};
 use crate::host::git::tips::Tips;
@@ -353,15 +354,27 @@ fn mirror(
     );
     let mirrored = mirrored.map_err(moved)?;
     if let Some(pack) = mirrored.pack {
-        let (pack, read_back) =
-            IncompletePack::history(pack, format).verify(&mut progress.store, task.monitor)?;
-        progress.packs.push(pack);
-        progress.holes.extend(read_back.holes.into_keys());
-        progress.root_commits.extend(read_back.root_commits);
+        take_history(task, progress, pack)?;
+    }
+    let is_named = |id: &ObjectId| metadata.needed().contains(id) || progress.holes.contains(id);
+    let empty = history::empty_tree(format).filter(is_named);
+    if empty.is_some_and(|id| !progress.store.history.contains(&id)) {
+        let pack = history::pack_of_empty_tree(format, task.staging)?;
+        take_history(task, progress, pack)?;
     }
     let history = &progress.store.history;
     progress.holes.retain(|hole| !history.contains(hole));
     Ok(mirrored.stamps)
+}
+
+/// Reads a pack of history back and counts it among those of this snapshot.
+fn take_history(task: &Task<'_>, progress: &mut Progress, pack: FinishedPack) -> Result<()> {
+    let pack = IncompletePack::history(pack, task.vault.format);
+    let (pack, read_back) = pack.verify(&mut progress.store, task.monitor)?;
+    progress.packs.push(pack);
+    progress.holes.extend(read_back.holes.into_keys());
+    progress.root_commits.extend(read_back.root_commits);
+    Ok(())
 }
 
 /// A repository made anew at the old path, none of whose objects the vault knows, is another one: its work must not be mixed

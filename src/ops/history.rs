@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use crate::host::git::error::Error;
 use crate::host::git::loose;
 use crate::host::git::object::{
-    MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link, tree_entries,
+    MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link, hash_object, tree_entries,
 };
 use crate::host::git::pack_copy::copy_entries;
 use crate::host::git::pack_reader::{Object, Pack};
@@ -131,6 +131,29 @@ pub fn mirror(
         pack: Some(pack),
         stamps,
     })
+}
+
+/// A pack of the empty tree alone. Git has that object built in, and writes things that name it without storing it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn pack_of_empty_tree(format: ObjectFormat, staging: &Staging) -> Result<FinishedPack> {
+    let directory = staging.directory()?;
+    let label = format!("history-{}", next_number(&directory));
+    let write = || {
+        let mut writer = PackWriter::create(&directory, &label, format)?;
+        if let Some(id) = empty_tree(format) {
+            writer.add(id, ObjectKind::Tree, b"")?;
+        }
+        writer.finish()
+    };
+    write().map_err(|error: Error| refuse_git_write(&error))
+}
+
+/// The id of the tree without entries.
+#[must_use]
+pub fn empty_tree(format: ObjectFormat) -> Option<ObjectId> {
+    hash_object(format, ObjectKind::Tree, b"")
 }
 
 fn copy_all(

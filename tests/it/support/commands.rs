@@ -70,7 +70,7 @@ const TIMES: [&str; 6] = [
 ];
 
 /// Edits of files. `{f}` and `{g}` are files, `{d}` a directory, `{t}` a time, `{n}` a digit.
-const EDITS: [&str; 22] = [
+const EDITS: [&str; 24] = [
     "mkdir -p \"$(dirname ./{f})\"; echo {n} >> ./{f}",
     "mkdir -p \"$(dirname ./{f})\"; echo {n} > ./{f}",
     "sed -i '{n}s/^/x/' ./{f}",
@@ -87,6 +87,8 @@ const EDITS: [&str; 22] = [
     "rm -rf ./{f}; mkdir -p ./{f}; echo {n} > ./{f}/inside",
     "rm -rf ./{d}; echo {n} > ./{d}",
     "mkdir -p ./{d}/hollow",
+    "ln ./{f} ./{g}",
+    "cp -a ./{d} ./copy-{n}",
     "touch -d {t} ./{f}",
     "touch -d {t} ./{d}",
     "echo '*.log' >> .gitignore",
@@ -96,7 +98,7 @@ const EDITS: [&str; 22] = [
 ];
 
 /// What is done all day. `{b}` and `{c}` are branches, `{x}` a commit.
-const DAILY: [&str; 34] = [
+const DAILY: [&str; 36] = [
     "git add -A",
     "git add -A",
     "git add -- ./{f}",
@@ -116,6 +118,8 @@ const DAILY: [&str; 34] = [
     "git branch {b}",
     "git branch -f {b} {x}",
     "git branch -D {b}",
+    "git branch -m {b} {c}",
+    "git mv -- ./{d} ./moved-{n}",
     "git switch -q {b}",
     "git switch -qc {b} {x}",
     "git switch -qf {b}",
@@ -134,7 +138,7 @@ const DAILY: [&str; 34] = [
 ];
 
 /// What may stop on the way, goes on, or is given up.
-const OPERATIONS: [&str; 44] = [
+const OPERATIONS: [&str; 46] = [
     "git merge -q {b}",
     "git merge -q {b}",
     "git merge -q --no-ff --no-commit {b}",
@@ -150,6 +154,7 @@ const OPERATIONS: [&str; 44] = [
     "git rebase -q --exec 'test {n} -gt 5' HEAD~2",
     "GIT_SEQUENCE_EDITOR='sed -i 1s/^pick/edit/' git rebase -qi --autostash HEAD~2",
     "GIT_SEQUENCE_EDITOR='sed -i 2s/^pick/fixup/' git rebase -qi HEAD~2",
+    "git add -u; git commit -q --fixup HEAD~1; git rebase -qi --autosquash HEAD~3",
     "git rebase --continue",
     "git rebase --skip",
     "git rebase --abort",
@@ -171,6 +176,7 @@ const OPERATIONS: [&str; 44] = [
     "git diff {b} {c} | git apply --3way",
     "git stash push -q",
     "git stash push -qu",
+    "git stash push -qa",
     "git stash push -q --keep-index",
     "git stash push -q --staged",
     "git stash push -qu -- ./{f}",
@@ -182,7 +188,7 @@ const OPERATIONS: [&str; 44] = [
 ];
 
 /// Index, history and settings.
-const DEEPER: [&str; 54] = [
+const DEEPER: [&str; 58] = [
     "git update-index --add --cacheinfo 100644,$(echo {n} | git hash-object -w --stdin),a.txt",
     "git update-index --add --cacheinfo 100755,$(echo {n} | git hash-object -w --stdin),made/up",
     "git update-index --split-index",
@@ -219,6 +225,7 @@ const DEEPER: [&str; 54] = [
     "git bisect reset",
     "git gc -q",
     "git gc -q --prune=now",
+    "git maintenance run --quiet --task=loose-objects --task=incremental-repack",
     "git repack -qd",
     "git repack -qad",
     "git repack -qad --write-midx --write-bitmap-index",
@@ -230,6 +237,9 @@ const DEEPER: [&str; 54] = [
     "git update-ref refs/custom/{n} {x}",
     "git symbolic-ref refs/heads/alias refs/heads/{b}",
     "git replace -f --graft {x}",
+    ": > .git/refs/heads/broken",
+    "git rerere forget a.txt",
+    "git config extensions.worktreeConfig true; git config --worktree core.ignoreCase true",
     "git remote add origin . ; git fetch -q origin",
     "git config rerere.enabled true",
     "git config core.fileMode false",

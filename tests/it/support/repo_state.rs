@@ -52,6 +52,12 @@ const IGNORED_QUESTION: [&str; 7] = [
     "--ignored=matching",
 ];
 
+/// The id of the tree without entries, in each object format.
+const EMPTY_TREES: [&[u8]; 2] = [
+    b"4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    b"6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+];
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     Workspace,
@@ -110,15 +116,18 @@ impl RepoState {
         state
     }
 
-    /// With a sparse index, `git fsck --connectivity-only` says of loose trees that they are missing.
+    /// `git fsck --connectivity-only` says of loose trees that they are missing where the index is sparse, and of the empty
+    /// tree, which git has built in.
     fn correct_fsck(&mut self) {
         let fsck = self.answers.get_mut(&QUESTIONS[4].join(" "));
         let fsck = fsck.expect("git was asked");
         let is_there = |line: &[u8]| {
-            let id = line.strip_prefix(b"missing tree ").unwrap_or(b"?");
+            let Some(id) = line.strip_prefix(b"missing tree ") else {
+                return false;
+            };
             let listed = [id, b" tree "].concat();
             let found = self.objects.range(listed.clone()..).next();
-            found.is_some_and(|object| object.starts_with(&listed))
+            EMPTY_TREES.contains(&id) || found.is_some_and(|object| object.starts_with(&listed))
         };
         let lines = fsck.stdout.split_inclusive(|byte| *byte == b'\n');
         let wrong: Vec<&[u8]> = lines
