@@ -81,6 +81,7 @@ mod state {
         index_without_checksum
         resolve_undo
         fsmonitor_hook
+        fsmonitor_built_in
         fsmonitor_valid_file_edited
         split_index_rewritten
         split_index_expired

@@ -25,7 +25,7 @@ const DIVERGED: &str = "mkdir -p src/deep && for name in a.txt src/b.txt src/dee
     echo $name >> src/deep/c.txt && git commit -qam \"$name again\"; done && \
     git switch -q main && sed -i '2s/.*/main/' a.txt && git commit -qam main";
 
-const FILES: [&str; 16] = [
+const FILES: [&str; 21] = [
     "a.txt",
     "a.txt",
     "src/b.txt",
@@ -38,6 +38,11 @@ const FILES: [&str; 16] = [
     "x.log",
     "build/out",
     "'odd name'",
+    "new.lock",
+    "%2egit",
+    "src/.gitkeep",
+    "objects/info/packs",
+    "HEAD",
     "-dash",
     "'*glob?'",
     "\"$(printf 'new\\nline')\"",
@@ -70,7 +75,7 @@ const TIMES: [&str; 6] = [
 ];
 
 /// Edits of files. `{f}` and `{g}` are files, `{d}` a directory, `{t}` a time, `{n}` a digit.
-const EDITS: [&str; 24] = [
+const EDITS: [&str; 29] = [
     "mkdir -p \"$(dirname ./{f})\"; echo {n} >> ./{f}",
     "mkdir -p \"$(dirname ./{f})\"; echo {n} > ./{f}",
     "sed -i '{n}s/^/x/' ./{f}",
@@ -88,6 +93,11 @@ const EDITS: [&str; 24] = [
     "rm -rf ./{d}; echo {n} > ./{d}",
     "mkdir -p ./{d}/hollow",
     "ln ./{f} ./{g}",
+    "yes {n} | head -c 17000000 > big.bin",
+    "mkdir -p .git/refs/heads/hollow/dir",
+    "echo {n} > .git/by-hand-{n}",
+    "touch -d {t} .git/config .git/refs .git",
+    "chmod 600 .git/config",
     "cp -a ./{d} ./copy-{n}",
     "touch -d {t} ./{f}",
     "touch -d {t} ./{d}",
@@ -188,7 +198,7 @@ const OPERATIONS: [&str; 46] = [
 ];
 
 /// Index, history and settings.
-const DEEPER: [&str; 58] = [
+const DEEPER: [&str; 61] = [
     "git update-index --add --cacheinfo 100644,$(echo {n} | git hash-object -w --stdin),a.txt",
     "git update-index --add --cacheinfo 100755,$(echo {n} | git hash-object -w --stdin),made/up",
     "git update-index --split-index",
@@ -238,6 +248,9 @@ const DEEPER: [&str; 58] = [
     "git symbolic-ref refs/heads/alias refs/heads/{b}",
     "git replace -f --graft {x}",
     ": > .git/refs/heads/broken",
+    "echo junk > .git/refs/heads/junk",
+    "git config feature.manyFiles true",
+    "git config core.symlinks false",
     "git rerere forget a.txt",
     "git config extensions.worktreeConfig true; git config --worktree core.ignoreCase true",
     "git remote add origin . ; git fetch -q origin",

@@ -12,6 +12,7 @@ pub fn states() -> Vec<State> {
         workspace("index_without_checksum", index_without_checksum),
         workspace("resolve_undo", resolve_undo),
         workspace("fsmonitor_hook", fsmonitor_hook),
+        workspace("fsmonitor_built_in", fsmonitor_built_in),
         workspace("fsmonitor_valid_file_edited", fsmonitor_valid_file_edited),
         workspace("split_index_rewritten", split_index_rewritten),
         workspace("split_index_expired", split_index_expired),
@@ -78,6 +79,14 @@ fn fsmonitor_hook(sandbox: &Sandbox) -> PathBuf {
     append(&repository, "src/one.txt", "after the monitor was asked\n");
     write(&repository, "untracked.txt", "after it, too\n");
     sandbox.forget_marker();
+    repository
+}
+
+/// The daemon of git itself, where the system has one; nobody but git may start it.
+fn fsmonitor_built_in(sandbox: &Sandbox) -> PathBuf {
+    let repository = small_repository(sandbox);
+    sandbox.git(&repository, &["config", "core.fsmonitor", "true"]);
+    append(&repository, "src/one.txt", "edited\n");
     repository
 }
 
