@@ -16,7 +16,7 @@ use crate::model::escape::text_name;
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
-use crate::ops::assemble::as_stated;
+use crate::ops::describe::as_stated;
 use crate::ops::scan::GitdirLook;
 
 /// What came of asking git.

@@ -14,7 +14,7 @@ use crate::host::walk::{Walked, path_bytes};
 use crate::model::escape::text_name;
 use crate::model::event::{Monitor, Silent};
 use crate::model::ids::{Digest, SnapshotId};
-use crate::model::manifest::{History, Manifest};
+use crate::model::manifest::Manifest;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
@@ -206,7 +206,8 @@ fn attempt(
 ) -> std::result::Result<Attempted, CaptureError> {
     let mut metadata = Metadata::read(task.repository)?;
     let mirrored = mirror(task, progress, &metadata)?;
-    if !has_optional(progress, &metadata.tips)? {
+    let optional = &metadata.tips.optional;
+    if !history::is_whole(&progress.store.history, optional, &progress.holes)? {
         metadata.do_without_optional();
     }
     let (named, weak_missing) = check_history(task, progress, &metadata)?;
@@ -453,14 +454,6 @@ fn check_history(
     ))
 }
 
-/// Whether what git does without is there, with all it reaches.
-fn has_optional(progress: &Progress, tips: &Tips) -> Result<bool> {
-    let history = &progress.store.history;
-    Ok(history::missing(history, &tips.optional).is_empty()
-        && (progress.holes.is_empty()
-            || history::reach_hole(history, &tips.optional, &progress.holes)?.is_none()))
-}
-
 fn missing_object(id: &ObjectId, metadata: &Metadata) -> Refusal {
     let named_by = if metadata.index_ids.contains(id) {
         "the index names it"
@@ -586,14 +579,6 @@ fn parents_of(
 pub(super) fn tips_digest(tips: &Tips) -> Digest {
     let text: String = tips.needed.iter().map(|id| format!("{id}\n")).collect();
     Digest::of(text.as_bytes())
-}
-
-/// The tips as a manifest counted them: if its source lacked what git does without, then without it.
-pub(super) fn as_stated(mut tips: Tips, stated: &History) -> Tips {
-    if tips_digest(&tips) != stated.tips_blake3 {
-        tips.do_without_optional();
-    }
-    tips
 }
 
 /// Whether the newest snapshot holds this very state, as far as the cache knows, and nobody asked for a snapshot of their

@@ -1,6 +1,7 @@
 //! Says what a snapshot is: puts together its manifest.
 
 use crate::host::git::repository::Repository;
+use crate::host::git::tips::Tips;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
 use crate::model::ids::Digest;
@@ -78,6 +79,14 @@ pub(super) fn manifest(
         left_out,
         packs,
     }
+}
+
+/// The tips as a manifest counted them: if its source lacked what git does without, then without it.
+pub(super) fn as_stated(mut tips: Tips, stated: &History) -> Tips {
+    if tips_digest(&tips) != stated.tips_blake3 {
+        tips.do_without_optional();
+    }
+    tips
 }
 
 fn source_state(repository: &Repository, metadata: &Metadata) -> SourceState {

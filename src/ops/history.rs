@@ -229,6 +229,21 @@ pub fn missing(history: &Packs, ids: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
         .collect()
 }
 
+/// Whether all of the ids are there, with everything they reach.
+///
+/// # Errors
+/// When an object cannot be read.
+pub fn is_whole(
+    history: &Packs,
+    ids: &BTreeSet<ObjectId>,
+    holes: &BTreeSet<ObjectId>,
+) -> Result<bool> {
+    if !missing(history, ids).is_empty() {
+        return Ok(false);
+    }
+    Ok(holes.is_empty() || reach_hole(history, ids, holes)?.is_none())
+}
+
 /// Walks from the tips through the history and gives the first hole that is met, with the object that names it.
 ///
 /// # Errors

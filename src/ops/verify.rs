@@ -21,7 +21,8 @@ use crate::model::log_entry::{CopyForm, CopyRecord, LogEvent, VerifyLevel, Verif
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::{RefusalCode, Severity};
 use crate::model::timestamp::Timestamp;
-use crate::ops::assemble::{as_stated, tips_digest};
+use crate::ops::assemble::tips_digest;
+use crate::ops::describe::as_stated;
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
 use crate::ops::selection::select;
