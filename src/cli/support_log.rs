@@ -134,7 +134,7 @@ fn check_place(path: &Path, environment: &Environment) -> Result<(), String> {
     }
     if let Ok(repository) = workplace.repository() {
         let worktree = repository.worktree.iter();
-        let mut places = worktree.chain([&repository.git_dir, &repository.common_dir]);
+        let mut places = worktree.chain([&repository.git_dir]);
         if places.any(|place| real.starts_with(real_path(place))) {
             return lies_in("the repository");
         }

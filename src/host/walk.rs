@@ -91,6 +91,7 @@ pub trait Scan: Sync {
     /// When it cannot be read or stored.
     fn file(
         &self,
+        context: &Self::Context,
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
@@ -100,7 +101,13 @@ pub trait Scan: Sync {
     ///
     /// # Errors
     /// When it cannot be stored.
-    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Self::Content>;
+    fn link(
+        &self,
+        directory: &Opened<'_>,
+        name: &[u8],
+        target: &[u8],
+        fingerprint: &Fingerprint,
+    ) -> Result<Self::Content>;
 }
 
 /// An open directory of the walk.
@@ -442,7 +449,7 @@ fn visit_once<S: Scan>(
         Kind::Directory => Found::Directory,
         Kind::Special(kind) => Found::Special(kind, fingerprint),
         Kind::File => {
-            let (content, xattrs) = scan.file(opened, name, &fingerprint)?;
+            let (content, xattrs) = scan.file(context, opened, name, &fingerprint)?;
             Found::File {
                 fingerprint,
                 xattrs,
@@ -456,7 +463,7 @@ fn visit_once<S: Scan>(
             }
             Found::Link {
                 fingerprint,
-                content: scan.link(path, &target, &fingerprint)?,
+                content: scan.link(opened, name, &target, &fingerprint)?,
             }
         }
     }))

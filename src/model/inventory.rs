@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::ids::Digest;
+use super::place::Spot;
 
 /// What a pack holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct PackRecord {
     pub name: String,
     /// What the pack holds.
     pub role: PackRole,
+    /// The git directory of the nested repository whose history it is; absent for the main one and for captures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Spot>,
     /// How many objects.
     pub objects: u64,
     /// Size of the `.pack` file.
@@ -102,7 +106,7 @@ impl Inventory {
                 PackRole::Capture => "capture",
             };
             // Writing to a String cannot fail.
-            let _infallible = writeln!(
+            let _infallible = write!(
                 text,
                 "{} {role} {} {} {} {} {}",
                 pack.name,
@@ -112,6 +116,10 @@ impl Inventory {
                 pack.index_bytes,
                 pack.index_blake3
             );
+            if let Some(of) = &pack.of {
+                let _infallible = write!(text, " {of}");
+            }
+            text.push('\n');
         }
         Digest::of(text.as_bytes())
     }

@@ -87,6 +87,10 @@ pub enum Reason {
     Lock,
     /// The object store, which is mirrored by object id instead.
     Objects,
+    /// The working tree of a linked worktree, which is a place of its own.
+    LinkedWorktree,
+    /// A `.git` file that leads to a repository outside the workspace; its content stands in place of the rule.
+    Gitfile,
 }
 
 impl Reason {
@@ -98,7 +102,16 @@ impl Reason {
             Self::Excluded => "excluded",
             Self::Lock => "lock",
             Self::Objects => "objects",
+            Self::LinkedWorktree => "linked-worktree",
+            Self::Gitfile => "gitfile",
         }
+    }
+
+    /// The reason of that word.
+    fn parse(word: &str) -> Option<Self> {
+        use Reason::{Excluded, Gitfile, Ignored, LinkedWorktree, Lock, Objects};
+        let all = [Ignored, Excluded, Lock, Objects, LinkedWorktree, Gitfile];
+        all.into_iter().find(|known| known.word() == word)
     }
 }
 
@@ -309,10 +322,7 @@ fn parse_entry(line: &str) -> Option<(Vec<u8>, Entry)> {
             )
         }
         ["left-out", reason, kind, rule, name] => {
-            use Reason::{Excluded, Ignored, Lock, Objects};
-            let reason = [Ignored, Excluded, Lock, Objects]
-                .into_iter()
-                .find(|known| known.word() == *reason)?;
+            let reason = Reason::parse(reason)?;
             let kind = match *kind {
                 "directory" => LeftOutKind::Directory,
                 "file" => LeftOutKind::File,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{Digest, RepositoryId, SnapshotId, VaultId};
 use super::inventory::PackRecord;
+use super::place::{Place, Spot};
 use super::timestamp::Timestamp;
 
 /// The version of the vault format this program writes, and the newest it reads.
@@ -85,6 +86,61 @@ pub struct Content {
     /// The working tree; absent for a bare repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<TreeCounts>,
+    /// The places `linked/1`, `linked/2` and so on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<TreeCounts>,
+}
+
+/// A repository of the workspace beside the main one: a submodule, or one inside the working tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NestedRepository {
+    /// Its git directory.
+    pub git_dir: Spot,
+    /// Its working tree; absent when it has none, or none that was captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<Spot>,
+    /// The branch HEAD names, escaped as in listings; absent when HEAD is detached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The commit HEAD stands at; absent when the branch is unborn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// Operations in progress.
+    pub operations: Vec<String>,
+    /// Ids that its HEADs, refs, index and operation files name.
+    pub tips: u64,
+    /// BLAKE3 of the sorted tips, as in `history`.
+    pub tips_blake3: Digest,
+    /// Ids that only reflogs and the like name and that it did not have.
+    pub weak_missing: u64,
+}
+
+/// A linked worktree of one of the repositories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkedWorktree {
+    /// The git directory of its repository.
+    pub git_dir: Spot,
+    /// The name of its directory in `worktrees`, escaped as in listings.
+    pub name: String,
+    /// Where the source says that it is, escaped as in listings.
+    pub path: String,
+    /// Where its files are; absent when it was not there, or left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<Spot>,
+    /// The directory that a restore makes for it in the git directory of its repository, escaped as in listings; only for a
+    /// place of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// The branch its HEAD names, escaped as in listings; absent when HEAD is detached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The commit its HEAD stands at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// Operations in progress in it.
+    pub operations: Vec<String>,
 }
 
 /// The history a snapshot stands on.
@@ -107,9 +163,9 @@ pub struct History {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
-    /// `worktree` or `gitdir`.
+    /// `worktree`, `gitdir`, or `linked/` and a number.
     pub place: String,
-    /// `ignored`, `excluded`, `lock` or `objects`.
+    /// `ignored`, `excluded`, `lock`, `objects`, `linked-worktree` or `gitfile`.
     pub reason: String,
     /// The rule, such as `.gitignore:3: target/`; empty where the reason says it all. Escaped as in listings.
     pub rule: String,
@@ -161,6 +217,12 @@ pub struct Manifest {
     pub content: Content,
     /// The history it stands on.
     pub history: History,
+    /// Repositories beside the main one, in the order of their git directories.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nested: Vec<NestedRepository>,
+    /// Linked worktrees, by repository and name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<LinkedWorktree>,
     /// What was left out and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
@@ -170,6 +232,37 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The places that were captured, working trees first.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place> {
+        let linked = (1..).map(Place::Linked).take(self.content.linked.len());
+        let worktree = self.content.worktree.iter().map(|_| Place::Worktree);
+        worktree.chain(linked).chain([Place::Gitdir]).collect()
+    }
+
+    /// What is stated of a place; `None` when it was not captured.
+    #[must_use]
+    pub fn counts(&self, place: Place) -> Option<&TreeCounts> {
+        let content = &self.content;
+        match place {
+            Place::Gitdir => Some(&content.gitdir),
+            Place::Worktree => content.worktree.as_ref(),
+            Place::Linked(number) => {
+                let number = usize::try_from(number).ok()?.checked_sub(1)?;
+                content.linked.get(number)
+            }
+        }
+    }
+
+    /// The git directories of all repositories, the main one first.
+    #[must_use]
+    pub fn git_dirs(&self) -> Vec<Spot> {
+        let nested = self.nested.iter().map(|nested| nested.git_dir.clone());
+        std::iter::once(Spot::top(Place::Gitdir))
+            .chain(nested)
+            .collect()
+    }
+
     /// The body of the signed text.
     ///
     /// # Errors

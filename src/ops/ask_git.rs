@@ -13,11 +13,13 @@ use crate::host::git::tips::{self, Tips};
 use crate::host::git_program::{Answer, FROM_INPUT, GitProgram};
 use crate::host::walk::walk;
 use crate::model::escape::text_name;
+use crate::model::ids::{Digest, SnapshotId};
 use crate::model::manifest::Manifest;
+use crate::model::place::Spot;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
-use crate::ops::describe::as_stated;
-use crate::ops::scan::GitdirLook;
+use crate::ops::build::{as_stated, stated_tips};
+use crate::ops::gitdir_scan::{GitdirContext, GitdirLook};
 
 /// What came of asking git.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,17 +50,51 @@ pub struct Question<'a> {
     pub program: Option<&'a Path>,
     /// The restored git directory.
     pub restored: &'a Path,
-    /// What was captured.
-    pub manifest: &'a Manifest,
+    /// What is known of it.
+    pub expected: Expected,
+    /// The names of its linked worktrees.
+    pub linked: Vec<Vec<u8>>,
     /// Where the git directory of ours may be made; nothing is there yet.
     pub scratch: PathBuf,
+}
+
+/// What a manifest says of one of its repositories.
+pub struct Expected {
+    snapshot: SnapshotId,
+    object_format: String,
+    branch: String,
+    head: String,
+    tips: Option<Digest>,
+    lacks_objects: bool,
+}
+
+impl Expected {
+    /// What is said of the repository with that git directory.
+    #[must_use]
+    pub fn of(manifest: &Manifest, git_dir: &Spot) -> Self {
+        let mut nested = manifest.nested.iter();
+        let nested = nested.find(|nested| nested.git_dir == *git_dir);
+        let source = &manifest.source;
+        let (branch, head, weak_missing) = match nested {
+            Some(nested) => (&nested.branch, &nested.head, nested.weak_missing),
+            None => (&source.branch, &source.head, manifest.history.weak_missing),
+        };
+        Self {
+            snapshot: manifest.snapshot.clone(),
+            object_format: source.object_format.clone(),
+            branch: branch.clone().unwrap_or_default(),
+            head: head.clone().unwrap_or_default(),
+            tips: stated_tips(manifest, git_dir).map(|(_, digest)| digest),
+            lacks_objects: weak_missing > 0 || manifest.history.holes > 0,
+        }
+    }
 }
 
 /// Refs, reflogs and HEAD as they were restored.
 struct Look {
     files: BTreeMap<Vec<u8>, Vec<u8>>,
     tips: Tips,
-    index: Index,
+    index_ids: BTreeSet<ObjectId>,
 }
 
 /// Bits of the exit status of `git fsck` that speak of the form of refs, of commit graphs and of pack lists: the refs were
@@ -92,11 +128,11 @@ pub fn ask(question: &Question<'_>) -> Result<GitVerdict> {
     let Some(program) = question.program else {
         return not_asked("there is no git on the path");
     };
-    let Some(format) = ObjectFormat::parse(&question.manifest.source.object_format) else {
+    let Some(format) = ObjectFormat::parse(&question.expected.object_format) else {
         return not_asked("the format of its objects is not known");
     };
-    let mut look = look(question.restored, format)?;
-    look.tips = as_stated(look.tips, &question.manifest.history);
+    let mut look = look(question.restored, &question.linked, format)?;
+    look.tips = as_stated(look.tips, question.expected.tips);
     if !is_repository_to_git(&look.tips) {
         return not_asked("HEAD is broken, as it was in the source: git sees no repository");
     }
@@ -116,7 +152,9 @@ pub fn ask(question: &Question<'_>) -> Result<GitVerdict> {
     asking.head()?;
     let reflogs = asking.fsck()?;
     asking.reaches(&look)?;
-    asking.index(format)?;
+    for index in indices(question.restored, &question.linked) {
+        asking.index(&index, format)?;
+    }
     Ok(GitVerdict::Whole { version, reflogs })
 }
 
@@ -124,7 +162,18 @@ fn stopped(error: &disk::Error) -> Refusal {
     error.refuse(RefusalCode::RestoreStopped)
 }
 
-fn look(git_dir: &Path, format: ObjectFormat) -> Result<Look> {
+/// Where the indices of a repository are: that of the main working tree first.
+fn indices(git_dir: &Path, linked: &[Vec<u8>]) -> Vec<PathBuf> {
+    let linked = linked.iter().map(|name| {
+        let own = [b"worktrees/", name.as_slice(), b"/index"].concat();
+        join_bytes(git_dir, &own)
+    });
+    std::iter::once(git_dir.join("index"))
+        .chain(linked)
+        .collect()
+}
+
+fn look(git_dir: &Path, linked: &[Vec<u8>], format: ObjectFormat) -> Result<Look> {
     let changed = |fact: String| {
         Refusal::new(
             RefusalCode::DrillDiffers,
@@ -132,18 +181,24 @@ fn look(git_dir: &Path, format: ObjectFormat) -> Result<Look> {
         )
         .because(fact)
     };
-    let scan = GitdirLook::default();
-    walk(git_dir, &scan, ()).map_err(|error| changed(format!("{error:?}")))?;
-    let files = scan
+    let scan = GitdirLook::new(git_dir);
+    walk(git_dir, &scan, GitdirContext::default())
+        .map_err(|error| changed(format!("{error:?}")))?;
+    let mut files = scan
         .tip_files
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let tips = tips::read(&files, &files.keys().cloned().collect::<Vec<_>>());
-    let index = Index::open(&git_dir.join("index"), format);
+    files.retain(|path, _| !path.starts_with(b"modules/"));
+    let (tips, _linked) = tips::read_all(&files, &files.keys().cloned().collect::<Vec<_>>());
+    let mut index_ids = BTreeSet::new();
+    for path in indices(git_dir, linked) {
+        let index = Index::open(&path, format).map_err(|error| changed(error.reason))?;
+        index_ids.extend(index.ids());
+    }
     Ok(Look {
         files,
         tips,
-        index: index.map_err(|error| changed(error.reason))?,
+        index_ids,
     })
 }
 
@@ -288,7 +343,7 @@ impl Asking<'_> {
             RefusalCode::DrillDiffers,
             format!(
                 "git finds fault with the restored copy of snapshot {}",
-                self.question.manifest.snapshot
+                self.question.expected.snapshot
             ),
         )
         .because(format!("{first} ({})", self.version))
@@ -301,10 +356,13 @@ impl Asking<'_> {
 
     /// HEAD stands where the manifest says, on the branch it says.
     fn head(&self) -> Result<()> {
-        let source = &self.question.manifest.source;
-        let stated = source.head.clone().unwrap_or_default();
-        self.agrees("HEAD", &["rev-parse", "--verify", "-q", "HEAD"], &stated)?;
-        let branch = source.branch.clone().unwrap_or_default();
+        let expected = &self.question.expected;
+        self.agrees(
+            "HEAD",
+            &["rev-parse", "--verify", "-q", "HEAD"],
+            &expected.head,
+        )?;
+        let branch = expected.branch.clone();
         // The branch may itself be another name for a third one.
         let followed = if branch.is_empty() {
             String::new()
@@ -331,11 +389,10 @@ impl Asking<'_> {
 
     /// Everything that refs and reflogs reach is there.
     fn fsck(&self) -> Result<Reflogs> {
-        let history = &self.question.manifest.history;
-        let reflogs = if history.weak_missing == 0 && history.holes == 0 {
-            Reflogs::Followed
-        } else {
+        let reflogs = if self.question.expected.lacks_objects {
             Reflogs::NotFollowed
+        } else {
+            Reflogs::Followed
         };
         let mut arguments = vec![
             "fsck",
@@ -356,7 +413,7 @@ impl Asking<'_> {
     /// Everything that stashes, operations in progress and the index name is there, with all it reaches.
     fn reaches(&self, look: &Look) -> Result<()> {
         let mut needed: BTreeSet<ObjectId> = look.tips.needed.clone();
-        needed.extend(look.index.ids());
+        needed.extend(&look.index_ids);
         if needed.is_empty() {
             return Ok(());
         }
@@ -373,11 +430,9 @@ impl Asking<'_> {
     }
 
     /// Git reads the index, and every blob it names is there.
-    fn index(&self, format: ObjectFormat) -> Result<()> {
+    fn index(&self, index: &Path, format: ObjectFormat) -> Result<()> {
         let scratch = &self.question.scratch;
-        let Some(index) =
-            copy_index(self.question.restored, scratch).map_err(|error| stopped(&error))?
-        else {
+        let Some(index) = copy_index(index, scratch).map_err(|error| stopped(&error))? else {
             return Ok(());
         };
         let arguments = ["ls-files", "-s", "-z"];
@@ -424,19 +479,26 @@ impl Asking<'_> {
 }
 
 /// Copies the index, with the files it may be split into: git keeps its own books in them.
-fn copy_index(restored: &Path, scratch: &Path) -> disk::Result<Option<PathBuf>> {
+fn copy_index(index: &Path, scratch: &Path) -> disk::Result<Option<PathBuf>> {
+    let restored = index.parent().unwrap_or(index);
     let names = disk::list(restored)?;
     for name in &names {
         let is_shared = name
             .to_str()
             .is_some_and(|name| name.starts_with("sharedindex."));
-        if is_shared {
+        if is_shared && scratch.join(name).symlink_metadata().is_err() {
             copy(&restored.join(name), &scratch.join(name))?;
         }
     }
     let target = scratch.join("asked-index");
     if names.iter().any(|name| name == "index") {
-        copy(&restored.join("index"), &target)?;
+        match std::fs::remove_file(&target) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(disk::Error::new("remove", &target, error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        copy(index, &target)?;
         Ok(Some(target))
     } else {
         Ok(None)

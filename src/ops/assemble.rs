@@ -1,13 +1,13 @@
 //! Puts a snapshot together: metadata, history, contents, trees, commit; everything read back before it may be sealed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::host::git::object::{
     MODE_FILE, MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link,
 };
-use crate::host::git::pack_writer::FinishedPack;
-use crate::host::git::repository::Repository;
-use crate::host::git::stores::{PackStamp, Stores};
+use crate::host::git::repository::{Lookup, Repository};
+use crate::host::git::stores::PackStamp;
 use crate::host::git::tips::Tips;
 use crate::host::git::tree::{NewCommit, NewEntry, commit_content, tree_content};
 use crate::host::walk::{Walked, path_bytes};
@@ -15,19 +15,21 @@ use crate::model::escape::text_name;
 use crate::model::event::{Monitor, Silent};
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::manifest::Manifest;
+use crate::model::place::Place;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
-use crate::ops::capture::{CaptureContext, CaptureError, Metadata, capture, changing};
+use crate::ops::capture::{CaptureContext, CaptureError, capture, changing, find_borders};
 use crate::ops::describe::manifest;
-use crate::ops::history::{self, MirrorError};
-use crate::ops::locate::of_another;
+use crate::ops::metadata::Metadata;
+use crate::ops::mirror::{check_histories, do_without_missing, mirror_all};
 use crate::ops::scan::Clock;
 use crate::ops::snapshot::SnapshotRequest;
 use crate::ops::verify::check_bytes;
 use crate::vault::builder::{self, BuiltPlace, Times};
 use crate::vault::cache::ScanCache;
 use crate::vault::content::{ContentWriter, Stored};
+use crate::vault::holes::Holes;
 use crate::vault::inspect::Vault;
 use crate::vault::reader::{SnapshotReader, Trusted, trust};
 use crate::vault::staging::{IncompletePack, Staging, Verified, VerifiedPack};
@@ -43,6 +45,8 @@ const ROOT_COMMITS: usize = 64;
 pub struct Task<'a> {
     /// The source.
     pub repository: &'a Repository,
+    /// How repositories inside of it are opened.
+    pub lookup: &'a Lookup,
     /// The vault.
     pub vault: &'a Vault,
     /// Where new packs are written.
@@ -80,8 +84,8 @@ pub(super) struct Progress {
     pub(super) store: Store,
     pub(super) known: ScanCache,
     pub(super) newest: Option<Trusted>,
-    pub(super) holes: BTreeSet<ObjectId>,
-    pub(super) holes_before: BTreeSet<ObjectId>,
+    pub(super) holes: Holes,
+    pub(super) holes_before: Holes,
     pub(super) root_commits: BTreeSet<ObjectId>,
     pub(super) packs: Vec<VerifiedPack>,
     pub(super) sound: Vec<PackStamp>,
@@ -102,14 +106,11 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
         .map(|logged| trust(task.vault, logged))
         .transpose()
         .map_err(say_where_to_go_on)?;
-    let holes: BTreeSet<ObjectId> = match &newest {
-        Some(newest) => SnapshotReader::new(&store, newest)
-            .holes()?
-            .into_iter()
-            .collect(),
-        None => BTreeSet::new(),
+    let holes = match &newest {
+        Some(newest) => SnapshotReader::new(&store, newest).holes()?,
+        None => Holes::default(),
     };
-    let known = ScanCache::load(task.vault);
+    let known = known_state(task)?;
     let mut progress = Progress {
         store,
         sound: check_packs(task.vault, &known)?,
@@ -139,10 +140,25 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
                 return finish(task, progress, *attempt, now);
             }
             Err(CaptureError::Moved(path)) => last_moved = path,
+            Err(CaptureError::Borders(borders)) => progress.known.borders = borders,
             Err(CaptureError::Refused(refusal)) => return Err(refusal),
         }
     }
     Err(changing(&last_moved))
+}
+
+/// What is known from before. Without that, the working trees are looked through for repositories before anything is read.
+fn known_state(task: &Task<'_>) -> Result<ScanCache> {
+    let mut known = ScanCache::load(task.vault);
+    if known.files.is_empty() {
+        match find_borders(task.repository, task.lookup, &known.borders) {
+            Ok((_, borders, _)) => known.borders = borders,
+            // What moves now is met again, and tried again, by the capture.
+            Err(CaptureError::Moved(_) | CaptureError::Borders(_)) => {}
+            Err(CaptureError::Refused(refusal)) => return Err(refusal),
+        }
+    }
+    Ok(known)
 }
 
 /// A new snapshot would stand on packs that somebody else may have made; it goes into a new vault.
@@ -183,10 +199,10 @@ pub(super) fn pack_stamps(vault: &Vault, name: &str) -> crate::host::disk::Resul
 /// What one attempt captured.
 pub(super) struct Attempt {
     pub(super) metadata: Metadata,
-    pub(super) weak_missing: u64,
+    pub(super) unmet: BTreeSet<PathBuf>,
+    pub(super) weak_missing: Vec<u64>,
     pub(super) cache: ScanCache,
-    pub(super) gitdir: BuiltPlace,
-    pub(super) worktree: Option<BuiltPlace>,
+    pub(super) places: BTreeMap<Place, BuiltPlace>,
     pub(super) tree: ObjectId,
     pub(super) capture: Option<VerifiedPack>,
     pub(super) commit: ObjectId,
@@ -204,33 +220,33 @@ fn attempt(
     task: &Task<'_>,
     progress: &mut Progress,
 ) -> std::result::Result<Attempted, CaptureError> {
-    let mut metadata = Metadata::read(task.repository)?;
-    let mirrored = mirror(task, progress, &metadata)?;
-    let optional = &metadata.tips.optional;
-    if !history::is_whole(&progress.store.history, optional, &progress.holes)? {
-        metadata.do_without_optional();
-    }
-    let (named, weak_missing) = check_history(task, progress, &metadata)?;
+    let borders = progress.known.borders.clone();
+    let mut metadata = Metadata::read(task.repository, task.lookup, &borders)?;
+    check_places(task, &metadata)?;
+    let mirrored = mirror_all(task, progress, &metadata)?;
+    do_without_missing(progress, &mut metadata)?;
+    let checked = check_histories(task, progress, &metadata)?;
     let format = task.vault.format;
     let writer = ContentWriter::new(&progress.store, task.staging, format);
     let context = CaptureContext {
         repository: task.repository,
         writer: &writer,
         cache: &progress.known,
+        borders: &borders,
         clock: task.clock,
         monitor: task.monitor,
     };
     let mut captured = match capture(&context, &metadata) {
-        Err(CaptureError::Moved(path)) => {
+        Err(again @ (CaptureError::Moved(_) | CaptureError::Borders(_))) => {
             // What was stored so far is dropped: the next attempt begins a pack of its own.
             writer.discard()?;
-            return Err(CaptureError::Moved(path));
+            return Err(again);
         }
         captured => captured?,
     };
     captured.cache.mirrored = mirrored;
     captured.cache.sound.clone_from(&progress.sound);
-    captured.cache.proven = Some((named, weak_missing));
+    captured.cache.proven = Some((checked.named, checked.weak_missing.clone()));
     let state = captured.state_digest();
     if is_unchanged(task, progress, Some(state)) {
         writer.discard()?;
@@ -239,25 +255,13 @@ fn attempt(
         return Ok(Attempted::Unchanged(Box::new(captured.cache)));
     }
     captured.cache.state = Some((task.staging.id().clone(), state));
-    let gitdir = built(
-        &writer,
-        "gitdir",
-        &captured.gitdir,
-        progress,
-        &mut captured.cache,
-    )?;
-    let worktree = match &captured.worktree {
-        Some(walked) => Some(built(
-            &writer,
-            "worktree",
-            walked,
-            progress,
-            &mut captured.cache,
-        )?),
-        None => None,
-    };
-    let tree = root_tree(&writer, &gitdir, worktree.as_ref(), &progress.holes)?;
-    let parents = parents(&writer, progress, &metadata.tips, format)?;
+    let mut places = BTreeMap::new();
+    for (place, walked) in &captured.places {
+        let place_built = built(&writer, *place, walked, progress, &mut captured.cache)?;
+        places.insert(*place, place_built);
+    }
+    let tree = root_tree(&writer, &places, &progress.holes)?;
+    let parents = parents(&writer, progress, &metadata, format)?;
     if let Some(newest) = same_tree(task, progress, &tree, &parents) {
         writer.discard()?;
         captured.cache.state = Some((newest, state));
@@ -271,10 +275,10 @@ fn attempt(
     let cache = captured.cache;
     Ok(Attempted::Captured(Box::new(Attempt {
         metadata,
-        weak_missing,
+        unmet: captured.unmet,
+        weak_missing: checked.weak_missing,
         cache,
-        gitdir,
-        worktree,
+        places,
         tree,
         capture,
         commit,
@@ -303,7 +307,7 @@ fn commit(
 /// The trees and listings of a place: those of the last time, when they were built from the very same.
 fn built(
     writer: &ContentWriter<'_>,
-    name: &str,
+    name: Place,
     walked: &[Walked<Stored>],
     progress: &Progress,
     cache: &mut ScanCache,
@@ -312,189 +316,48 @@ fn built(
     let known = progress
         .known
         .places
-        .get(name)
+        .get(&name)
         .filter(|(known, _)| *known == digest);
     let place = match known {
         Some((_, place)) => place.clone(),
         None => builder::build(writer, name, walked)?,
     };
-    cache
-        .places
-        .insert(name.to_owned(), (digest, place.clone()));
+    cache.places.insert(name, (digest, place.clone()));
     Ok(place)
-}
-
-/// Brings everything that the source's stores hold into the vault's history, and proves it.
-fn mirror(
-    task: &Task<'_>,
-    progress: &mut Progress,
-    metadata: &Metadata,
-) -> std::result::Result<Vec<PackStamp>, CaptureError> {
-    let format = task.vault.format;
-    let objects = task.repository.common_dir.join("objects");
-    let moved = |error: MirrorError| match error {
-        MirrorError::Moved(_) => CaptureError::Moved(objects.clone()),
-        MirrorError::Refused(refusal) => CaptureError::Refused(refusal),
-    };
-    let stores = history::open_stores(&objects, format, &progress.known.mirrored).map_err(moved)?;
-    let is_known = || {
-        metadata
-            .needed()
-            .iter()
-            .any(|id| progress.store.history.contains(id))
-    };
-    check_same_repository(task, &stores, &is_known)?;
-    let layout = &task.vault.layout;
-    let mirrored = history::mirror(
-        &stores,
-        &progress.store.history,
-        format,
-        task.staging,
-        layout,
-        task.monitor,
-    );
-    let mirrored = mirrored.map_err(moved)?;
-    if let Some(pack) = mirrored.pack {
-        take_history(task, progress, pack)?;
-    }
-    let is_named = |id: &ObjectId| metadata.needed().contains(id) || progress.holes.contains(id);
-    let empty = history::empty_tree(format).filter(is_named);
-    if empty.is_some_and(|id| !progress.store.history.contains(&id)) {
-        let pack = history::pack_of_empty_tree(format, task.staging)?;
-        take_history(task, progress, pack)?;
-    }
-    let history = &progress.store.history;
-    progress.holes.retain(|hole| !history.contains(hole));
-    Ok(mirrored.stamps)
-}
-
-/// Reads a pack of history back and counts it among those of this snapshot.
-fn take_history(task: &Task<'_>, progress: &mut Progress, pack: FinishedPack) -> Result<()> {
-    let pack = IncompletePack::history(pack, task.vault.format);
-    let (pack, read_back) = pack.verify(&mut progress.store, task.monitor)?;
-    progress.packs.push(pack);
-    progress.holes.extend(read_back.holes.into_keys());
-    progress.root_commits.extend(read_back.root_commits);
-    Ok(())
-}
-
-/// A repository made anew at the old path, none of whose objects the vault knows, is another one: its work must not be mixed
-/// into this vault.
-fn check_same_repository(
-    task: &Task<'_>,
-    stores: &Stores,
-    is_known: &dyn Fn() -> bool,
-) -> Result<()> {
-    let Some(attachment) = &task.vault.log.attachment else {
-        return Ok(());
-    };
-    let mut roots = attachment
-        .root_commits
-        .iter()
-        .filter_map(|hex| ObjectId::from_hex(hex.as_bytes()))
-        .peekable();
-    let knows_a_pack = stores.packs.iter().any(|pack| pack.pack.is_none());
-    if roots.peek().is_none()
-        || knows_a_pack
-        || roots.any(|root| stores.contains(&root))
-        || is_known()
-    {
-        return Ok(());
-    }
-    Err(of_another(task.vault, task.repository)
-        .because("none of the first commits that the vault knows is in this repository: it was made anew")
-        .next("git vault init --new", "gives this repository a vault of its own; the old one stays as it is"))
-}
-
-/// Proves that all that the captured state needs is in the vault's history; gives a digest of all that is named, and how many
-/// ids that git itself does without are not there.
-fn check_history(
-    task: &Task<'_>,
-    progress: &Progress,
-    metadata: &Metadata,
-) -> std::result::Result<(Digest, u64), CaptureError> {
-    let history = &progress.store.history;
-    let needed = metadata.needed();
-    let digest = metadata.ids_digest(&progress.holes);
-    let proven = progress.known.proven.filter(|(known, _)| *known == digest);
-    if let Some((_, weak_missing)) = proven.filter(|_| progress.packs.is_empty()) {
-        return Ok((digest, weak_missing));
-    }
-    if let Some(missing) = history::missing(history, needed).first() {
-        progress.store.check()?;
-        // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
-        let mut again = Metadata::read(task.repository)?;
-        if metadata.tips.optional.is_empty() {
-            again.do_without_optional();
-        }
-        if again.needed() != needed {
-            return Err(CaptureError::Moved(task.repository.git_dir.clone()));
-        }
-        return Err(missing_object(missing, metadata).into());
-    }
-    if !progress.holes.is_empty()
-        && let Some((hole, named_by)) = history::reach_hole(history, needed, &progress.holes)?
-    {
-        return Err(Refusal::new(
-            RefusalCode::SourceObjectMissing,
-            format!("object {hole} is not in the repository"),
-        )
-        .because(format!(
-            "object {named_by}, which the repository needs, names it"
-        ))
-        .next(
-            "git fsck --full",
-            "names every missing object of the repository",
-        )
-        .into());
-    }
-    Ok((
-        digest,
-        history::missing(history, &metadata.tips.tolerated).len() as u64,
-    ))
-}
-
-fn missing_object(id: &ObjectId, metadata: &Metadata) -> Refusal {
-    let named_by = if metadata.index_ids.contains(id) {
-        "the index names it"
-    } else {
-        "a ref or operation names it"
-    };
-    Refusal::new(
-        RefusalCode::SourceObjectMissing,
-        format!("object {id} is not in the repository"),
-    )
-    .because(named_by)
-    .next(
-        "git fsck --full",
-        "names every missing object of the repository",
-    )
 }
 
 fn root_tree(
     writer: &ContentWriter<'_>,
-    gitdir: &BuiltPlace,
-    worktree: Option<&BuiltPlace>,
-    holes: &BTreeSet<ObjectId>,
+    places: &BTreeMap<Place, BuiltPlace>,
+    holes: &Holes,
 ) -> Result<ObjectId> {
     let tree = |name: &str, id| NewEntry {
         mode: MODE_TREE,
         name: name.as_bytes().to_vec(),
         id,
     };
-    let mut attributes = vec![tree("gitdir", gitdir.attributes)];
-    let mut root = vec![tree("gitdir", gitdir.contents)];
-    if let Some(worktree) = worktree {
-        attributes.push(tree("worktree", worktree.attributes));
-        root.push(tree("worktree", worktree.contents));
+    let (mut root, mut attributes) = (Vec::new(), Vec::new());
+    let (mut linked, mut linked_attributes) = (Vec::new(), Vec::new());
+    for (place, built) in places {
+        match place {
+            Place::Gitdir | Place::Worktree => {
+                root.push(tree(&place.name(), built.contents));
+                attributes.push(tree(&place.name(), built.attributes));
+            }
+            Place::Linked(number) => {
+                linked.push(tree(&number.to_string(), built.contents));
+                linked_attributes.push(tree(&number.to_string(), built.attributes));
+            }
+        }
     }
-    root.push(tree(
-        "attributes",
-        writer.object(ObjectKind::Tree, &tree_content(attributes))?,
-    ));
-    if !holes.is_empty() {
-        let text: String = holes.iter().map(|hole| format!("{hole}\n")).collect();
-        let blob = writer.bytes(text.as_bytes())?;
+    let write = |entries| writer.object(ObjectKind::Tree, &tree_content(entries));
+    if !linked.is_empty() {
+        root.push(tree("linked", write(linked)?));
+        attributes.push(tree("linked", write(linked_attributes)?));
+    }
+    root.push(tree("attributes", write(attributes)?));
+    if holes.count() > 0 {
+        let blob = writer.bytes(holes.to_text().as_bytes())?;
         root.push(NewEntry {
             mode: MODE_FILE,
             name: b"holes".to_vec(),
@@ -508,23 +371,26 @@ fn root_tree(
 fn parents(
     writer: &ContentWriter<'_>,
     progress: &Progress,
-    tips: &Tips,
+    metadata: &Metadata,
     format: ObjectFormat,
 ) -> std::result::Result<Vec<ObjectId>, CaptureError> {
-    if let Some(parents) = same_parents(progress, tips, format)? {
+    if let Some(parents) = same_parents(progress, metadata, format)? {
         return Ok(parents);
     }
-    let mut commits = Vec::new();
-    for tip in &tips.needed {
-        let object = progress
-            .store
-            .history
-            .read_any(tip)
-            .map_err(|error| crate::vault::content::refuse_git_read(&error))?;
-        if object.kind == ObjectKind::Commit {
-            commits.push(*tip);
+    let mut commits = BTreeSet::new();
+    for (member, names) in metadata.each() {
+        for tip in &names.tips.needed {
+            let object = progress
+                .store
+                .history(&member.git_dir)
+                .read_any(tip)
+                .map_err(|error| crate::vault::content::refuse_git_read(&error))?;
+            if object.kind == ObjectKind::Commit {
+                commits.insert(*tip);
+            }
         }
     }
+    let tips = &metadata.main()?.tips;
     let head = tips.head.filter(|head| commits.contains(head));
     let others: Vec<ObjectId> = commits
         .into_iter()
@@ -547,13 +413,21 @@ fn parents(
 /// The parents of the newest snapshot, when it stood on the same tips.
 fn same_parents(
     progress: &Progress,
-    tips: &Tips,
+    metadata: &Metadata,
     format: ObjectFormat,
 ) -> Result<Option<Vec<ObjectId>>> {
     let Some(newest) = progress.newest.as_ref().map(Trusted::manifest) else {
         return Ok(None);
     };
+    let tips = &metadata.main()?.tips;
     let head = tips.head.map(|head| head.to_string());
+    let stated = newest.nested.iter();
+    let stated = stated.map(|nested| (nested.git_dir.clone(), nested.tips_blake3));
+    let nested = metadata.each().skip(1);
+    let nested = nested.map(|(member, names)| (member.git_dir.clone(), tips_digest(&names.tips)));
+    if !stated.eq(nested) {
+        return Ok(None);
+    }
     if newest.history.tips_blake3 != tips_digest(tips) || newest.source.head != head {
         return Ok(None);
     }
@@ -579,6 +453,27 @@ fn parents_of(
 pub(super) fn tips_digest(tips: &Tips) -> Digest {
     let text: String = tips.needed.iter().map(|id| format!("{id}\n")).collect();
     Digest::of(text.as_bytes())
+}
+
+/// Refuses a vault, keys or last-seen state inside any of the working trees: they would be captured, and be lost with it.
+fn check_places(task: &Task<'_>, metadata: &Metadata) -> Result<()> {
+    for (_, root) in &metadata.workspace.places {
+        let tree = Repository {
+            worktree: Some(root.clone()),
+            ..task.repository.clone()
+        };
+        let homes = &task.vault.homes;
+        let root = task.vault.layout.root();
+        crate::vault::registry::check_outside(
+            &tree,
+            &[
+                (root, "the vault"),
+                (&homes.keys, "the place of the keys"),
+                (&homes.state, "the place of what this machine has seen"),
+            ],
+        )?;
+    }
+    Ok(())
 }
 
 /// Whether the newest snapshot holds this very state, as far as the cache knows, and nobody asked for a snapshot of their
@@ -620,7 +515,7 @@ fn finish(
     now: Timestamp,
 ) -> Result<Finished> {
     progress.packs.extend(attempt.capture.take());
-    let manifest = manifest(task, &progress, &attempt, now);
+    let manifest = manifest(task, &progress, &attempt, now)?;
     let cache = attempt.cache;
     let root_commits = progress
         .root_commits

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, openat, readlinkat};
 
@@ -11,17 +11,20 @@ use crate::host::disk::{self, Context};
 use crate::host::git::repository::join_bytes;
 use crate::host::metadata::{self, Fingerprint, Kind};
 use crate::host::scratch::names;
+use crate::host::walk::join;
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::{Digest, to_hex};
 use crate::model::inventory::{PackRecord, PackRole};
 use crate::model::listing::{Attributes, Entry, Xattrs};
 use crate::model::manifest::{Manifest, TreeCounts};
+use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::ops::layout::{Layout, Rewritten};
 use crate::ops::restore_tree::open_below;
 use crate::vault::inspect::Vault;
-use crate::vault::reader::{Directory, Place, SnapshotReader, Trusted, needed_packs};
-use crate::vault::store::Store;
+use crate::vault::reader::{Directory, SnapshotReader, Trusted, needed_packs};
+use crate::vault::store::{Store, of};
 
 /// What was found on disk to be as it was signed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,25 +88,34 @@ pub fn compare(
         .context("open", workspace)
         .map_err(|error| unread(&error))?;
     let root = File::from(root);
-    let git_dir = git_dir(manifest, workspace);
-    let git_root = if git_dir == workspace {
-        open_below(&root, b"", workspace)
-    } else {
-        open_below(&root, b".git", &git_dir)
-    };
-    let git_root =
-        git_root.map_err(|error| differs(&git_dir, "a git directory", error.to_string()))?;
-
+    let layout = Layout::new(manifest, workspace);
+    let rewritten = layout.rewritten(&reader, &store)?;
     let mut compared = Compared::default();
-    if let Some(stated) = &manifest.content.worktree {
-        let mut tree = Tree::new(&root, workspace, b".git", monitor);
-        reader.each_directory(Place::Worktree, &mut |directory| tree.compare(&directory))?;
-        tree.add_to(&mut compared, stated)?;
+    for place in manifest.places() {
+        let top = Spot::top(place);
+        let shown = layout.path(&top);
+        let open = open_below(&root, &layout.relative(&top), &shown)
+            .map_err(|error| differs(&shown, "a directory", error.to_string()))?;
+        let mut tree = Tree {
+            root: &open,
+            shown: &shown,
+            place,
+            apart: layout.apart(place).into_iter().collect(),
+            rewritten: &rewritten,
+            monitor,
+            found: Compared::default(),
+        };
+        reader.each_directory(place, &mut |directory| tree.compare(&directory))?;
+        tree.add_to(&mut compared, manifest.counts(place))?;
     }
-    let mut tree = Tree::new(&git_root, &git_dir, b"objects", monitor);
-    reader.each_directory(Place::Gitdir, &mut |directory| tree.compare(&directory))?;
-    tree.add_to(&mut compared, &manifest.content.gitdir)?;
-    compare_packs(&git_root, &git_dir, &history, &mut compared, monitor)?;
+    for git_dir in manifest.git_dirs() {
+        let shown = layout.path(&git_dir);
+        let open = open_below(&root, &layout.relative(&git_dir), &shown)
+            .map_err(|error| differs(&shown, "a git directory", error.to_string()))?;
+        let own = history.iter().copied().filter(|pack| of(pack) == git_dir);
+        let own: Vec<&PackRecord> = own.collect();
+        compare_packs(&open, &shown, &own, &mut compared, monitor)?;
+    }
     monitor.event(Event::Finished {
         phase: Phase::Verify,
     });
@@ -114,51 +126,31 @@ pub fn compare(
     Ok(compared)
 }
 
-/// The git directory of a restored workspace.
-#[must_use]
-pub fn git_dir(manifest: &Manifest, workspace: &Path) -> PathBuf {
-    match manifest.content.worktree {
-        Some(_) => workspace.join(".git"),
-        None => workspace.to_owned(),
-    }
-}
-
 fn total_bytes(manifest: &Manifest, history: &[&PackRecord]) -> u64 {
-    let content = &manifest.content;
-    let worktree = content.worktree.as_ref().map_or(0, |counts| counts.bytes);
+    let places = manifest.places().into_iter();
+    let counts = places.filter_map(|place| manifest.counts(place));
+    let captured: u64 = counts.map(|counts| counts.bytes).sum();
     let packs: u64 = history
         .iter()
         .map(|pack| pack.bytes + pack.index_bytes)
         .sum();
-    content.gitdir.bytes + worktree + packs
+    captured + packs
 }
 
 /// One place of a restored workspace, with what was found in it so far.
 struct Tree<'a> {
     root: &'a File,
     shown: &'a Path,
-    /// The name at the top that belongs to another place.
-    apart: &'static [u8],
+    place: Place,
+    /// What lies here and is not of this place.
+    apart: BTreeSet<Vec<u8>>,
+    /// Files with another content than was captured.
+    rewritten: &'a Rewritten,
     monitor: &'a dyn Monitor,
     found: Compared,
 }
 
-impl<'a> Tree<'a> {
-    fn new(
-        root: &'a File,
-        shown: &'a Path,
-        apart: &'static [u8],
-        monitor: &'a dyn Monitor,
-    ) -> Self {
-        Self {
-            root,
-            shown,
-            apart,
-            monitor,
-            found: Compared::default(),
-        }
-    }
-
+impl Tree<'_> {
     /// Compares one directory: itself, and the names in it with what stands under each.
     fn compare(&mut self, directory: &Directory) -> Result<()> {
         let shown = join_bytes(self.shown, &directory.path);
@@ -173,9 +165,7 @@ impl<'a> Tree<'a> {
             .map_err(|error| unread(&error))?
             .into_iter()
             .collect();
-        if directory.path.is_empty() {
-            present.remove(self.apart);
-        }
+        present.retain(|name| !self.apart.contains(&join(&directory.path, name)));
         for (name, entry) in &directory.listing.entries {
             let shown = join_bytes(&shown, name);
             let Some(wanted) = kind_of(entry) else {
@@ -184,7 +174,8 @@ impl<'a> Tree<'a> {
             if !present.remove(name) {
                 return Err(differs(&shown, word(wanted), "nothing"));
             }
-            self.compare_entry(&open, name, entry, &shown)?;
+            let spot = Spot::top(self.place).join(&join(&directory.path, name));
+            self.compare_entry(&open, &spot, entry, &shown)?;
         }
         match present.first() {
             None => Ok(()),
@@ -199,10 +190,12 @@ impl<'a> Tree<'a> {
     fn compare_entry(
         &mut self,
         directory: &File,
-        name: &[u8],
+        spot: &Spot,
         entry: &Entry,
         shown: &Path,
     ) -> Result<()> {
+        let name = spot.path.rsplit(|byte| *byte == b'/').next();
+        let name = name.unwrap_or_default();
         let look = metadata::look_in(directory, name, shown).map_err(|error| unread(&error))?;
         if kind_of(entry) != Some(look.kind()) {
             let wanted = kind_of(entry).map_or("nothing", word);
@@ -217,10 +210,14 @@ impl<'a> Tree<'a> {
                 check_mode_and_time(attributes, &look, shown)?;
                 let file = open_file(directory, name, shown)?;
                 let found = hash(&file, shown, self.monitor)?;
-                check_content((*bytes, *blake3), found, shown)?;
+                let expected = match self.rewritten.get(spot) {
+                    Some(text) => (text.len() as u64, Digest::of(text)),
+                    None => (*bytes, *blake3),
+                };
+                check_content(expected, found, shown)?;
                 check_xattrs(attributes, &file, shown)?;
                 self.found.files += 1;
-                self.found.bytes += found.0;
+                self.found.bytes += *bytes;
             }
             Entry::Link { attributes, blake3 } => {
                 let target = readlinkat(directory, name, Vec::new())
@@ -242,7 +239,8 @@ impl<'a> Tree<'a> {
     }
 
     /// Compares what was counted on disk with the manifest.
-    fn add_to(&self, compared: &mut Compared, stated: &TreeCounts) -> Result<()> {
+    fn add_to(&self, compared: &mut Compared, stated: Option<&TreeCounts>) -> Result<()> {
+        let stated = stated.cloned().unwrap_or_default();
         let counts = |files, directories, links, bytes| {
             format!("{files} files, {directories} directories, {links} links, {bytes} bytes")
         };

@@ -1,17 +1,20 @@
 //! Says what a snapshot is: puts together its manifest.
 
 use crate::host::git::repository::Repository;
-use crate::host::git::tips::Tips;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
 use crate::model::ids::Digest;
 use crate::model::inventory::{PackRecord, PackRole};
 use crate::model::manifest::{
-    Completeness, Content, FORMAT, History, LeftOut, Manifest, SourceState, StandsOn,
+    Completeness, Content, FORMAT, History, LeftOut, LinkedWorktree, Manifest, NestedRepository,
+    SourceState, StandsOn,
 };
+use crate::model::place::{Place, Spot};
+use crate::model::refusal::Result;
 use crate::model::timestamp::Timestamp;
 use crate::ops::assemble::{Attempt, Progress, Task, tips_digest};
-use crate::ops::capture::Metadata;
+use crate::ops::metadata::Metadata;
+use crate::ops::workspace::Linked;
 use crate::vault::inspect::TOOL;
 
 /// How many broken refs are named.
@@ -23,7 +26,7 @@ pub(super) fn manifest(
     progress: &Progress,
     attempt: &Attempt,
     now: Timestamp,
-) -> Manifest {
+) -> Result<Manifest> {
     let (repository, vault) = (task.repository, task.vault);
     let packs: Vec<_> = progress
         .packs
@@ -31,13 +34,14 @@ pub(super) fn manifest(
         .map(|pack| pack.record().clone())
         .collect();
     let is_history = |pack: &&PackRecord| pack.role == PackRole::History;
-    let places = [Some(&attempt.gitdir), attempt.worktree.as_ref()];
+    let places = &attempt.places;
     let left_out: Vec<LeftOut> = places
-        .into_iter()
-        .flatten()
+        .values()
         .flat_map(|place| place.left_out.clone())
         .collect();
-    Manifest {
+    let counts = |place| places.get(&place).map(|built| built.counts.clone());
+    let main = attempt.metadata.main()?;
+    Ok(Manifest {
         format: FORMAT,
         minimum_reader: FORMAT,
         tool: TOOL.to_owned(),
@@ -58,12 +62,13 @@ pub(super) fn manifest(
             packs: vault.log.inventory.count(),
             inventory: vault.log.inventory.digest(),
         },
-        source: source_state(repository, &attempt.metadata),
+        source: source_state(repository, &attempt.metadata)?,
         content: Content {
             commit: attempt.commit.to_string(),
             tree: attempt.tree.to_string(),
-            gitdir: attempt.gitdir.counts.clone(),
-            worktree: attempt.worktree.as_ref().map(|place| place.counts.clone()),
+            gitdir: counts(Place::Gitdir).unwrap_or_default(),
+            worktree: counts(Place::Worktree),
+            linked: (1..).map(Place::Linked).map_while(counts).collect(),
         },
         history: History {
             objects_added: packs
@@ -71,27 +76,71 @@ pub(super) fn manifest(
                 .filter(is_history)
                 .map(|pack| pack.objects)
                 .sum(),
-            tips: attempt.metadata.tips.needed.len() as u64,
-            tips_blake3: tips_digest(&attempt.metadata.tips),
-            holes: progress.holes.len() as u64,
-            weak_missing: attempt.weak_missing,
+            tips: main.tips.needed.len() as u64,
+            tips_blake3: tips_digest(&main.tips),
+            holes: progress.holes.count(),
+            weak_missing: attempt.weak_missing.first().copied().unwrap_or_default(),
         },
+        nested: nested(attempt),
+        linked: linked(attempt),
         left_out,
         packs,
-    }
+    })
 }
 
-/// The tips as a manifest counted them: if its source lacked what git does without, then without it.
-pub(super) fn as_stated(mut tips: Tips, stated: &History) -> Tips {
-    if tips_digest(&tips) != stated.tips_blake3 {
-        tips.do_without_optional();
-    }
-    tips
+/// The repositories beside the main one.
+fn nested(attempt: &Attempt) -> Vec<NestedRepository> {
+    let weak_missing = attempt.weak_missing.iter().copied();
+    let each = attempt.metadata.each().zip(weak_missing).skip(1);
+    each.map(|((member, names), weak_missing)| NestedRepository {
+        git_dir: member.git_dir.clone(),
+        worktree: met(attempt, member.worktree.as_ref()),
+        branch: names.tips.branch.as_ref().map(|branch| text_name(branch)),
+        head: names.tips.head.map(|head| head.to_string()),
+        operations: names.tips.operations.clone(),
+        tips: names.tips.needed.len() as u64,
+        tips_blake3: tips_digest(&names.tips),
+        weak_missing,
+    })
+    .collect()
 }
 
-fn source_state(repository: &Repository, metadata: &Metadata) -> SourceState {
-    let tips = &metadata.tips;
-    SourceState {
+/// The linked worktrees of all repositories.
+fn linked(attempt: &Attempt) -> Vec<LinkedWorktree> {
+    let metadata = &attempt.metadata;
+    let tips_of = |linked: &Linked| {
+        let mut each = metadata.each();
+        let (_, names) = each.find(|(member, _)| member.git_dir == linked.git_dir)?;
+        names.linked.get(&linked.name)
+    };
+    let one = |linked: &Linked| {
+        let tips = tips_of(linked);
+        let branch = tips.and_then(|tips| tips.branch.as_ref());
+        LinkedWorktree {
+            git_dir: linked.git_dir.clone(),
+            name: text_name(&linked.name),
+            path: text_name(path_bytes(&linked.path)),
+            worktree: met(attempt, linked.worktree.as_ref()),
+            directory: linked.directory.as_ref().map(|name| text_name(name)),
+            branch: branch.map(|branch| text_name(branch)),
+            head: tips.and_then(|tips| tips.head).map(|head| head.to_string()),
+            operations: tips.map_or(Vec::new(), |tips| tips.operations.clone()),
+        }
+    };
+    metadata.workspace.linked.iter().map(one).collect()
+}
+
+/// Where a working tree was captured, unless a pattern left it out.
+fn met(attempt: &Attempt, worktree: Option<&Spot>) -> Option<Spot> {
+    let path = |spot: &Spot| attempt.metadata.workspace.path(spot);
+    worktree
+        .filter(|spot| !path(spot).is_some_and(|path| attempt.unmet.contains(&path)))
+        .cloned()
+}
+
+fn source_state(repository: &Repository, metadata: &Metadata) -> Result<SourceState> {
+    let tips = &metadata.main()?.tips;
+    Ok(SourceState {
         git_dir: text_name(path_bytes(&repository.git_dir)),
         worktree: repository
             .worktree
@@ -106,31 +155,59 @@ fn source_state(repository: &Repository, metadata: &Metadata) -> SourceState {
             .iter()
             .map(|path| text_name(path))
             .collect(),
-    }
+    })
 }
 
 /// What a person should know of this snapshot.
 fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     let mut notes = Vec::new();
-    for name in attempt.metadata.tips.broken.iter().take(NOTED_REFS) {
-        notes.push(format!("broken ref kept as evidence: {}", text_name(name)));
+    let broken = attempt.metadata.each().flat_map(|(member, names)| {
+        let broken = names.tips.broken.iter();
+        broken.map(move |name| member.git_dir.join(name))
+    });
+    for spot in broken.take(NOTED_REFS) {
+        let main = Spot::top(Place::Gitdir);
+        let name = match main.relative(&spot) {
+            Some(name) => text_name(name),
+            None => spot.to_string(),
+        };
+        notes.push(format!("broken ref kept as evidence: {name}"));
     }
-    if !progress.holes.is_empty() {
+    if progress.holes.count() > 0 {
         notes.push(format!(
             "objects named only by unreferenced objects that were not in the source: {}",
-            progress.holes.len()
+            progress.holes.count()
         ));
     }
-    if attempt.weak_missing > 0 {
+    let weak_missing: u64 = attempt.weak_missing.iter().sum();
+    if weak_missing > 0 {
         notes.push(format!(
-            "objects named only by reflogs and the like that were not in the source: {}",
-            attempt.weak_missing
+            "objects named only by reflogs and the like that were not in the source: {weak_missing}"
         ));
     }
-    let special = attempt
-        .worktree
-        .as_ref()
-        .map_or(0, |place| place.counts.special);
+    for linked in &attempt.metadata.workspace.linked {
+        let (name, path) = (text_name(&linked.name), text_name(path_bytes(&linked.path)));
+        if linked.worktree.is_none() {
+            notes.push(format!(
+                "linked worktree '{name}' was not there: '{path}'; what git keeps of it was captured"
+            ));
+        } else if met(attempt, linked.worktree.as_ref()).is_none() {
+            notes.push(format!(
+                "linked worktree '{name}' was left out by a pattern: '{path}'"
+            ));
+        }
+    }
+    for (spot, target) in &attempt.metadata.workspace.outside {
+        notes.push(format!(
+            "'{spot}' belongs to a repository outside, '{}': its files were captured, its history was not",
+            text_name(target.as_bytes())
+        ));
+    }
+    let special: u64 = attempt
+        .places
+        .values()
+        .map(|place| place.counts.special)
+        .sum();
     if special > 0 {
         notes.push(format!(
             "special files (FIFOs, sockets, devices) are recorded, not recreated: {special}"

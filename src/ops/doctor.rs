@@ -102,7 +102,7 @@ pub fn doctor(workplace: &Workplace, clock: Clock<'_>) -> Result<DoctorReport> {
 fn place(workplace: &Workplace) -> Option<PathBuf> {
     let named = workplace.vault.clone().or_else(|| {
         let repository = workplace.repository().ok()?;
-        registry::registered(&workplace.home_of(&repository), &repository.common_dir)
+        registry::registered(&workplace.home_of(&repository), &repository.git_dir)
     });
     named.filter(|root| looks_like_vault(root))
 }

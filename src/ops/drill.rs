@@ -8,15 +8,18 @@ use std::time::Duration;
 use crate::host::disk;
 use crate::host::random::random_bytes;
 use crate::host::scratch::Scratch;
+use crate::model::escape::name_from_text;
 use crate::model::event::Monitor;
 use crate::model::ids::{SnapshotId, to_hex};
 use crate::model::log_entry::{DrillRecord, LogEvent};
+use crate::model::manifest::Manifest;
 use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
-use crate::ops::ask_git::{GitVerdict, Question, ask};
-use crate::ops::compare::{Compared, compare, git_dir};
+use crate::ops::ask_git::{Expected, GitVerdict, Question, Reflogs, ask};
+use crate::ops::compare::{Compared, compare};
 use crate::ops::destination::claim;
+use crate::ops::layout::Layout;
 use crate::ops::locate::Workplace;
 use crate::ops::restore::{forbidden, restore_trusted};
 use crate::ops::scan::Clock;
@@ -315,12 +318,7 @@ impl Task<'_> {
         let compared = compare(self.vault, trusted, &workspace, self.monitor)?;
         let git = match self.foreign_git(forbidden) {
             Err(reason) => GitVerdict::NotAsked(reason),
-            Ok(program) => ask(&Question {
-                program,
-                restored: &git_dir(trusted.manifest(), &workspace),
-                manifest: trusted.manifest(),
-                scratch: scratch.join("git"),
-            })?,
+            Ok(program) => ask_all(program, trusted.manifest(), &workspace, scratch)?,
         };
         Ok((compared, git))
     }
@@ -341,6 +339,48 @@ impl Task<'_> {
                 program.display()
             )),
         }
+    }
+}
+
+/// Asks git about every repository of a restored workspace.
+fn ask_all(
+    program: Option<&Path>,
+    manifest: &Manifest,
+    workspace: &Path,
+    scratch: &Path,
+) -> Result<GitVerdict> {
+    let layout = Layout::new(manifest, workspace);
+    let mut verdict = None;
+    for (number, git_dir) in manifest.git_dirs().iter().enumerate() {
+        let linked = manifest.linked.iter();
+        let linked = linked.filter(|linked| linked.git_dir == *git_dir);
+        let answer = ask(&Question {
+            program,
+            restored: &layout.path(git_dir),
+            expected: Expected::of(manifest, git_dir),
+            linked: linked
+                .filter_map(|linked| name_from_text(&linked.name))
+                .collect(),
+            scratch: scratch.join(format!("git-{number}")),
+        })?;
+        verdict = Some(match verdict {
+            None => answer,
+            Some(before) => weaker(before, answer),
+        });
+    }
+    let none = || GitVerdict::NotAsked("there is no repository".to_owned());
+    Ok(verdict.unwrap_or_else(none))
+}
+
+/// Of two verdicts the one that says less: it holds for both.
+fn weaker(left: GitVerdict, right: GitVerdict) -> GitVerdict {
+    match (&left, &right) {
+        (GitVerdict::NotAsked(_), _) => left,
+        (_, GitVerdict::NotAsked(_)) => right,
+        (GitVerdict::Whole { reflogs, .. }, _) => match reflogs {
+            Reflogs::NotFollowed => left,
+            Reflogs::Followed => right,
+        },
     }
 }
 

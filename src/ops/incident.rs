@@ -113,7 +113,7 @@ fn vault_of(refusal: &Refusal, workplace: &Workplace) -> Option<PathBuf> {
     };
     let registered = || {
         let repository = workplace.repository().ok()?;
-        registered(&workplace.home_of(&repository), &repository.common_dir)
+        registered(&workplace.home_of(&repository), &repository.git_dir)
     };
     let mut evidence = refusal.evidence.iter();
     workplace
@@ -140,7 +140,7 @@ fn forbidden(
     untouchable.extend(vault.map(|vault| ("the vault", real_path(vault))));
     if let Some(repository) = &repository {
         let worktree = repository.worktree.iter();
-        let all = worktree.chain([&repository.git_dir, &repository.common_dir]);
+        let all = worktree.chain([&repository.git_dir]);
         untouchable.extend(all.map(|path| ("the repository", real_path(path))));
     }
     let found = untouchable

@@ -55,10 +55,10 @@ pub fn init(workplace: &Workplace, existing: Existing) -> Result<InitReport> {
         .vault
         .clone()
         .unwrap_or_else(|| registry::new_vault_root(&home, &repository));
-    let predecessor = registry::predecessor(&home, &repository.common_dir);
+    let predecessor = registry::predecessor(&home, &repository.git_dir);
     let homes = &workplace.homes;
     let created = registry::create(&root, &repository, homes, predecessor, workplace.now)?;
-    registry::register(&home, &repository.common_dir, &root)
+    registry::register(&home, &repository.git_dir, &root)
         .map_err(|error| error.refuse_vault_write())?;
     Ok(InitReport {
         vault: root,

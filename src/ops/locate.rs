@@ -125,7 +125,7 @@ impl Workplace {
             return Ok(root.clone());
         }
         let repository = self.repository()?;
-        registry::registered(&self.home_of(&repository), &repository.common_dir)
+        registry::registered(&self.home_of(&repository), &repository.git_dir)
             .ok_or_else(|| no_vault_yet(&repository))
     }
 
@@ -144,7 +144,7 @@ impl Workplace {
     ) -> Result<Option<FoundVault>> {
         let home = self.home_of(repository);
         let has_commit = has_commit_in(repository);
-        registry::find(&home, &repository.common_dir, &has_commit, open)
+        registry::find(&home, &repository.git_dir, &has_commit, open)
     }
 
     /// The vault of a repository: the one named, which must be its own, or the one found.
@@ -160,7 +160,7 @@ impl Workplace {
             return Err(inspect::no_vault(root));
         }
         let vault = Vault::open(root, &self.homes)?;
-        if registry::is_attached_to(&vault.log, &repository.common_dir) {
+        if registry::is_attached_to(&vault.log, &repository.git_dir) {
             return Ok(Some(FoundVault {
                 vault,
                 moved_from: None,
@@ -178,7 +178,7 @@ impl Workplace {
 
 /// Answers whether a repository holds a commit.
 fn has_commit_in(repository: &Repository) -> impl Fn(&ObjectId) -> bool {
-    let (objects, format) = (repository.common_dir.join("objects"), repository.format);
+    let (objects, format) = (repository.git_dir.join("objects"), repository.format);
     move |id| {
         Stores::open(&objects, format, &|_stamp| false).is_ok_and(|stores| stores.contains(id))
     }
@@ -202,7 +202,7 @@ pub fn of_another(vault: &Vault, repository: &Repository) -> Refusal {
     ))
     .because(format!(
         "this repository is '{}'",
-        repository.common_dir.display()
+        repository.git_dir.display()
     ))
     .keeping("nothing was touched")
     .next(
@@ -220,7 +220,7 @@ pub fn no_vault_yet(repository: &Repository) -> Refusal {
     )
     .because(format!(
         "none is attached to '{}'",
-        repository.common_dir.display()
+        repository.git_dir.display()
     ))
     .keeping("nothing was touched")
     .next(

@@ -1,36 +1,24 @@
 //! `git vault restore`: gives a workspace back, exactly, into a directory that is absent or empty.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, mkdirat};
-
-use crate::host::disk::{self, Context};
-use crate::host::git::object::ObjectFormat;
-use crate::host::git::packs::Packs;
-use crate::host::git::repository::{Repository, Settings, executable_settings};
-use crate::host::metadata;
 use crate::model::escape::{name_from_text, text_name};
 use crate::model::event::{Event, Monitor, Phase};
-use crate::model::ids::Digest;
 use crate::model::inventory::{PackRecord, PackRole};
-use crate::model::listing::Entry;
+use crate::model::listing::{Entry, Reason};
 use crate::model::manifest::Manifest;
+use crate::model::place::Place;
 use crate::model::refusal::{Changed, Refusal, Result};
-use crate::model::refusal_code::RefusalCode;
-use crate::ops::assemble::tips_digest;
-use crate::ops::capture::{CaptureError, Metadata};
-use crate::ops::destination::{EmptyDestination, Needs, RestoreStaging, claim, create};
-use crate::ops::history::missing;
+use crate::ops::build::{Job, build};
+use crate::ops::destination::{EmptyDestination, Needs, RestoreStaging, claim};
+use crate::ops::layout::Layout;
 use crate::ops::locate::Workplace;
-use crate::ops::restore_tree::{TreeWriter, hash_again, not_kept, open_below};
 use crate::ops::selection::{is_id, select};
 use crate::ops::verify::check_bytes;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::reader::{
-    Directory, Place, SnapshotReader, Trusted, check_inventory, needed_packs, trust,
+    Directory, SnapshotReader, Trusted, check_inventory, needed_packs, trust,
 };
 use crate::vault::registry::real_path;
 use crate::vault::store::Store;
@@ -126,7 +114,10 @@ pub(super) fn restore_trusted(
     check_bytes(vault, &packs, monitor)?;
     let store = Store::new(&vault.layout, &packs, vault.format).open_all()?;
     let reader = SnapshotReader::new(&store, trusted);
-    let plan = plan(&reader)?;
+    let final_path = destination.path().to_owned();
+    let layout = Layout::new(trusted.manifest(), &final_path);
+    let rewritten = layout.rewritten(&reader, &store)?;
+    let plan = plan(&reader, &layout)?;
     let history: Vec<&PackRecord> = packs
         .iter()
         .filter(|pack| pack.role == PackRole::History)
@@ -143,13 +134,16 @@ pub(super) fn restore_trusted(
     });
     let job = Job {
         vault,
+        manifest: trusted.manifest(),
         reader: &reader,
         store: &store,
+        layout: &layout,
+        rewritten: &rewritten,
         history: &history,
         monitor,
     };
     let can_execute =
-        build(&job, trusted, &staging).map_err(|refusal| say_what_is_left(refusal, &staging))?;
+        build(&job, &staging).map_err(|refusal| say_what_is_left(refusal, &staging))?;
     let left = staging.path().to_owned();
     let destination = staging
         .finish()
@@ -207,8 +201,11 @@ pub(super) fn forbidden(
             source.worktree.as_deref().and_then(path),
         ),
     ];
+    for linked in &trusted.manifest().linked {
+        places.push(("a captured linked worktree", path(&linked.path)));
+    }
     if let Ok(repository) = workplace.repository() {
-        places.push(("this git directory", Some(repository.common_dir)));
+        places.push(("this git directory", Some(repository.git_dir)));
         places.push(("this working tree", repository.worktree));
     }
     let exists = |path: &PathBuf| path.symlink_metadata().is_ok();
@@ -229,9 +226,9 @@ struct Plan {
     special: Vec<String>,
 }
 
-fn plan(reader: &SnapshotReader<'_>) -> Result<Plan> {
+fn plan(reader: &SnapshotReader<'_>, layout: &Layout<'_>) -> Result<Plan> {
     let mut plan = Plan::default();
-    for place in [Place::Worktree, Place::Gitdir] {
+    for place in layout.places() {
         reader.each_directory(place, &mut |directory| {
             add_to_plan(&mut plan, place, &directory);
             Ok(())
@@ -266,213 +263,17 @@ fn add_to_plan(plan: &mut Plan, place: Place, directory: &Directory) {
                 plan.special
                     .push(format!("{} {}: {path}", place.name(), kind.word()));
             }
+            Entry::LeftOut {
+                reason: Reason::Gitfile,
+                rule,
+                ..
+            } => {
+                let path = text_name(&crate::host::walk::join(&directory.path, name));
+                let rule = text_name(rule.as_bytes());
+                plan.special
+                    .push(format!("{} pointer to '{rule}': {path}", place.name()));
+            }
             Entry::Directory { .. } | Entry::LeftOut { .. } => {}
         }
     }
-}
-
-struct Job<'a> {
-    vault: &'a Vault,
-    reader: &'a SnapshotReader<'a>,
-    store: &'a Store,
-    history: &'a [&'a PackRecord],
-    monitor: &'a dyn Monitor,
-}
-
-/// Builds the workspace in staging and checks it; gives what in it can execute.
-fn build(job: &Job<'_>, trusted: &Trusted, staging: &RestoreStaging) -> Result<Vec<String>> {
-    let is_bare = trusted.manifest().content.worktree.is_none();
-    let (root, shown) = (staging.root(), staging.path());
-    let stopped = |error: disk::Error| error.refuse(RefusalCode::RestoreStopped);
-    let mut worktree = TreeWriter::new(job.store, root, shown, job.monitor);
-    job.reader
-        .each_directory(Place::Worktree, &mut |directory| worktree.write(directory))?;
-    let gitdir_path = if is_bare {
-        shown.to_owned()
-    } else {
-        shown.join(".git")
-    };
-    let gitdir_root = if is_bare {
-        open_below(root, b"", shown).map_err(stopped)?
-    } else {
-        mkdirat(root, ".git", Mode::RWXU)
-            .context("create directory", &gitdir_path)
-            .map_err(stopped)?;
-        open_below(root, b".git", &gitdir_path).map_err(stopped)?
-    };
-    let mut gitdir = TreeWriter::new(job.store, &gitdir_root, &gitdir_path, job.monitor);
-    job.reader
-        .each_directory(Place::Gitdir, &mut |directory| gitdir.write(directory))?;
-    hand_over_history(job, &gitdir_root, &gitdir_path)?;
-    let can_execute = executable(&gitdir_path, &gitdir.executable);
-    check(job, trusted, &gitdir_path, job.vault.format)?;
-    gitdir.finish()?;
-    worktree.finish()?;
-    Ok(can_execute)
-}
-
-/// Copies the history packs as they are.
-fn hand_over_history(job: &Job<'_>, gitdir: &File, shown: &Path) -> Result<()> {
-    let stopped = |error: disk::Error| error.refuse(RefusalCode::RestoreStopped);
-    let mode = Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH;
-    for path in ["objects", "objects/info", "objects/pack"] {
-        mkdirat(gitdir, path, mode)
-            .context("create directory", &shown.join(path))
-            .map_err(stopped)?;
-    }
-    let shown = shown.join("objects/pack");
-    let directory = open_below(gitdir, b"objects/pack", &shown).map_err(stopped)?;
-    for pack in job.history {
-        let source = job.vault.layout.pack(&pack.name);
-        let name = |ending: &str| format!("{}.{ending}", pack.name);
-        copy(
-            &source,
-            (pack.bytes, pack.blake3),
-            &directory,
-            &name("pack"),
-            &shown,
-            job.monitor,
-        )?;
-        let index = source.with_extension("idx");
-        copy(
-            &index,
-            (pack.index_bytes, pack.index_blake3),
-            &directory,
-            &name("idx"),
-            &shown,
-            job.monitor,
-        )?;
-    }
-    Ok(())
-}
-
-/// Copies one file and hashes what is copied, then what is there.
-fn copy(
-    source: &Path,
-    expected: (u64, Digest),
-    directory: &File,
-    name: &str,
-    shown: &Path,
-    monitor: &dyn Monitor,
-) -> Result<()> {
-    let stopped = |error: disk::Error| error.refuse(RefusalCode::RestoreStopped);
-    let mut from = disk::open_regular(source).map_err(|error| error.refuse_vault_read())?;
-    let mut to = create(directory, name.as_bytes(), shown).map_err(stopped)?;
-    let shown = shown.join(name);
-    let mut hasher = blake3::Hasher::new();
-    let copied = disk::each_piece(&mut from, source, &mut |piece| {
-        hasher.update(piece);
-        let units = piece.len() as u64;
-        monitor.event(Event::Advanced {
-            phase: Phase::Restore,
-            units,
-        });
-        to.write_all(piece).context("write", &shown)
-    });
-    let total_bytes = copied.map_err(|error| {
-        let is_read = error.path == source;
-        if is_read {
-            error.refuse_vault_read()
-        } else {
-            stopped(error)
-        }
-    })?;
-    if (total_bytes, Digest::finish(&hasher)) != expected {
-        return Err(Refusal::new(
-            RefusalCode::VaultDamaged,
-            format!("'{}' is not what was written", source.display()),
-        )
-        .because(format!(
-            "expected BLAKE3 {}, found {}",
-            expected.1,
-            Digest::finish(&hasher)
-        ))
-        .about_difference(
-            source,
-            format!("{} bytes with BLAKE3 {}", expected.0, expected.1),
-            format!(
-                "{total_bytes} bytes with BLAKE3 {}",
-                Digest::finish(&hasher)
-            ),
-        ));
-    }
-    let found = hash_again(&mut to, &shown).map_err(stopped)?;
-    if found != expected {
-        return Err(not_kept(&shown));
-    }
-    metadata::set_mode(&to, 0o444, &shown).map_err(stopped)
-}
-
-/// Checks the built repository: its refs, operations and index name only objects that were handed over.
-fn check(job: &Job<'_>, trusted: &Trusted, git_dir: &Path, format: ObjectFormat) -> Result<()> {
-    let built = Repository {
-        git_dir: git_dir.to_owned(),
-        common_dir: git_dir.to_owned(),
-        worktree: None,
-        format,
-        settings: Settings::default(),
-    };
-    let incomplete = |fact: String| {
-        Refusal::new(
-            RefusalCode::RecordContradiction,
-            "the restored repository is not what was captured",
-        )
-        .because(fact)
-    };
-    let mut metadata = Metadata::read(&built).map_err(|error| match error {
-        CaptureError::Moved(path) => cannot_be_read_back(vec![format!(
-            "'{}' changed while it was checked",
-            path.display()
-        )]),
-        CaptureError::Refused(refusal) => {
-            let what = std::iter::once(refusal.what.clone());
-            cannot_be_read_back(what.chain(refusal.why.clone()).collect())
-        }
-    })?;
-    let mut handed_over = Packs::default();
-    for pack in job.history {
-        let path = git_dir
-            .join("objects/pack")
-            .join(format!("{}.pack", pack.name));
-        let opened = crate::host::git::pack_reader::Pack::open(&path, format);
-        handed_over.push(opened.map_err(|error| cannot_be_read_back(vec![error.to_string()]))?);
-    }
-    let stated = &trusted.manifest().history;
-    if tips_digest(&metadata.tips) != stated.tips_blake3 {
-        metadata.do_without_optional();
-    }
-    if let Some(lost) = missing(&handed_over, metadata.needed()).first() {
-        return Err(incomplete(format!("object {lost} is not in it")));
-    }
-    if metadata.tips.needed.len() as u64 != stated.tips
-        || tips_digest(&metadata.tips) != stated.tips_blake3
-    {
-        return Err(incomplete("its refs name other objects".to_owned()));
-    }
-    Ok(())
-}
-
-/// All was hashed when it was written: if it cannot be read now, the disk fails, or somebody else has changed it.
-fn cannot_be_read_back(why: Vec<String>) -> Refusal {
-    let what = "the restored repository cannot be read back";
-    let refusal = Refusal::new(RefusalCode::RestoreStopped, what);
-    why.into_iter().fold(refusal, Refusal::because)
-}
-
-/// Hooks and settings that can make git run something.
-fn executable(git_dir: &Path, hooks: &[Vec<u8>]) -> Vec<String> {
-    let live = hooks.iter().filter(|path| !path.ends_with(b".sample"));
-    let mut found: Vec<String> = live
-        .map(|path| format!("hook {}", text_name(path)))
-        .collect();
-    for name in ["config", "config.worktree"] {
-        if let Ok(config) = disk::read_bounded(&git_dir.join(name), 16 << 20) {
-            found.extend(
-                executable_settings(&config)
-                    .into_iter()
-                    .map(|setting| format!("setting {setting}")),
-            );
-        }
-    }
-    found
 }

@@ -10,24 +10,31 @@ use rustix::fs::{Mode, OFlags, mkdirat, openat, readlinkat, symlinkat};
 use crate::host::disk::{self, Context};
 use crate::host::git::repository::join_bytes;
 use crate::host::metadata;
+use crate::host::walk::join;
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
 use crate::model::listing::{Attributes, Entry};
+use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::destination::create;
+use crate::ops::layout::Rewritten;
 use crate::vault::reader::{Content, Directory, write_content};
 use crate::vault::store::Store;
 
 /// Writes one place of a snapshot.
 pub struct TreeWriter<'a> {
     store: &'a Store,
-    root: &'a File,
+    root: File,
     shown: PathBuf,
     monitor: &'a dyn Monitor,
+    place: Place,
+    rewritten: &'a Rewritten,
+    /// Directories whose files git runs by itself.
+    hooks: Vec<Vec<u8>>,
     /// Directories with the attributes they get when everything in them is written.
     directories: Vec<(Vec<u8>, Attributes)>,
-    /// Executable files and links in `hooks`, by path.
+    /// Executable files and links among the hooks, by path.
     pub executable: Vec<Vec<u8>>,
 }
 
@@ -36,14 +43,24 @@ fn stopped(error: &disk::Error) -> Refusal {
 }
 
 impl<'a> TreeWriter<'a> {
-    /// Makes a writer below `root`, whose path for messages is `shown`.
+    /// Makes a writer of a place below `root`, whose path for messages is `shown`. Git runs the files in `hooks` by itself;
+    /// those in `rewritten` get another content than was captured.
     #[must_use]
-    pub fn new(store: &'a Store, root: &'a File, shown: &Path, monitor: &'a dyn Monitor) -> Self {
+    pub fn new(
+        store: &'a Store,
+        (root, shown): (File, &Path),
+        place: Place,
+        (hooks, rewritten): (Vec<Vec<u8>>, &'a Rewritten),
+        monitor: &'a dyn Monitor,
+    ) -> Self {
         Self {
             store,
             root,
             shown: shown.to_owned(),
             monitor,
+            place,
+            rewritten,
+            hooks,
             directories: Vec::new(),
             executable: Vec::new(),
         }
@@ -57,7 +74,8 @@ impl<'a> TreeWriter<'a> {
     pub fn write(&mut self, directory: Directory) -> Result<()> {
         let shown = join_bytes(&self.shown, &directory.path);
         let open =
-            open_below(self.root, &directory.path, &shown).map_err(|error| stopped(&error))?;
+            open_below(&self.root, &directory.path, &shown).map_err(|error| stopped(&error))?;
+        let is_hooks = self.hooks.contains(&directory.path);
         for (name, entry) in &directory.listing.entries {
             let shown = join_bytes(&shown, name);
             match (entry, directory.contents.get(name)) {
@@ -69,18 +87,25 @@ impl<'a> TreeWriter<'a> {
                     },
                     Some(content),
                 ) => {
-                    self.write_file(&open, name, &shown, content, (*bytes, *blake3), attributes)?;
-                    if directory.path == b"hooks" && attributes.mode & 0o111 != 0 {
-                        self.executable
-                            .push(crate::host::walk::join(&directory.path, name));
+                    let path = join(&directory.path, name);
+                    let expected = (*bytes, *blake3);
+                    match self.rewritten.get(&self.spot(&path)) {
+                        Some(text) => {
+                            write_other(&open, name, &shown, text, attributes)?;
+                        }
+                        None => {
+                            self.write_file(&open, name, &shown, content, expected, attributes)?;
+                        }
+                    }
+                    if is_hooks && attributes.mode & 0o111 != 0 {
+                        self.executable.push(path);
                     }
                 }
                 (Entry::Link { attributes, blake3 }, Some(content)) => {
                     self.write_link(&open, name, &shown, content, *blake3, attributes.mtime_ns)?;
-                    if directory.path == b"hooks" || (directory.path.is_empty() && name == b"hooks")
-                    {
-                        self.executable
-                            .push(crate::host::walk::join(&directory.path, name));
+                    let path = join(&directory.path, name);
+                    if is_hooks || self.hooks.contains(&path) {
+                        self.executable.push(path);
                     }
                 }
                 (Entry::Directory { .. }, _) => {
@@ -130,6 +155,10 @@ impl<'a> TreeWriter<'a> {
             units: found.0,
         });
         metadata::apply(&file, attributes, shown).map_err(|error| stopped(&error))
+    }
+
+    fn spot(&self, path: &[u8]) -> Spot {
+        Spot::top(self.place).join(path)
     }
 
     /// Tells a destination that does not keep what is written from content that is not what its listing says.
@@ -202,10 +231,33 @@ impl<'a> TreeWriter<'a> {
         while let Some((path, attributes)) = self.directories.pop() {
             let shown = join_bytes(&self.shown, &path);
             let apply =
-                || metadata::apply(&open_below(self.root, &path, &shown)?, &attributes, &shown);
+                || metadata::apply(&open_below(&self.root, &path, &shown)?, &attributes, &shown);
             apply().map_err(|error: disk::Error| stopped(&error))?;
         }
         Ok(())
+    }
+}
+
+/// Writes a file whose content is not that which was captured.
+fn write_other(
+    directory: &File,
+    name: &[u8],
+    shown: &Path,
+    content: &[u8],
+    attributes: &Attributes,
+) -> Result<()> {
+    let write = || {
+        let mut file = create(directory, name, shown.parent().unwrap_or(shown))?;
+        file.write_all(content).context("write", shown)?;
+        let found = hash_again(&mut file, shown)?;
+        metadata::apply(&file, attributes, shown)?;
+        Ok(found)
+    };
+    let found = write().map_err(|error: disk::Error| stopped(&error))?;
+    if found == (content.len() as u64, Digest::of(content)) {
+        Ok(())
+    } else {
+        Err(not_kept(shown))
     }
 }
 

@@ -1,25 +1,22 @@
-//! What is captured of a working tree and of a git directory, and what is left out.
+//! What is captured of a working tree, and what is left out; at the border to another repository the rules change.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::sync::{Arc, Mutex};
 
 use crate::host::chunker::{BULK, FINE, Profile};
-use crate::host::disk::{self, Context};
+use crate::host::disk;
+use crate::host::git::gitfile;
 use crate::host::git::ignore::{Decision, Rules, read_gitignore};
 use crate::host::git::index::Index;
-use crate::host::git::tips;
+use crate::host::git::repository::join_bytes;
 use crate::host::metadata::{self, Fingerprint, Kind};
 use crate::host::walk::{Error, Judgement, Opened, Result, Scan};
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
 use crate::model::listing::{Reason, Xattrs};
-use crate::model::refusal;
-use crate::model::refusal::Refusal;
-use crate::model::refusal_code::RefusalCode;
+use crate::ops::gitdir_scan::GitdirContext;
+use crate::ops::patterns::Patterns;
 use crate::vault::cache::CachedFile;
 use crate::vault::content::{ContentWriter, StoreError, Stored};
 
@@ -29,9 +26,6 @@ const TICK_NS: i128 = 50_000_000;
 
 /// The same for file systems whose times have no fraction of a second.
 const COARSE_NS: i128 = 2_100_000_000;
-
-/// Largest file among those that tips are read from.
-const TIPS_LIMIT_BYTES: u64 = 1 << 30;
 
 /// How long a file must have been left alone before its content is remembered: a write through a memory mapping to a page
 /// that is dirty already changes no time, and pages stay dirty until the system writes them back (30 s by default).
@@ -223,85 +217,57 @@ impl<'a> FileReader<'a> {
     }
 }
 
-/// Patterns of `vault.include` or `vault.exclude`, in gitignore syntax.
-pub struct Patterns {
-    matcher: Gitignore,
-    lines: Vec<String>,
+/// A working tree of the workspace: what is tracked in it, and the ignore rules that hold at its root.
+pub struct Tracked {
+    /// Its index: what is tracked is captured whatever the rules say.
+    pub index: Index,
+    /// The rules of its repository, before any `.gitignore`.
+    pub rules: Rules,
 }
 
-impl Patterns {
-    /// Compiles patterns.
-    ///
-    /// # Errors
-    /// When one makes no sense.
-    pub fn new(setting: &str, lines: &[String]) -> refusal::Result<Self> {
-        let invalid = |reason: String| {
-            Refusal::new(
-                RefusalCode::SettingInvalid,
-                format!("a pattern of {setting} makes no sense"),
-            )
-            .because(reason)
-        };
-        let mut builder = GitignoreBuilder::new("");
-        for line in lines {
-            builder
-                .add_line(None, line)
-                .map_err(|error| invalid(error.to_string()))?;
-        }
-        let matcher = builder
-            .build()
-            .map_err(|error| invalid(error.to_string()))?;
-        Ok(Self {
-            matcher,
-            lines: lines.to_vec(),
-        })
-    }
-
-    /// The pattern that matches a path, if one does.
-    fn matching(&self, path: &[u8], is_directory: bool) -> Option<String> {
-        if self.lines.is_empty() {
-            return None;
-        }
-        let path = crate::host::git::repository::join_bytes(Path::new(""), path);
-        let found = self.matcher.matched(path, is_directory);
-        if found.is_ignore() {
-            found.inner().map(|glob| glob.original().to_owned())
-        } else {
-            None
-        }
-    }
-
-    /// Whether a pattern could match something below an ignored directory: only patterns that name a way there are looked
-    /// for inside ignored directories.
-    fn may_match_below(&self, directory: &[u8]) -> bool {
-        let directory = String::from_utf8_lossy(directory);
-        self.lines
-            .iter()
-            .any(|line| pattern_leads_into(line, &directory))
-    }
-}
-
-fn pattern_leads_into(pattern: &str, directory: &str) -> bool {
-    let pattern = pattern.trim_end_matches('/');
-    if pattern.starts_with('!') || !pattern.contains('/') {
-        return false;
-    }
-    let mut steps = pattern.trim_start_matches('/').split('/');
-    for name in directory.split('/') {
-        match steps.next() {
-            Some("**") => return true,
-            Some(step) if step.contains(['*', '?', '[', '\\']) || step == name => {}
-            Some(_) | None => return false,
-        }
-    }
-    steps.next().is_some()
-}
-
-/// What holds in a directory of the working tree.
+/// What begins at a directory that has a `.git` of its own.
 #[derive(Clone)]
-pub struct WorktreeContext {
+pub enum Border {
+    /// A working tree of this workspace.
+    Tree(Arc<Tracked>),
+    /// One whose `.git` file leads to a repository outside: what is in it is captured as what it is to git there, files; the
+    /// `.git` file only by what it says.
+    Outside(String),
+}
+
+/// Borders by path in a place; the topmost directory has one.
+pub type Borders = BTreeMap<Vec<u8>, Border>;
+
+/// What holds in a directory of a working tree, or in one of a git directory that lies in it.
+#[derive(Clone)]
+pub enum Context {
+    /// In a working tree.
+    Tree(TreeContext),
+    /// In a git directory.
+    Gitdir(GitdirContext),
+}
+
+/// What holds in a directory of a working tree.
+#[derive(Clone)]
+pub struct TreeContext {
+    /// The working trees around, the outermost first, each with the length of its path, the slash at its end included.
+    trees: Arc<Vec<(usize, Arc<Tracked>)>>,
     rules: Rules,
     inside: Inside,
+    dot_git: DotGit,
+}
+
+/// What a `.git` in a directory is.
+#[derive(Clone, PartialEq, Eq)]
+enum DotGit {
+    /// Nothing special: there is none, or it makes no repository.
+    Plain,
+    /// The git directory of the working tree that begins here, or the file that names it.
+    Own,
+    /// A file that leads outside and says this.
+    Outside(String),
+    /// Not to be looked into: the git directory is a place of its own, or nothing is known of it yet.
+    Apart,
 }
 
 /// Whether a directory is ordinary, or something has been decided for all that is in it.
@@ -318,32 +284,100 @@ enum Inside {
 pub struct WorktreeScan<'a, C> {
     /// The root of the working tree.
     pub root: PathBuf,
-    /// The index: what is tracked is captured whatever the rules say.
-    pub index: &'a Index,
+    /// Whether it is the main one, whose `.git` is a place of its own.
+    pub is_main: bool,
+    /// The borders that are known.
+    pub borders: &'a Borders,
     /// Patterns of ignored files to capture.
     pub include: &'a Patterns,
     /// Patterns of untracked files to leave out.
     pub exclude: &'a Patterns,
     /// Takes the files.
     pub reader: C,
+    /// The borders that were met.
+    pub met: Mutex<Met>,
 }
 
-impl WorktreeContext {
-    /// What holds at the root.
-    #[must_use]
-    pub fn at_root(rules: Rules) -> Self {
-        Self {
-            rules,
-            inside: Inside::Ordinary,
-        }
+/// Borders that a scan met: directories with a `.git` that makes a repository of them.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Met {
+    /// Those that were known.
+    pub known: BTreeSet<Vec<u8>>,
+    /// Those that were not: what is below them was not captured as it should be.
+    pub unknown: BTreeSet<Vec<u8>>,
+}
+
+impl TreeContext {
+    /// The innermost working tree, and a path in the walk as one in it.
+    fn own<'p>(&self, path: &'p [u8]) -> &'p [u8] {
+        let start = self.trees.last().map_or(0, |(start, _)| *start);
+        path.get(start..).unwrap_or_default()
+    }
+
+    fn is_tracked(&self, path: &[u8]) -> bool {
+        self.any(path, Index::is_tracked)
+    }
+
+    fn tracks_below(&self, path: &[u8]) -> bool {
+        self.any(path, Index::tracks_below)
+    }
+
+    /// Whether any of the trees around says so: a repository made inside another's tracked directory untracks nothing there.
+    fn any(&self, path: &[u8], says: impl Fn(&Index, &[u8]) -> bool) -> bool {
+        self.trees.iter().any(|(start, tracked)| {
+            path.get(*start..)
+                .is_some_and(|own| says(&tracked.index, own))
+        })
     }
 }
 
-impl<C> WorktreeScan<'_, C> {
+impl<'a, C> WorktreeScan<'a, C> {
+    /// A scan of the working tree at `root`.
+    #[must_use]
+    pub fn new(
+        root: &Path,
+        is_main: bool,
+        borders: &'a Borders,
+        patterns: (&'a Patterns, &'a Patterns),
+        reader: C,
+    ) -> Self {
+        let (include, exclude) = patterns;
+        Self {
+            root: root.to_owned(),
+            is_main,
+            borders,
+            include,
+            exclude,
+            reader,
+            met: Mutex::default(),
+        }
+    }
+
+    /// What holds before the root is entered.
+    #[must_use]
+    pub fn outside() -> Context {
+        Context::Gitdir(GitdirContext::default())
+    }
+
+    /// The borders that were met.
+    #[must_use]
+    pub fn met(&self) -> Met {
+        self.met.lock().map(|met| met.clone()).unwrap_or_default()
+    }
+
+    /// Whether a border is known below a directory.
+    fn leads_to_border(&self, directory: &[u8]) -> bool {
+        let start = [directory, b"/"].concat();
+        self.borders
+            .range(start.clone()..)
+            .next()
+            .is_some_and(|(path, _)| path.starts_with(&start))
+    }
+
     /// Decides on a path, and what holds inside when it is a directory that is entered.
     fn decide(
         &self,
-        context: &WorktreeContext,
+        context: &TreeContext,
         path: &[u8],
         is_directory: bool,
     ) -> (Judgement, Inside) {
@@ -352,27 +386,33 @@ impl<C> WorktreeScan<'_, C> {
             return keep(Inside::Kept);
         }
         // What is tracked is kept whatever the rules say; asking the index is cheaper than matching them.
-        if !is_directory && self.index.is_tracked(path) {
+        if !is_directory && context.is_tracked(path) {
             return keep(Inside::Ordinary);
         }
         let (reason, rule) = match &context.inside {
             Inside::LeftOut(reason, rule) => (*reason, rule.clone()),
-            Inside::Ordinary | Inside::Kept => match context.rules.decide(path, is_directory) {
-                Decision::Precious => return keep(Inside::Kept),
-                Decision::Ignored(rule) => (Reason::Ignored, rule),
-                Decision::Keep => match self.exclude.matching(path, is_directory) {
-                    None => return keep(Inside::Ordinary),
-                    Some(pattern) => (Reason::Excluded, format!("vault.exclude: {pattern}")),
-                },
-            },
+            Inside::Ordinary | Inside::Kept => {
+                match context.rules.decide(context.own(path), is_directory) {
+                    Decision::Precious => return keep(Inside::Kept),
+                    Decision::Ignored(rule) => (Reason::Ignored, rule),
+                    Decision::Keep => match self.exclude.matching(path, is_directory) {
+                        None => return keep(Inside::Ordinary),
+                        Some(pattern) => (Reason::Excluded, format!("vault.exclude: {pattern}")),
+                    },
+                }
+            }
         };
         if reason == Reason::Ignored && self.include.matching(path, is_directory).is_some() {
             return keep(Inside::Kept);
         }
         let must_enter = is_directory
-            && (self.index.tracks_below(path)
-                || (reason == Reason::Ignored && self.include.may_match_below(path)));
-        if must_enter || self.index.is_tracked(path) {
+            && (context.tracks_below(path)
+                || (reason == Reason::Ignored
+                    && (self.include.may_match_below(path)
+                        || self.borders.contains_key(path)
+                        || self.leads_to_border(path)
+                        || holds_repository(&join_bytes(&self.root, path)))));
+        if must_enter || context.is_tracked(path) {
             return keep(Inside::LeftOut(reason, rule));
         }
         (
@@ -380,46 +420,100 @@ impl<C> WorktreeScan<'_, C> {
             Inside::LeftOut(reason, rule),
         )
     }
+
+    /// What begins at a directory that holds something named `.git`.
+    fn border(&self, directory: &Opened<'_>, above: &mut TreeContext) -> Result<()> {
+        let known = self.borders.get(directory.path);
+        if known.is_none() && !is_repository(directory)? {
+            return Ok(());
+        }
+        if let Ok(mut met) = self.met.lock() {
+            let paths = match known {
+                Some(_) => &mut met.known,
+                None => &mut met.unknown,
+            };
+            paths.insert(directory.path.to_vec());
+        }
+        match known {
+            Some(Border::Tree(tracked)) => above.begin(directory.path, tracked),
+            Some(Border::Outside(text)) => above.dot_git = DotGit::Outside(text.clone()),
+            None => above.dot_git = DotGit::Apart,
+        }
+        Ok(())
+    }
+}
+
+impl TreeContext {
+    /// A working tree begins here: its own index and rules hold, and what was decided outside does not.
+    fn begin(&mut self, path: &[u8], tracked: &Arc<Tracked>) {
+        let start = if path.is_empty() { 0 } else { path.len() + 1 };
+        let mut trees = (*self.trees).clone();
+        trees.push((start, Arc::clone(tracked)));
+        self.trees = Arc::new(trees);
+        self.rules = tracked.rules.clone();
+        if self.inside != Inside::Kept {
+            self.inside = Inside::Ordinary;
+        }
+        self.dot_git = DotGit::Own;
+    }
 }
 
 impl<C: Contents> Scan for WorktreeScan<'_, C> {
-    type Context = WorktreeContext;
+    type Context = Context;
     type Content = C::Content;
 
-    fn enter(
-        &self,
-        directory: &Opened<'_>,
-        above: &WorktreeContext,
-        names: &[Vec<u8>],
-    ) -> Result<WorktreeContext> {
+    fn enter(&self, directory: &Opened<'_>, above: &Context, names: &[Vec<u8>]) -> Result<Context> {
         let has = |wanted: &[u8]| names.iter().any(|name| name == wanted);
-        if !directory.path.is_empty() && has(b".git") {
-            refuse_nested(directory)?;
-        }
-        let inside = if directory.path.is_empty() {
-            Inside::Ordinary
-        } else {
-            self.decide(above, directory.path, true).1
+        let mut context = match above {
+            _ if directory.path.is_empty() => self.at_root(directory)?,
+            Context::Gitdir(above) => return Ok(Context::Gitdir(above.enter(directory, names)?)),
+            Context::Tree(above) => {
+                if above.dot_git == DotGit::Own && above.own(directory.path) == b".git" {
+                    return Ok(Context::Gitdir(GitdirContext::at(directory.path)));
+                }
+                let inside = self.decide(above, directory.path, true).1;
+                let mut context = TreeContext {
+                    inside,
+                    dot_git: DotGit::Plain,
+                    ..above.clone()
+                };
+                if has(b".git") {
+                    self.border(directory, &mut context)?;
+                }
+                context
+            }
         };
-        let rules = if has(b".gitignore")
+        if has(b".gitignore")
             && let Some(bytes) = read_gitignore(directory.file, directory.shown)?
         {
-            above.rules.below(&self.root, directory.path, &bytes)?
-        } else {
-            above.rules.clone()
-        };
-        Ok(WorktreeContext { rules, inside })
+            let own = context.own(directory.path);
+            let root = root_of(directory.shown, own);
+            context.rules = context.rules.below(&root, own, &bytes)?;
+        }
+        Ok(Context::Tree(context))
     }
 
-    fn judge(&self, context: &WorktreeContext, path: &[u8], kind: Kind) -> Result<Judgement> {
-        if path == b".git" {
-            return Ok(Judgement::Skip);
+    fn judge(&self, context: &Context, path: &[u8], kind: Kind) -> Result<Judgement> {
+        let context = match context {
+            Context::Gitdir(context) => return context.judge(&self.root, path, kind),
+            Context::Tree(context) => context,
+        };
+        if path == b".git" || path.ends_with(b"/.git") {
+            match &context.dot_git {
+                DotGit::Apart => return Ok(Judgement::Skip),
+                DotGit::Own => return Ok(Judgement::Keep),
+                DotGit::Outside(text) => {
+                    return Ok(Judgement::LeaveOut(Reason::Gitfile, text.clone()));
+                }
+                DotGit::Plain => {}
+            }
         }
         Ok(self.decide(context, path, kind == Kind::Directory).0)
     }
 
     fn file(
         &self,
+        _context: &Context,
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
@@ -427,167 +521,74 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
         self.reader.file(directory, name, fingerprint)
     }
 
-    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<C::Content> {
-        self.reader.link(path, target, fingerprint)
+    fn link(
+        &self,
+        directory: &Opened<'_>,
+        name: &[u8],
+        target: &[u8],
+        fingerprint: &Fingerprint,
+    ) -> Result<C::Content> {
+        self.reader
+            .link(&directory.path_of(name), target, fingerprint)
     }
 }
 
-/// A `.git` below the root makes another repository of its directory, unless it is an empty or foreign thing of that name.
-fn refuse_nested(directory: &Opened<'_>) -> Result<()> {
+impl<C> WorktreeScan<'_, C> {
+    /// What holds at the root of the walk.
+    fn at_root(&self, directory: &Opened<'_>) -> Result<TreeContext> {
+        let Some(Border::Tree(tracked)) = self.borders.get(directory.path) else {
+            return Err(Error::Changing(directory.shown.to_owned()));
+        };
+        let mut context = TreeContext {
+            trees: Arc::default(),
+            rules: tracked.rules.clone(),
+            inside: Inside::Ordinary,
+            dot_git: DotGit::Own,
+        };
+        context.begin(directory.path, tracked);
+        if self.is_main {
+            context.dot_git = DotGit::Apart;
+        }
+        Ok(context)
+    }
+}
+
+/// The root of a working tree, from a directory in it and that directory's path in the tree.
+fn root_of(directory: &Path, own: &[u8]) -> PathBuf {
+    let steps = own
+        .split(|byte| *byte == b'/')
+        .filter(|name| !name.is_empty());
+    let root = directory.ancestors().nth(steps.count());
+    root.unwrap_or(directory).to_owned()
+}
+
+/// Whether the `.git` in a directory makes a repository of it; an empty or foreign thing of that name does not.
+fn is_repository(directory: &Opened<'_>) -> Result<bool> {
     let shown = directory.shown(b".git");
-    let fingerprint = metadata::look_in(directory.file, b".git", &shown)?;
-    let is_repository = match fingerprint.kind() {
-        Kind::Directory => metadata::look_in(directory.file, b".git/HEAD", &shown).is_ok(),
-        Kind::File | Kind::Link => true,
-        Kind::Special(_) => false,
+    match metadata::look_in(directory.file, b".git", &shown)?.kind() {
+        Kind::Directory => Ok(metadata::look_in(directory.file, b".git/HEAD", &shown).is_ok()),
+        Kind::File => Ok(gitfile::read_in(directory.file, &shown)?.is_some()),
+        Kind::Link => Err(Error::NotSupported("symbolic link named .git", shown)),
+        Kind::Special(_) => Ok(false),
+    }
+}
+
+/// Whether an ignored directory is a repository, or one of the directories in it is: work may be there that git does not look
+/// at. What cannot be looked at is left out, as ignored things are.
+fn holds_repository(directory: &Path) -> bool {
+    let is_one = |entry: std::fs::DirEntry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir()) && has_dot_git(&entry.path())
     };
-    if is_repository {
-        Err(Error::NotSupported(
-            "nested repository",
-            directory.shown.to_owned(),
-        ))
-    } else {
-        Ok(())
-    }
+    has_dot_git(directory)
+        || std::fs::read_dir(directory)
+            .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(is_one)))
 }
 
-/// What becomes of an entry of a git directory.
-///
-/// A symbolic link where git keeps state would make the restored copy read or write the original's: only what git
-/// reads and never writes may be linked: hooks, `info/exclude` and `info/attributes`.
-fn judge_gitdir(path: &[u8], kind: Kind) -> Result<Judgement> {
-    let may_be_linked = path.starts_with(b"hooks/")
-        || [&b"hooks"[..], b"info/exclude", b"info/attributes"].contains(&path);
-    if kind == Kind::Link && !may_be_linked {
-        let path = crate::host::git::repository::join_bytes(Path::new(".git"), path);
-        return Err(Error::NotSupported(
-            "symbolic link in the git directory",
-            path,
-        ));
-    }
-    if path == b"objects" && kind == Kind::Directory {
-        return Ok(Judgement::LeaveOut(Reason::Objects, String::new()));
-    }
-    if kind == Kind::File && is_lock(path) {
-        return Ok(Judgement::LeaveOut(Reason::Lock, String::new()));
-    }
-    Ok(Judgement::Keep)
-}
-
-/// Looks at a git directory first: fingerprints of everything, and the bytes of the files that name tips.
-#[derive(Default)]
-pub struct GitdirLook {
-    /// The bytes, by path.
-    pub tip_files: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
-}
-
-impl Scan for GitdirLook {
-    type Context = ();
-    type Content = ();
-
-    fn enter(&self, _directory: &Opened<'_>, _above: &(), _names: &[Vec<u8>]) -> Result<()> {
-        Ok(())
-    }
-
-    fn judge(&self, _context: &(), path: &[u8], kind: Kind) -> Result<Judgement> {
-        judge_gitdir(path, kind)
-    }
-
-    fn file(
-        &self,
-        directory: &Opened<'_>,
-        name: &[u8],
-        fingerprint: &Fingerprint,
-    ) -> Result<((), Xattrs)> {
-        let path = directory.path_of(name);
-        if tips::is_relevant(&path) {
-            let shown = directory.shown(name);
-            let file = directory.open(name, fingerprint)?;
-            let mut bytes = Vec::new();
-            file.take(TIPS_LIMIT_BYTES)
-                .read_to_end(&mut bytes)
-                .context("read", &shown)?;
-            if bytes.len() as u64 != fingerprint.bytes {
-                return Err(Error::Changing(shown));
-            }
-            if let Ok(mut files) = self.tip_files.lock() {
-                files.insert(path, bytes);
-            }
-        }
-        Ok(((), Xattrs::new()))
-    }
-
-    fn link(&self, _path: &[u8], _target: &[u8], _fingerprint: &Fingerprint) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// Captures a git directory.
-pub struct GitdirScan<'a> {
-    /// Reads files.
-    pub reader: FileReader<'a>,
-}
-
-impl Scan for GitdirScan<'_> {
-    type Context = ();
-    type Content = Stored;
-
-    fn enter(&self, _directory: &Opened<'_>, _above: &(), _names: &[Vec<u8>]) -> Result<()> {
-        Ok(())
-    }
-
-    fn judge(&self, _context: &(), path: &[u8], kind: Kind) -> Result<Judgement> {
-        judge_gitdir(path, kind)
-    }
-
-    fn file(
-        &self,
-        directory: &Opened<'_>,
-        name: &[u8],
-        fingerprint: &Fingerprint,
-    ) -> Result<(Stored, Xattrs)> {
-        self.reader.content(directory, name, fingerprint)
-    }
-
-    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Stored> {
-        self.reader.target(path, target, fingerprint)
-    }
-}
-
-/// Whether a file of a git directory is a lock of a running git: such files appear beside what git rewrites.
-fn is_lock(path: &[u8]) -> bool {
-    let is_named_so = path.ends_with(b".lock") || path == b"gc.pid";
-    let is_beside_state =
-        !path.contains(&b'/') || path.starts_with(b"refs/") || path.starts_with(b"logs/");
-    is_named_so && is_beside_state
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn include_patterns_are_looked_for_only_where_they_lead() {
-        assert!(pattern_leads_into("secret/*.json", "secret"));
-        assert!(pattern_leads_into("/a/b/c", "a/b"));
-        assert!(pattern_leads_into("a/**/.env", "a/x/y"));
-        assert!(!pattern_leads_into(".env", "node_modules"));
-        assert!(!pattern_leads_into("secret/*.json", "other"));
-        assert!(!pattern_leads_into("secret/x", "secret/x"));
-    }
-
-    #[test]
-    fn locks_are_told_from_files_that_only_look_like_locks() {
-        for lock in ["index.lock", "HEAD.lock", "refs/heads/main.lock", "gc.pid"] {
-            assert!(is_lock(lock.as_bytes()), "{lock}");
-        }
-        for file in [
-            "hooks/yarn.lock",
-            "index",
-            "info/x.lock",
-            "lfs/cache/x.lock",
-        ] {
-            assert!(!is_lock(file.as_bytes()), "{file}");
-        }
+fn has_dot_git(directory: &Path) -> bool {
+    let dot_git = directory.join(".git");
+    match std::fs::symlink_metadata(&dot_git) {
+        Ok(metadata) if metadata.is_dir() => dot_git.join("HEAD").symlink_metadata().is_ok(),
+        Ok(metadata) => metadata.is_file(),
+        Err(_) => false,
     }
 }

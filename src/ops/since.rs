@@ -1,19 +1,19 @@
 //! How much work there is since a snapshot, told by a look: nothing is read, written or claimed.
 
 use std::collections::HashMap;
-use std::path::Path;
 
-use crate::host::git::repository::Repository;
+use crate::host::git::repository::{Lookup, Repository};
 use crate::host::metadata::Fingerprint;
-use crate::host::walk::{Found, Walked, join, walk};
+use crate::host::walk::{Found, Walked, join};
 use crate::model::listing::Entry;
+use crate::model::place::Place;
 use crate::model::refusal::Result;
 use crate::ops::assemble::tips_digest;
-use crate::ops::capture::{CaptureError, Metadata, changing, refuse_walk, rules_of};
-use crate::ops::describe::as_stated;
-use crate::ops::scan::{LookOnly, Patterns, WorktreeContext, WorktreeScan};
+use crate::ops::build::{as_stated, stated_tips};
+use crate::ops::capture::{CaptureError, changing, find_borders};
+use crate::vault::cache::ScanCache;
 use crate::vault::inspect::Vault;
-use crate::vault::reader::{Place, SnapshotReader, Trusted, needed_packs};
+use crate::vault::reader::{SnapshotReader, Trusted, needed_packs};
 use crate::vault::store::Store;
 
 /// What is new since a snapshot was sealed.
@@ -36,43 +36,66 @@ impl WorkSince {
     }
 }
 
-/// Looks at a repository for what is new since `newest`. Times decide: an edit that put its modification time back is not
+/// Looks at a workspace for what is new since `newest`. Times decide: an edit that put its modification time back is not
 /// seen here, though a snapshot sees it.
 ///
 /// # Errors
-/// When the repository cannot be looked at.
-pub fn work_since(vault: &Vault, repository: &Repository, newest: &Trusted) -> Result<WorkSince> {
-    let metadata = Metadata::read(repository).map_err(|error| match error {
-        CaptureError::Moved(path) => changing(&path),
-        CaptureError::Refused(refusal) => refusal,
-    })?;
+/// When the workspace cannot be looked at.
+pub fn work_since(
+    vault: &Vault,
+    repository: &Repository,
+    lookup: &Lookup,
+    newest: &Trusted,
+) -> Result<WorkSince> {
+    let known = ScanCache::load(vault).borders;
+    let (metadata, _, looked) =
+        find_borders(repository, lookup, &known).map_err(|error| match error {
+            CaptureError::Moved(path) => changing(&path),
+            CaptureError::Borders(_) => changing(&repository.git_dir),
+            CaptureError::Refused(refusal) => refusal,
+        })?;
     let manifest = newest.manifest();
     let sealed_ns = i128::from(manifest.created.seconds()) * 1_000_000_000;
-    let in_git = touched_since(&metadata.look, sealed_ns, &is_git_work);
-    let in_tree = match &repository.worktree {
-        Some(root) => {
-            let walked = look(repository, &metadata, root)?;
-            touched_since(&walked, sealed_ns, &|_path, _found| true)
-        }
-        None => Candidates::new(),
-    };
-    let (changed, newest_ns) = changed(vault, newest, Place::Worktree, &in_tree)?;
-    let tips = as_stated(metadata.tips, &manifest.history);
-    let names_other = tips_digest(&tips) != manifest.history.tips_blake3;
-    Ok(WorkSince {
-        changed,
-        newest_ns,
-        git_changed: names_other || changed_in_git(vault, newest, &in_git)?,
-    })
+    let mut since = WorkSince::default();
+    for (place, walked) in &looked {
+        let in_tree = touched_since(walked, sealed_ns, &|path, found| {
+            !is_in_git(path) || is_git_work(path, found)
+        });
+        let (changed, newest_ns) = changed(vault, newest, *place, &in_tree)?;
+        since.changed += changed;
+        since.newest_ns = since.newest_ns.max(newest_ns);
+    }
+    let main = metadata.looks.first().map(|(_, look)| &look.walked);
+    let in_git = touched_since(
+        main.map(Vec::as_slice).unwrap_or_default(),
+        sealed_ns,
+        &is_git_work,
+    );
+    let same_repositories = metadata
+        .workspace
+        .members
+        .iter()
+        .map(|member| member.git_dir.clone())
+        .eq(manifest.git_dirs());
+    let same_tips = metadata.each().all(|(member, names)| {
+        let stated = stated_tips(manifest, &member.git_dir);
+        stated.is_some_and(|(_, digest)| {
+            tips_digest(&as_stated(names.tips.clone(), Some(digest))) == digest
+        })
+    });
+    since.git_changed =
+        !same_repositories || !same_tips || changed(vault, newest, Place::Gitdir, &in_git)?.0 > 0;
+    Ok(since)
 }
 
-fn changed_in_git(vault: &Vault, newest: &Trusted, candidates: &Candidates) -> Result<bool> {
-    changed(vault, newest, Place::Gitdir, candidates).map(|(count, _)| count > 0)
+/// Whether a path of a working tree lies in a git directory.
+fn is_in_git(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|name| name == b".git")
 }
 
 /// Whether a change of this entry of a git directory is work: git moves its directories and its index when it only looks.
 fn is_git_work(path: &[u8], found: Option<&Found<()>>) -> bool {
-    found.is_some() && path != b"index"
+    found.is_some() && path != b"index" && !path.ends_with(b"/index")
 }
 
 /// How many of the candidates look otherwise than they were captured, and when the newest of them changed.
@@ -91,21 +114,6 @@ fn changed(
         .filter(|(path, found)| !is_same(found, captured.get(*path)));
     let times: Vec<i128> = changed.map(|(_, found)| found.ctime_ns).collect();
     Ok((times.len() as u64, times.iter().max().copied()))
-}
-
-fn look(repository: &Repository, metadata: &Metadata, root: &Path) -> Result<Vec<Walked<()>>> {
-    let settings = &repository.settings;
-    let include = Patterns::new("vault.include", &settings.include)?;
-    let exclude = Patterns::new("vault.exclude", &settings.exclude)?;
-    let scan = WorktreeScan {
-        root: root.to_owned(),
-        index: &metadata.index,
-        include: &include,
-        exclude: &exclude,
-        reader: LookOnly,
-    };
-    let context = WorktreeContext::at_root(rules_of(repository)?);
-    walk(root, &scan, context).map_err(refuse_walk)
 }
 
 /// Answers for a path and what was found there, or `None` for a directory itself.

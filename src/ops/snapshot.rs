@@ -11,7 +11,8 @@ use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::assemble::{Finished, Proven, Task, assemble, pack_stamps};
 use crate::ops::locate::{Workplace, of_another, refuse_open};
-use crate::ops::scan::{Clock, Patterns};
+use crate::ops::patterns::Patterns;
+use crate::ops::scan::Clock;
 use crate::vault::cache::ScanCache;
 use crate::vault::health;
 use crate::vault::inspect::Vault;
@@ -97,6 +98,7 @@ pub fn snapshot(
     let staging = Staging::new(&ready.vault.layout, id);
     let task = Task {
         repository: &repository,
+        lookup: &workplace.lookup,
         vault: &ready.vault,
         staging: &staging,
         request,
@@ -191,7 +193,7 @@ fn after_seal(
         .as_ref()
         .is_some_and(|attachment| !attachment.root_commits.is_empty());
     if !knows_roots && !root_commits.is_empty() {
-        let attached = registry::attach(vault, &repository.common_dir, root_commits, workplace.now);
+        let attached = registry::attach(vault, &repository.git_dir, root_commits, workplace.now);
         warnings.extend(attached.err().map(|refusal| refusal.to_string()));
         let state = &vault.homes.state;
         let remembered = crate::vault::last_seen::remember(state, vault.binding.vault, &vault.log);
@@ -260,7 +262,7 @@ fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Read
                     .map(|attachment| attachment.root_commits.clone());
                 registry::attach(
                     &mut found.vault,
-                    &repository.common_dir,
+                    &repository.git_dir,
                     roots.unwrap_or_default(),
                     workplace.now,
                 )
@@ -269,8 +271,8 @@ fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Read
                     health::note(&workplace.homes.state, id, refusal, workplace.now)
                 })?;
             }
-            if registry::registered(&home, &repository.common_dir).as_ref() != Some(&root) {
-                registry::register(&home, &repository.common_dir, &root).map_err(refuse_home)?;
+            if registry::registered(&home, &repository.git_dir).as_ref() != Some(&root) {
+                registry::register(&home, &repository.git_dir, &root).map_err(refuse_home)?;
             }
             Ok(Ready {
                 vault: found.vault,
@@ -282,7 +284,7 @@ fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Read
             let root = registry::new_vault_root(&home, repository);
             let homes = &workplace.homes;
             let created = registry::create(&root, repository, homes, None, workplace.now)?;
-            registry::register(&home, &repository.common_dir, &root).map_err(refuse_home)?;
+            registry::register(&home, &repository.git_dir, &root).map_err(refuse_home)?;
             Ok(Ready {
                 vault: created.vault,
                 new_key: Some(created.key_file),

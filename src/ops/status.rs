@@ -193,7 +193,7 @@ fn since(workplace: &Workplace, vault: &Vault, newest: Option<&LoggedSnapshot>) 
     }
     let looked = workplace.repository().and_then(|repository| {
         let trusted = trust(vault, newest)?;
-        work_since(vault, &repository, &trusted)
+        work_since(vault, &repository, &workplace.lookup, &trusted)
     });
     looked.map_or_else(
         |refusal| Since::Refused(format!("{}: {}", refusal.code.code(), refusal.what)),

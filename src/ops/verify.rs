@@ -1,6 +1,6 @@
 //! `git vault verify`: how much of what is stored is, right now, what was sealed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -18,22 +18,25 @@ use crate::model::ids::Digest;
 use crate::model::inventory::PackRecord;
 use crate::model::listing::Entry;
 use crate::model::log_entry::{CopyForm, CopyRecord, LogEvent, VerifyLevel, VerifyRecord};
+use crate::model::manifest::Manifest;
+use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::{RefusalCode, Severity};
 use crate::model::timestamp::Timestamp;
 use crate::ops::assemble::tips_digest;
-use crate::ops::describe::as_stated;
+use crate::ops::build::{as_stated, stated_tips};
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
 use crate::ops::selection::select;
 use crate::ops::unproven::look_without_key;
 use crate::vault::content::{Form, refuse_git_read};
+use crate::vault::holes::Holes;
 use crate::vault::inspect::Vault;
 use crate::vault::last_seen;
 use crate::vault::log::{Logged, LoggedSnapshot};
 use crate::vault::reader::{
-    Content, Directory, Place, SnapshotReader, Trusted, check_inventory, hash_content,
-    needed_packs, trust, write_content,
+    Content, Directory, SnapshotReader, Trusted, check_inventory, hash_content, needed_packs,
+    trust, write_content,
 };
 use crate::vault::store::{Scope, Store};
 
@@ -280,7 +283,7 @@ struct Expected {
     whole: HashMap<ObjectId, (u64, Digest)>,
     chunked: BTreeMap<ObjectId, (u64, Digest)>,
     files: u64,
-    holes: BTreeSet<ObjectId>,
+    holes: Holes,
 }
 
 /// Decodes every object, recomputes every id and every file's BLAKE3, follows every link, and compares trees, listings and
@@ -290,16 +293,15 @@ fn check_deep(vault: &Vault, trusted: &[Trusted], packs: &[PackRecord]) -> Resul
     let mut expected = Expected::default();
     for trusted in trusted {
         let reader = SnapshotReader::new(&store, trusted);
-        expected.holes.extend(reader.holes()?);
-        reader.each_directory(Place::Worktree, &mut |directory| {
-            expect(&mut expected, &directory)
-        })?;
-        let mut tip_contents = Vec::new();
-        reader.each_directory(Place::Gitdir, &mut |directory| {
-            tip_contents.extend(tip_files(&directory));
-            expect(&mut expected, &directory)
-        })?;
-        check_tips(&store, trusted, &tip_contents)?;
+        expected.holes.extend_by(reader.holes()?);
+        let mut tip_files = TipFiles::new(trusted.manifest());
+        for place in reader.places() {
+            reader.each_directory(place, &mut |directory| {
+                tip_files.add(place, &directory);
+                expect(&mut expected, &directory)
+            })?;
+        }
+        tip_files.check(&store, trusted.manifest())?;
     }
     let objects = check_objects(&store, &expected)?;
     for (id, (bytes, blake3)) in &expected.chunked {
@@ -350,44 +352,76 @@ fn expect(expected: &mut Expected, directory: &Directory) -> Result<()> {
     Ok(())
 }
 
-fn tip_files(directory: &Directory) -> Vec<(Vec<u8>, Content)> {
-    let contents = directory
-        .contents
-        .iter()
-        .map(|(name, content)| (join(&directory.path, name), *content));
-    contents
-        .filter(|(path, _)| tips::is_relevant(path))
-        .collect()
+/// The files that tips are read from, by the git directory of their repository.
+struct TipFiles {
+    by_repository: BTreeMap<Spot, Vec<(Vec<u8>, Content)>>,
 }
 
-/// The ids that the captured refs and operations name are those that the manifest counted, and all are present.
-fn check_tips(store: &Store, trusted: &Trusted, files: &[(Vec<u8>, Content)]) -> Result<()> {
-    let mut contents = BTreeMap::new();
-    for (path, content) in files {
-        let mut bytes = Vec::new();
-        write_content(store, content, &mut bytes, Path::new("memory"))?;
-        contents.insert(path.clone(), bytes);
+impl TipFiles {
+    fn new(manifest: &Manifest) -> Self {
+        let git_dirs = manifest.git_dirs().into_iter();
+        Self {
+            by_repository: git_dirs.map(|git_dir| (git_dir, Vec::new())).collect(),
+        }
     }
-    let tips = tips::read(&contents, &contents.keys().cloned().collect::<Vec<_>>());
-    let stated = &trusted.manifest().history;
-    let tips = as_stated(tips, stated);
-    let lost = missing(&store.history, &tips.needed);
-    if tips.needed.len() as u64 == stated.tips
-        && tips_digest(&tips) == stated.tips_blake3
-        && lost.is_empty()
-    {
-        return Ok(());
+
+    fn add(&mut self, place: Place, directory: &Directory) {
+        let directory_spot = Spot::top(place).join(&directory.path);
+        // The git directory of a submodule lies in that of the repository above: the longest one is the file's own.
+        let around = self.by_repository.iter_mut().rev();
+        let mut around = around.filter_map(|(git_dir, files)| {
+            let own = git_dir.relative(&directory_spot)?;
+            Some((git_dir.path.len(), own, files))
+        });
+        let longest = around.next().map(|first| {
+            around.fold(
+                first,
+                |best, next| if next.0 > best.0 { next } else { best },
+            )
+        });
+        let Some((_, own, files)) = longest else {
+            return;
+        };
+        for (name, content) in &directory.contents {
+            let path = join(own, name);
+            if tips::is_relevant(tips::in_its_worktree(&path).1) {
+                files.push((path, *content));
+            }
+        }
     }
-    Err(Refusal::new(
+
+    /// The ids that the captured refs and operations name are those that the manifest counted, and all are present.
+    fn check(&self, store: &Store, manifest: &Manifest) -> Result<()> {
+        for (git_dir, files) in &self.by_repository {
+            let mut contents = BTreeMap::new();
+            for (path, content) in files {
+                let mut bytes = Vec::new();
+                write_content(store, content, &mut bytes, Path::new("memory"))?;
+                contents.insert(path.clone(), bytes);
+            }
+            let paths: Vec<Vec<u8>> = contents.keys().cloned().collect();
+            let (tips, _linked) = tips::read_all(&contents, &paths);
+            let stated = stated_tips(manifest, git_dir);
+            let tips = as_stated(tips, stated.map(|(_, digest)| digest));
+            let found = (tips.needed.len() as u64, tips_digest(&tips));
+            let lost = missing(store.history(git_dir), &tips.needed);
+            if stated != Some(found) || !lost.is_empty() {
+                return Err(lacks_history(manifest, git_dir, found.0, lost.len()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lacks_history(manifest: &Manifest, git_dir: &Spot, found: u64, lost: usize) -> Refusal {
+    let stated = stated_tips(manifest, git_dir).map_or(0, |(tips, _)| tips);
+    Refusal::new(
         RefusalCode::RecordContradiction,
-        format!("snapshot {} lacks history", trusted.manifest().snapshot),
+        format!("snapshot {} lacks history", manifest.snapshot),
     )
     .because(format!(
-        "{} tips stated, {} found, {} of them missing",
-        stated.tips,
-        tips.needed.len(),
-        lost.len()
-    )))
+        "{git_dir}: {stated} tips stated, {found} found, {lost} of them missing"
+    ))
 }
 
 struct DeepCheck<'a> {
@@ -430,17 +464,21 @@ fn check_objects(store: &Store, expected: &Expected) -> Result<u64> {
     if let Some(id) = expected.whole.keys().find(|id| !store.contains(id)) {
         return Err(refuse_git_read(&GitError::Missing(*id)));
     }
-    let history = check_role(store, &store.history, Scope::History, expected)?;
-    let capture = check_role(store, &store.capture, Scope::Everything, expected)?;
-    Ok(history + capture)
+    let mut objects = check_role(store, &store.capture, Scope::Everything, expected)?;
+    for (git_dir, history) in store.histories() {
+        objects += check_role(store, history, Scope::History(git_dir), expected)?;
+    }
+    Ok(objects)
 }
 
-fn check_role(store: &Store, packs: &Packs, scope: Scope, expected: &Expected) -> Result<u64> {
+fn check_role(store: &Store, packs: &Packs, scope: Scope<'_>, expected: &Expected) -> Result<u64> {
     let count: u64 = packs.all().map(|pack| u64::from(pack.index.count())).sum();
     let presence = store.presence(scope, count);
-    let is_present = |id: &ObjectId| {
-        presence.contains(id) || (scope == Scope::History && expected.holes.contains(id))
+    let is_hole = |id: &ObjectId| match scope {
+        Scope::History(git_dir) => expected.holes.contains(git_dir, id),
+        Scope::Everything => false,
     };
+    let is_present = |id: &ObjectId| presence.contains(id) || is_hole(id);
     let progress = |_objects| {};
     let format = store
         .format()

@@ -13,6 +13,7 @@ use crate::model::escape::{CHUNKS_SUFFIX, tree_name};
 use crate::model::ids::Digest;
 use crate::model::listing::{Attributes, Entry, LeftOutKind, Listing, Xattrs};
 use crate::model::manifest::{LeftOut, TreeCounts};
+use crate::model::place::Place;
 use crate::model::refusal::Result;
 use crate::vault::content::{ContentWriter, Form, Stored};
 
@@ -39,6 +40,8 @@ pub struct BuiltPlace {
 pub enum Times {
     /// They are.
     Counted,
+    /// They are, but in git directories that lie in a working tree.
+    CountedOutsideGit,
     /// They are not: in a git directory they move when git only looks, because it takes locks and writes the same again.
     Ignored,
 }
@@ -48,23 +51,31 @@ pub enum Times {
 #[must_use]
 pub fn digest(walked: &[Walked<Stored>], times: Times) -> Digest {
     let mut bytes = Vec::with_capacity(walked.len() * 1024);
-    let seen = |fingerprint: &Fingerprint| match times {
-        Times::Counted => *fingerprint,
-        Times::Ignored => Fingerprint {
-            mtime_ns: 0,
-            ..*fingerprint
-        },
+    let counted = |fingerprint: &Fingerprint| *fingerprint;
+    let ignored = |fingerprint: &Fingerprint| Fingerprint {
+        mtime_ns: 0,
+        ..*fingerprint
     };
     for directory in walked {
+        let seen: &dyn Fn(&Fingerprint) -> Fingerprint = match times {
+            Times::CountedOutsideGit if is_in_git(&directory.path) => &ignored,
+            Times::Counted | Times::CountedOutsideGit => &counted,
+            Times::Ignored => &ignored,
+        };
         push_bytes(&mut bytes, &directory.path);
         push_fingerprint(&mut bytes, &seen(&directory.fingerprint), &directory.xattrs);
         push_number(&mut bytes, directory.entries.len() as u64);
         for (name, found) in &directory.entries {
             push_bytes(&mut bytes, name);
-            push_found(&mut bytes, found, &seen);
+            push_found(&mut bytes, found, seen);
         }
     }
     Digest::of(&bytes)
+}
+
+/// Whether a directory of a working tree is, or lies in, a git directory.
+fn is_in_git(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|name| name == b".git")
 }
 
 fn push_number(bytes: &mut Vec<u8>, number: u64) {
@@ -151,11 +162,11 @@ struct BuiltDirectory {
 /// When the vault cannot be written.
 pub fn build(
     writer: &ContentWriter<'_>,
-    place: &str,
+    place: Place,
     walked: &[Walked<Stored>],
 ) -> Result<BuiltPlace> {
     let mut built: HashMap<&[u8], BuiltDirectory> = HashMap::new();
-    let mut totals = Totals::new(place);
+    let mut totals = Totals::new(&place.name());
     // Sorted by path, a directory comes before what is in it; backwards, after.
     for directory in walked.iter().rev() {
         let one = build_directory(writer, directory, &mut built, &mut totals)?;

@@ -1,7 +1,8 @@
 //! The scan cache: what files looked like when their content was last stored. It saves reading, never decides truth: a
 //! cache that is not exactly what the key holder wrote, or that knows a log this is not, counts as none.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +11,11 @@ use crate::host::disk;
 use crate::host::git::object::ObjectId;
 use crate::host::git::stores::PackStamp;
 use crate::host::metadata::Fingerprint;
+use crate::host::walk::path_bytes;
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::listing::Xattrs;
 use crate::model::manifest::{LeftOut, TreeCounts};
+use crate::model::place::{Place, Spot};
 use crate::model::signed::Purpose;
 use crate::vault::builder::BuiltPlace;
 use crate::vault::content::{Form, Stored};
@@ -35,20 +38,20 @@ pub struct CachedFile {
 /// What is remembered from one snapshot to the next.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ScanCache {
-    /// Files of the working tree by path.
-    pub worktree: HashMap<Vec<u8>, CachedFile>,
-    /// Files of the git directory by path.
-    pub gitdir: HashMap<Vec<u8>, CachedFile>,
+    /// Files by place and path.
+    pub files: BTreeMap<Place, HashMap<Vec<u8>, CachedFile>>,
+    /// Directories in working trees that had a `.git` of their own.
+    pub borders: BTreeSet<PathBuf>,
     /// Places by name, each with the digest of what it was built from.
-    pub places: BTreeMap<String, (Digest, BuiltPlace)>,
+    pub places: BTreeMap<Place, (Digest, BuiltPlace)>,
     /// The newest snapshot and a digest of the state it holds.
     pub state: Option<(SnapshotId, Digest)>,
-    /// A digest of ids that were all found in the history, reaching no hole, and how many tolerated ones were not.
-    pub proven: Option<(Digest, u64)>,
+    /// A digest of ids that were all found in the histories, reaching no hole, and how many tolerated ones of each were not.
+    pub proven: Option<(Digest, Vec<u64>)>,
     /// Packs of the vault as they were when their bytes were last found to be what was written.
     pub sound: Vec<PackStamp>,
-    /// Packs of the source whose objects are all in the vault.
-    pub mirrored: Vec<PackStamp>,
+    /// Packs of the sources whose objects are all in the vault, by the git directory of their repository.
+    pub mirrored: Vec<(Spot, PackStamp)>,
 }
 
 type StampRecord = (Vec<u8>, u64, u64, i128, i128);
@@ -57,13 +60,13 @@ type StampRecord = (Vec<u8>, u64, u64, i128, i128);
 struct File {
     head: u64,
     head_blake3: [u8; 32],
-    worktree: Vec<Record>,
-    gitdir: Vec<Record>,
+    files: Vec<(String, Vec<Record>)>,
+    borders: Vec<Vec<u8>>,
     places: Vec<PlaceRecord>,
     state: Option<(String, [u8; 32])>,
-    proven: Option<([u8; 32], u64)>,
+    proven: Option<([u8; 32], Vec<u64>)>,
     sound: Vec<StampRecord>,
-    mirrored: Vec<StampRecord>,
+    mirrored: Vec<(String, StampRecord)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,8 +121,16 @@ impl ScanCache {
             return None;
         }
         Some(Self {
-            worktree: from_records(file.worktree)?,
-            gitdir: from_records(file.gitdir)?,
+            files: file
+                .files
+                .into_iter()
+                .map(|(place, records)| Some((place_of(&place)?, from_records(records)?)))
+                .collect::<Option<_>>()?,
+            borders: file
+                .borders
+                .into_iter()
+                .map(|path| PathBuf::from(std::ffi::OsString::from_vec(path)))
+                .collect(),
             proven: file
                 .proven
                 .map(|(digest, missing)| (Digest::from_bytes(digest), missing)),
@@ -133,7 +144,11 @@ impl ScanCache {
                 .map(place_from_record)
                 .collect::<Option<_>>()?,
             sound: file.sound.into_iter().map(stamp_from_record).collect(),
-            mirrored: file.mirrored.into_iter().map(stamp_from_record).collect(),
+            mirrored: file
+                .mirrored
+                .into_iter()
+                .map(|(of, record)| Some((of.parse().ok()?, stamp_from_record(record))))
+                .collect::<Option<_>>()?,
         })
     }
 
@@ -148,18 +163,31 @@ impl ScanCache {
         let file = File {
             head: vault.log.head,
             head_blake3: *head_blake3.as_bytes(),
-            worktree: to_records(&self.worktree),
-            gitdir: to_records(&self.gitdir),
+            files: self
+                .files
+                .iter()
+                .map(|(place, files)| (place.name().into_owned(), to_records(files)))
+                .collect(),
+            borders: self
+                .borders
+                .iter()
+                .map(|path| path_bytes(path).to_vec())
+                .collect(),
             proven: self
                 .proven
-                .map(|(digest, missing)| (*digest.as_bytes(), missing)),
+                .as_ref()
+                .map(|(digest, missing)| (*digest.as_bytes(), missing.clone())),
             state: self
                 .state
                 .as_ref()
                 .map(|(id, digest)| (id.to_string(), *digest.as_bytes())),
             places: self.places.iter().map(place_to_record).collect(),
             sound: self.sound.iter().map(stamp_to_record).collect(),
-            mirrored: self.mirrored.iter().map(stamp_to_record).collect(),
+            mirrored: self
+                .mirrored
+                .iter()
+                .map(|(of, stamp)| (of.to_string(), stamp_to_record(stamp)))
+                .collect(),
         };
         let path = path(vault);
         let content = postcard::to_stdvec(&file).map_err(|error| {
@@ -171,9 +199,15 @@ impl ScanCache {
     }
 }
 
-fn place_to_record((name, (digest, place)): (&String, &(Digest, BuiltPlace))) -> PlaceRecord {
+/// The place of that name.
+fn place_of(name: &str) -> Option<Place> {
+    let spot: Spot = name.parse().ok()?;
+    spot.path.is_empty().then_some(spot.place)
+}
+
+fn place_to_record((name, (digest, place)): (&Place, &(Digest, BuiltPlace))) -> PlaceRecord {
     PlaceRecord {
-        name: name.clone(),
+        name: name.name().into_owned(),
         digest: *digest.as_bytes(),
         contents: place.contents.as_bytes().to_vec(),
         attributes: place.attributes.as_bytes().to_vec(),
@@ -182,14 +216,17 @@ fn place_to_record((name, (digest, place)): (&String, &(Digest, BuiltPlace))) ->
     }
 }
 
-fn place_from_record(record: PlaceRecord) -> Option<(String, (Digest, BuiltPlace))> {
+fn place_from_record(record: PlaceRecord) -> Option<(Place, (Digest, BuiltPlace))> {
     let place = BuiltPlace {
         contents: ObjectId::from_bytes(&record.contents)?,
         attributes: ObjectId::from_bytes(&record.attributes)?,
         counts: record.counts,
         left_out: record.left_out,
     };
-    Some((record.name, (Digest::from_bytes(record.digest), place)))
+    Some((
+        place_of(&record.name)?,
+        (Digest::from_bytes(record.digest), place),
+    ))
 }
 
 fn stamp_to_record(stamp: &PackStamp) -> StampRecord {

@@ -16,16 +16,19 @@ use crate::model::ids::Digest;
 use crate::model::inventory::PackRecord;
 use crate::model::listing::{Entry, Listing};
 use crate::model::manifest::{Manifest, TreeCounts};
+use crate::model::place::Place;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Purpose};
 use crate::vault::builder::{DIRS, ENTRIES};
 use crate::vault::content::{Form, refuse_git_read};
+use crate::vault::holes::Holes;
 use crate::vault::inspect::{Vault, refuse_signed};
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
 use crate::vault::store::Store;
-use crate::vault::topmost::{is_possible, root_names};
+use crate::vault::structure;
+use crate::vault::topmost::{is_possible, linked_names, root_names};
 
 /// A manifest that is authentic and agrees with the log. Only [`trust`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,6 +189,9 @@ fn check_against_log(vault: &Vault, logged: &LoggedSnapshot, manifest: &Manifest
             format!("it stands on {} packs, and there were others", base.packs),
         ));
     }
+    if let Some(fault) = structure::fault(manifest) {
+        return Err(contradiction(&subject, fault));
+    }
     if manifest.source.object_format != vault.format.word() {
         return Err(contradiction(
             &subject,
@@ -237,26 +243,6 @@ pub fn needed_packs(vault: &Vault, trusted: &Trusted) -> Vec<PackRecord> {
         .packs()
         .cloned()
         .collect()
-}
-
-/// One of the places a snapshot captured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// The git directory.
-    Gitdir,
-    /// The working tree.
-    Worktree,
-}
-
-impl Place {
-    /// The name of its trees.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Gitdir => "gitdir",
-            Self::Worktree => "worktree",
-        }
-    }
 }
 
 /// Where a file's content, or a link's target, is stored.
@@ -374,21 +360,41 @@ impl<'a> SnapshotReader<'a> {
         }
     }
 
-    /// The ids of objects that the source did not have, as the snapshot lists them.
+    /// The ids of objects that a repository did not have, by its git directory, as the snapshot lists them.
     ///
     /// # Errors
     /// When the list cannot be read.
-    pub fn holes(&self) -> Result<Vec<ObjectId>> {
+    pub fn holes(&self) -> Result<Holes> {
         let Some(id) = self.find_child(&self.root()?, b"holes")? else {
-            return Ok(Vec::new());
+            return Ok(Holes::default());
         };
         let content = self.store.read(&id, ObjectKind::Blob)?;
-        let lines = content
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty());
-        let ids = lines.map(ObjectId::from_hex).collect::<Option<Vec<_>>>();
-        ids.filter(|ids| ids.len() as u64 == self.manifest.history.holes)
+        Holes::parse(&content)
+            .filter(|holes| holes.count() == self.manifest.history.holes)
             .ok_or_else(|| self.contradiction("its list of holes is malformed".to_owned()))
+    }
+
+    /// The trees of a place below the root and below that of the attributes.
+    fn place_tree(&self, above: &ObjectId, place: Place) -> Result<ObjectId> {
+        match place {
+            Place::Gitdir | Place::Worktree => self.child(above, place.name().as_bytes()),
+            Place::Linked(number) => {
+                let linked = self.child(above, b"linked")?;
+                let found = self.entries(&linked)?;
+                let names = found.iter().map(|(_, name, _)| name.clone());
+                if !names.eq(linked_names(self.manifest)) {
+                    let fact = format!("tree {linked} holds more or less than it states");
+                    return Err(self.contradiction(fact));
+                }
+                self.child(&linked, number.to_string().as_bytes())
+            }
+        }
+    }
+
+    /// The places that were captured, working trees first.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place> {
+        self.manifest.places()
     }
 
     /// Calls `each` for every directory of a place, the topmost first, those above always before those below; compares
@@ -401,11 +407,9 @@ impl<'a> SnapshotReader<'a> {
         place: Place,
         each: &mut dyn FnMut(Directory) -> Result<()>,
     ) -> Result<()> {
-        let stated = match place {
-            Place::Gitdir => Some(&self.manifest.content.gitdir),
-            Place::Worktree => self.manifest.content.worktree.as_ref(),
+        let Some(stated) = self.manifest.counts(place) else {
+            return Ok(());
         };
-        let Some(stated) = stated else { return Ok(()) };
         let root = self.root()?;
         let attributes = self.child(&root, b"attributes")?;
         let listing = stated
@@ -413,8 +417,8 @@ impl<'a> SnapshotReader<'a> {
             .ok_or_else(|| self.contradiction("it states no listing".to_owned()))?;
         let mut pending = vec![Pending {
             path: Vec::new(),
-            contents: Some(self.child(&root, place.name().as_bytes())?),
-            attributes: self.child(&attributes, place.name().as_bytes())?,
+            contents: Some(self.place_tree(&root, place)?),
+            attributes: self.place_tree(&attributes, place)?,
             listing,
         }];
         let mut counts = TreeCounts {

@@ -46,9 +46,9 @@ pub struct FoundVault {
     pub moved_from: Option<String>,
 }
 
-fn registration_path(home: &Path, common_dir: &Path) -> PathBuf {
+fn registration_path(home: &Path, git_dir: &Path) -> PathBuf {
     let name = to_hex(
-        Digest::of(path_bytes(common_dir))
+        Digest::of(path_bytes(git_dir))
             .as_bytes()
             .get(..16)
             .unwrap_or_default(),
@@ -74,7 +74,7 @@ pub fn lock(home: &Path, homes: &Homes, repository: &Repository) -> Result<disk:
             (&homes.state, "what is remembered of the vault"),
         ],
     )?;
-    let path = registration_path(home, &repository.common_dir).with_extension("lock");
+    let path = registration_path(home, &repository.git_dir).with_extension("lock");
     let directory = path.parent().unwrap_or(home);
     disk::create_directories(directory).map_err(|error| error.refuse_vault_write())?;
     let locked = disk::lock(&path, PATIENCE).map_err(|error| error.refuse_vault_write())?;
@@ -111,13 +111,13 @@ fn is_held(path: &Path) -> Refusal {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn register(home: &Path, common_dir: &Path, vault_root: &Path) -> disk::Result<()> {
-    let path = registration_path(home, common_dir);
+pub fn register(home: &Path, git_dir: &Path, vault_root: &Path) -> disk::Result<()> {
+    let path = registration_path(home, git_dir);
     if let Some(directory) = path.parent() {
         disk::create_directories(directory)?;
     }
     let registration = Registration {
-        git_dir: text_name(path_bytes(common_dir)),
+        git_dir: text_name(path_bytes(git_dir)),
         vault: text_name(path_bytes(vault_root)),
     };
     disk::replace(
@@ -130,14 +130,14 @@ pub fn register(home: &Path, common_dir: &Path, vault_root: &Path) -> disk::Resu
 
 /// The vault that the registry names for a repository, if any; not yet opened.
 #[must_use]
-pub fn registered(home: &Path, common_dir: &Path) -> Option<PathBuf> {
+pub fn registered(home: &Path, git_dir: &Path) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt as _;
-    let bytes = disk::read_bounded(&registration_path(home, common_dir), LIMIT_BYTES).ok()?;
+    let bytes = disk::read_bounded(&registration_path(home, git_dir), LIMIT_BYTES).ok()?;
     let registration: Registration = toml::from_str(std::str::from_utf8(&bytes).ok()?).ok()?;
     let path = PathBuf::from(std::ffi::OsString::from_vec(name_from_text(
         &registration.vault,
     )?));
-    (registration.git_dir == text_name(path_bytes(common_dir))).then_some(path)
+    (registration.git_dir == text_name(path_bytes(git_dir))).then_some(path)
 }
 
 /// Where the vault that a vault home knows for the same repository lies, if it says that it is this very vault.
@@ -145,10 +145,10 @@ pub fn registered(home: &Path, common_dir: &Path) -> Option<PathBuf> {
 pub fn in_use(home: &Path, vault: &Vault) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt as _;
     let attachment = vault.log.attachment.as_ref()?;
-    let common_dir = PathBuf::from(std::ffi::OsString::from_vec(name_from_text(
+    let git_dir = PathBuf::from(std::ffi::OsString::from_vec(name_from_text(
         &attachment.git_dir,
     )?));
-    let root = registered(home, &common_dir)?;
+    let root = registered(home, &git_dir)?;
     let description = disk::read_bounded(&Layout::new(&root).vault_toml(), LIMIT_BYTES).ok()?;
     let line = format!("\nvault = \"{}\"\n", vault.binding.vault);
     contains(&description, line.as_bytes()).then_some(root)
@@ -156,8 +156,8 @@ pub fn in_use(home: &Path, vault: &Vault) -> Option<PathBuf> {
 
 /// What can be said, without proof, of the vault that a new one shall continue: its key may be lost, its log be damaged.
 #[must_use]
-pub fn predecessor(home: &Path, common_dir: &Path) -> Option<Predecessor> {
-    let root = registered(home, common_dir)?;
+pub fn predecessor(home: &Path, git_dir: &Path) -> Option<Predecessor> {
+    let root = registered(home, git_dir)?;
     let log = Layout::new(&root).log();
     let names = disk::list(&log).ok()?;
     let newest = disk::read_bounded(&log.join(names.last()?), LIMIT_BYTES).ok()?;
@@ -176,13 +176,13 @@ pub fn predecessor(home: &Path, common_dir: &Path) -> Option<Predecessor> {
 /// When the vault found cannot be opened, or several could be meant.
 pub fn find(
     home: &Path,
-    common_dir: &Path,
+    git_dir: &Path,
     has_commit: &dyn Fn(&ObjectId) -> bool,
     open: &dyn Fn(&Path) -> Result<Vault>,
 ) -> Result<Option<FoundVault>> {
-    if let Some(root) = registered(home, common_dir) {
+    if let Some(root) = registered(home, git_dir) {
         let vault = open(&root)?;
-        if is_attached_to(&vault.log, common_dir) {
+        if is_attached_to(&vault.log, git_dir) {
             return Ok(Some(FoundVault {
                 vault,
                 moved_from: None,
@@ -194,10 +194,10 @@ pub fn find(
         let vault = match open(&root) {
             Ok(vault) => vault,
             // Another's broken vault is no reason to refuse; this repository's own is, and must not be passed over.
-            Err(refusal) if claims(&root, common_dir) => return Err(refusal),
+            Err(refusal) if claims(&root, git_dir) => return Err(refusal),
             Err(_) => continue,
         };
-        if is_attached_to(&vault.log, common_dir) {
+        if is_attached_to(&vault.log, git_dir) {
             return Ok(Some(FoundVault {
                 vault,
                 moved_from: None,
@@ -235,10 +235,10 @@ fn several(found: &[FoundVault]) -> Refusal {
 }
 
 /// Whether a vault that cannot be opened says, without proof, that it is attached to this common git directory.
-fn claims(root: &Path, common_dir: &Path) -> bool {
+fn claims(root: &Path, git_dir: &Path) -> bool {
     let line = format!(
         "git_dir = {}\n",
-        toml::Value::String(text_name(path_bytes(common_dir)))
+        toml::Value::String(text_name(path_bytes(git_dir)))
     );
     let log = Layout::new(root).log();
     let entries = match disk::list(&log) {
@@ -278,10 +278,10 @@ fn is_vault_name(path: &Path) -> bool {
 
 /// Whether the log says that the vault is attached to this common git directory.
 #[must_use]
-pub fn is_attached_to(log: &Log, common_dir: &Path) -> bool {
+pub fn is_attached_to(log: &Log, git_dir: &Path) -> bool {
     log.attachment
         .as_ref()
-        .is_some_and(|attachment| attachment.git_dir == text_name(path_bytes(common_dir)))
+        .is_some_and(|attachment| attachment.git_dir == text_name(path_bytes(git_dir)))
 }
 
 /// The old path, when nothing is there any more and the repository at hand has the vault's root commits.
@@ -311,12 +311,12 @@ pub fn has_moved_here(log: &Log, has_commit: &dyn Fn(&ObjectId) -> bool) -> Opti
 /// When the log cannot be written.
 pub fn attach(
     vault: &mut Vault,
-    common_dir: &Path,
+    git_dir: &Path,
     root_commits: Vec<String>,
     at: Timestamp,
 ) -> Result<()> {
     let attachment = Attachment {
-        git_dir: text_name(path_bytes(common_dir)),
+        git_dir: text_name(path_bytes(git_dir)),
         root_commits,
     };
     vault.append(&LogEvent::Attach(attachment), at)?;
@@ -373,7 +373,7 @@ pub fn create(
     write_skeleton(&layout, repository.format, &signed)
         .map_err(|error| error.refuse_vault_write())?;
     let attachment = Attachment {
-        git_dir: text_name(path_bytes(&repository.common_dir)),
+        git_dir: text_name(path_bytes(&repository.git_dir)),
         root_commits: Vec::new(),
     };
     let source = KeySource::new(homes.keys.clone(), vault_id, &[]);
@@ -404,11 +404,7 @@ fn unsuitable(what: String, fact: String) -> Refusal {
 /// # Errors
 /// [`RefusalCode::VaultPlaceUnsuitable`].
 pub fn check_outside(repository: &Repository, places: &[(&Path, &str)]) -> Result<()> {
-    let protected = [
-        repository.worktree.as_ref(),
-        Some(&repository.git_dir),
-        Some(&repository.common_dir),
-    ];
+    let protected = [repository.worktree.as_ref(), Some(&repository.git_dir)];
     for (place, what) in places {
         let real = real_path(place);
         if real
@@ -479,10 +475,7 @@ fn write_skeleton(layout: &Layout, format: ObjectFormat, description: &[u8]) -> 
 /// The place of a new vault in the vault home: named after the repository, made unique by a random part.
 #[must_use]
 pub fn new_vault_root(home: &Path, repository: &Repository) -> PathBuf {
-    let base = repository
-        .worktree
-        .as_ref()
-        .unwrap_or(&repository.common_dir);
+    let base = repository.worktree.as_ref().unwrap_or(&repository.git_dir);
     let name = base.file_name().unwrap_or_default().to_string_lossy();
     let name = name.strip_suffix(".git").unwrap_or(&name);
     let plain =

@@ -24,6 +24,7 @@ use crate::model::ids::{Digest, SnapshotId};
 use crate::model::inventory::{PackRecord, PackRole};
 use crate::model::log_entry::{LogEvent, SnapshotRecord};
 use crate::model::manifest::Manifest;
+use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Purpose};
@@ -35,7 +36,7 @@ use crate::vault::log::LoggedSnapshot;
 use crate::vault::probe;
 use crate::vault::reader::hash_content;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
-use crate::vault::store::{Scope, Store};
+use crate::vault::store::{self, Scope, Store};
 
 /// The directory of a snapshot that is being written. It is made when something is first written to it, after the vault
 /// has passed the health probe; it is never removed by this program once something is in it.
@@ -130,6 +131,7 @@ fn internal(reason: &str) -> Refusal {
 pub struct IncompletePack {
     pack: FinishedPack,
     role: PackRole,
+    of: Option<Spot>,
     contents: Vec<Stored>,
     format: ObjectFormat,
 }
@@ -175,11 +177,13 @@ pub struct Sealed {
 }
 
 impl IncompletePack {
-    /// A pack of the source's history.
-    pub fn history(pack: FinishedPack, format: ObjectFormat) -> Self {
+    /// A pack of the history of the repository with that git directory.
+    pub fn history(pack: FinishedPack, of: &Spot, format: ObjectFormat) -> Self {
+        let is_main = *of == Spot::top(Place::Gitdir);
         Self {
             pack,
             role: PackRole::History,
+            of: (!is_main).then(|| of.clone()),
             contents: Vec::new(),
             format,
         }
@@ -192,6 +196,7 @@ impl IncompletePack {
         pack.map(|pack| Self {
             pack,
             role: PackRole::Capture,
+            of: None,
             contents,
             format,
         })
@@ -214,13 +219,14 @@ impl IncompletePack {
             phase: Phase::Verify,
             total,
         });
-        let record = record(&self.pack, self.role, monitor)?;
+        let record = record(&self, monitor)?;
         let opened =
             Pack::open(&self.pack.path, self.format).map_err(|error| refuse_read_back(&error))?;
         let read_back = match self.role {
             PackRole::History => {
-                store.history.push(opened);
-                check_history(store)?
+                let of = store::of(&record);
+                store.history_mut(&of).push(opened);
+                check_history(store, &of)?
             }
             PackRole::Capture => {
                 store.capture.push(opened);
@@ -236,7 +242,8 @@ impl IncompletePack {
 }
 
 /// Reads a pack and its index from start to end with plain reads, from the device where the system allows.
-fn record(pack: &FinishedPack, role: PackRole, monitor: &dyn Monitor) -> Result<PackRecord> {
+fn record(incomplete: &IncompletePack, monitor: &dyn Monitor) -> Result<PackRecord> {
+    let pack = &incomplete.pack;
     let progress = |units| {
         monitor.event(Event::Advanced {
             phase: Phase::Verify,
@@ -250,7 +257,8 @@ fn record(pack: &FinishedPack, role: PackRole, monitor: &dyn Monitor) -> Result<
     let (index_bytes, index_blake3) = read(&pack.path.with_extension("idx"), &|_bytes| {})?;
     Ok(PackRecord {
         name: pack.name.clone(),
-        role,
+        role: incomplete.role,
+        of: incomplete.of.clone(),
         objects: pack.objects,
         bytes,
         blake3,
@@ -259,12 +267,12 @@ fn record(pack: &FinishedPack, role: PackRole, monitor: &dyn Monitor) -> Result<
     })
 }
 
-/// Checks the newest history pack.
-fn check_history(store: &Store) -> Result<ReadBack> {
-    let Some(pack) = store.history.newest() else {
+/// Checks the newest pack of a history.
+fn check_history(store: &Store, of: &Spot) -> Result<ReadBack> {
+    let Some(pack) = store.history(of).newest() else {
         return Ok(ReadBack::default());
     };
-    let presence = store.presence(Scope::History, u64::from(pack.index.count()));
+    let presence = store.presence(Scope::History(of), u64::from(pack.index.count()));
     let is_present = |id: &ObjectId| presence.contains(id);
     let progress = |_objects| {};
     let links = LinkCheck::new(pack.format(), &is_present, &progress);

@@ -1,9 +1,12 @@
 //! The packs of a vault, opened by what the log says: nothing else in the vault is ever read as an object.
 
+use std::collections::BTreeMap;
+
 use crate::host::git::id_table::IdTable;
 use crate::host::git::object::{ObjectFormat, ObjectId, ObjectKind};
 use crate::host::git::packs::Packs;
 use crate::model::inventory::{PackRecord, PackRole};
+use crate::model::place::{Place, Spot};
 use crate::model::refusal::Result;
 use crate::vault::content::refuse_git_read;
 use crate::vault::layout::Layout;
@@ -11,8 +14,10 @@ use crate::vault::layout::Layout;
 /// The packs of a vault, by role.
 #[derive(Default)]
 pub struct Store {
-    /// Objects of the source's own stores.
-    pub history: Packs,
+    /// Objects of the repositories' own stores, by git directory: the history of each is closed in itself.
+    histories: BTreeMap<Spot, Packs>,
+    /// What a repository without history has.
+    none: Packs,
     /// Objects that snapshots made.
     pub capture: Packs,
 }
@@ -29,7 +34,7 @@ impl Store {
         let mut store = Self::default();
         for record in records {
             let packs = match record.role {
-                PackRole::History => &mut store.history,
+                PackRole::History => store.history_mut(&of(record)),
                 PackRole::Capture => &mut store.capture,
             };
             packs.push_closed(
@@ -42,14 +47,31 @@ impl Store {
         store
     }
 
+    /// The history of the repository with that git directory.
+    #[must_use]
+    pub fn history(&self, of: &Spot) -> &Packs {
+        self.histories.get(of).unwrap_or(&self.none)
+    }
+
+    /// The same, to add to it.
+    pub fn history_mut(&mut self, of: &Spot) -> &mut Packs {
+        self.histories.entry(of.clone()).or_default()
+    }
+
+    /// All histories.
+    pub fn histories(&self) -> impl Iterator<Item = (&Spot, &Packs)> {
+        self.histories.iter()
+    }
+
     /// Says whether every pack that was needed so far could be opened: without that, what `contains` answered counts for
     /// nothing.
     ///
     /// # Errors
     /// When one could not.
     pub fn check(&self) -> Result<()> {
-        let checked = self.history.check().and_then(|()| self.capture.check());
-        checked.map_err(|error| refuse_git_read(&error))
+        let mut all = self.histories.values().chain([&self.capture]);
+        all.try_for_each(Packs::check)
+            .map_err(|error| refuse_git_read(&error))
     }
 
     /// Opens all packs.
@@ -57,14 +79,16 @@ impl Store {
     /// # Errors
     /// When one cannot be opened.
     pub fn open_all(self) -> Result<Self> {
-        let _opened = self.history.all().chain(self.capture.all()).count();
+        for packs in self.histories.values().chain([&self.capture]) {
+            let _opened = packs.all().count();
+        }
         self.check().map(|()| self)
     }
 
     /// Whether any pack holds the object.
     #[must_use]
     pub fn contains(&self, id: &ObjectId) -> bool {
-        self.capture.contains(id) || self.history.contains(id)
+        self.capture.contains(id) || self.histories.values().any(|packs| packs.contains(id))
     }
 
     /// Reads an object whole and checks its id and kind.
@@ -83,25 +107,23 @@ impl Store {
     /// The format of the ids; `None` when there is no pack.
     #[must_use]
     pub fn format(&self) -> Option<ObjectFormat> {
-        self.history.format().or(self.capture.format())
+        let mut all = self.histories.values().chain([&self.capture]);
+        all.find_map(Packs::format)
     }
 
     /// The packs of the role in which the object is found.
     #[must_use]
     pub fn packs_with(&self, id: &ObjectId) -> &Packs {
-        if self.capture.contains(id) {
-            &self.capture
-        } else {
-            &self.history
-        }
+        let mut all = [&self.capture].into_iter().chain(self.histories.values());
+        all.find(|packs| packs.contains(id)).unwrap_or(&self.none)
     }
 
     /// A quick way to ask for many objects, built when so many are asked for that it pays.
     #[must_use]
-    pub fn presence(&self, scope: Scope, lookups: u64) -> Presence<'_> {
-        let roles = match scope {
-            Scope::History => vec![&self.history],
-            Scope::Everything => vec![&self.history, &self.capture],
+    pub fn presence(&self, scope: Scope<'_>, lookups: u64) -> Presence<'_> {
+        let roles: Vec<&Packs> = match scope {
+            Scope::History(of) => vec![self.history(of)],
+            Scope::Everything => self.histories.values().chain([&self.capture]).collect(),
         };
         if lookups < TABLE_PAYS_FROM {
             return Presence::Indices(roles);
@@ -111,14 +133,23 @@ impl Store {
     }
 }
 
+/// The git directory of the repository whose history a pack is part of.
+#[must_use]
+pub fn of(record: &PackRecord) -> Spot {
+    record
+        .of
+        .clone()
+        .unwrap_or_else(|| Spot::top(Place::Gitdir))
+}
+
 /// From how many objects to check on a table of all ids is built.
 const TABLE_PAYS_FROM: u64 = 20_000;
 
 /// Which packs to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// History packs only: history must be closed in itself.
-    History,
+pub enum Scope<'a> {
+    /// The history of one repository only: it must be closed in itself.
+    History(&'a Spot),
     /// All packs.
     Everything,
 }

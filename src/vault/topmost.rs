@@ -2,20 +2,32 @@
 
 use crate::model::listing::{Entry, Listing};
 use crate::model::manifest::Manifest;
-use crate::vault::reader::Place;
+use crate::model::place::Place;
 
 /// The names in the root tree of a snapshot, in their order: no more, and no fewer, than its manifest tells of.
 #[must_use]
 pub fn root_names(manifest: &Manifest) -> Vec<&'static [u8]> {
-    let all: [(bool, &[u8]); 4] = [
+    let all: [(bool, &[u8]); 5] = [
         (true, b"attributes"),
         (true, b"gitdir"),
         (manifest.history.holes > 0, b"holes"),
+        (!manifest.content.linked.is_empty(), b"linked"),
         (manifest.content.worktree.is_some(), b"worktree"),
     ];
     all.into_iter()
         .filter_map(|(is_there, name)| is_there.then_some(name))
         .collect()
+}
+
+/// The names in the tree of linked worktrees, in their order.
+#[must_use]
+pub fn linked_names(manifest: &Manifest) -> Vec<Vec<u8>> {
+    let numbers = 1..=manifest.content.linked.len();
+    let mut names: Vec<Vec<u8>> = numbers
+        .map(|number| number.to_string().into_bytes())
+        .collect();
+    names.sort();
+    names
 }
 
 /// Whether a place can have such a topmost listing. What a restore makes itself is not in it, and without HEAD there is no
@@ -25,6 +37,7 @@ pub fn is_possible(place: Place, listing: &Listing) -> bool {
     let entry = |name: &[u8]| listing.entries.get(name);
     match place {
         Place::Worktree => entry(b".git").is_none(),
+        Place::Linked(_) => matches!(entry(b".git"), Some(Entry::File { .. })),
         Place::Gitdir => {
             let has_head = matches!(
                 entry(b"HEAD"),

@@ -6,9 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use git_vault::model::event::Silent;
+use git_vault::model::place::{Place, Spot};
 use git_vault::model::refusal::Refusal;
 use git_vault::model::refusal_code::RefusalCode;
-use git_vault::ops::ask_git::{self, GitVerdict, Question};
+use git_vault::ops::ask_git::{self, Expected, GitVerdict, Question};
 use git_vault::ops::compare::{Compared, compare};
 use git_vault::ops::selection::select;
 use git_vault::vault::inspect::{Homes, Vault};
@@ -91,7 +92,8 @@ impl Scene {
         ask_git::ask(&Question {
             program: Some(&real_git()),
             restored: &workspace.join(".git"),
-            manifest: self.trusted.manifest(),
+            expected: Expected::of(self.trusted.manifest(), &Spot::top(Place::Gitdir)),
+            linked: Vec::new(),
             scratch,
         })
     }

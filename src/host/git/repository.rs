@@ -22,13 +22,11 @@ pub struct Lookup {
 }
 
 /// A source repository.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
-    /// Canonical path of the git directory.
+    /// Canonical path of the git directory: the common one, wherever the search began.
     pub git_dir: PathBuf,
-    /// Canonical path of the common git directory; differs from `git_dir` in a linked worktree only.
-    pub common_dir: PathBuf,
-    /// Canonical path of the working tree; `None` for a bare repository.
+    /// Canonical path of the main working tree; `None` for a bare repository.
     pub worktree: Option<PathBuf>,
     /// The format of its ids.
     pub format: ObjectFormat,
@@ -37,7 +35,7 @@ pub struct Repository {
 }
 
 /// Settings read from git's configuration files.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// `vault.home`.
     pub vault_home: Option<PathBuf>,
@@ -74,7 +72,7 @@ impl From<disk::Error> for OpenError {
     }
 }
 
-/// Finds the repository that holds `lookup.start`.
+/// Finds the repository that holds `lookup.start`. Inside a linked worktree that is the repository it belongs to.
 ///
 /// # Errors
 /// Any [`OpenError`] but [`OpenError::NotSupported`], which [`check_supported`] gives.
@@ -97,18 +95,77 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
         trust_map,
     );
     let repository = found.map_err(|error| classify(&error))?.to_thread_local();
-    let canonical = |path: &Path| {
-        std::fs::canonicalize(path)
-            .map_err(|source| disk::Error::new("find", path, source))
-            .map_err(OpenError::Disk)
-    };
-    let git_dir = canonical(repository.git_dir())?;
+    let common_dir = canonical(repository.common_dir())?;
+    if canonical(repository.git_dir())? != common_dir {
+        return open(&common_dir, lookup);
+    }
     let worktree = repository.workdir().map(canonical).transpose()?;
+    finish(repository, worktree, lookup)
+}
+
+/// Opens the repository whose common git directory is `git_dir`.
+///
+/// # Errors
+/// As [`discover`].
+pub fn open(git_dir: &Path, lookup: &Lookup) -> Result<Repository, OpenError> {
+    let opened = open_options(false).open_path_as_is(true).open(git_dir);
+    let repository = opened.map_err(|error| classify(&error))?.to_thread_local();
+    let worktree = main_worktree(&repository, git_dir)?;
+    finish(repository, worktree, lookup)
+}
+
+fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
+    std::fs::canonicalize(path)
+        .map_err(|source| OpenError::Disk(disk::Error::new("find", path, source)))
+}
+
+fn is_named_git(git_dir: &Path) -> bool {
+    git_dir.file_name().is_some_and(|name| name == ".git")
+}
+
+/// The main working tree of a repository of which only the git directory is known: what `core.worktree` says, or the
+/// directory around a `.git`.
+fn main_worktree(
+    repository: &gix::Repository,
+    git_dir: &Path,
+) -> Result<Option<PathBuf>, OpenError> {
+    let config = repository.config_snapshot();
+    if config.boolean("core.bare") == Some(true) {
+        return Ok(None);
+    }
+    if let Some(path) = config.string("core.worktree") {
+        return match std::fs::canonicalize(join_bytes(git_dir, &path)) {
+            Ok(path) => Ok(Some(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(disk::Error::new("find", &join_bytes(git_dir, &path), error).into()),
+        };
+    }
+    if is_named_git(git_dir) {
+        return git_dir.parent().map(canonical).transpose();
+    }
+    if config.boolean("core.bare") == Some(false) {
+        return Err(OpenError::NotSupported(
+            "main working tree that cannot be found from here",
+            format!(
+                "nothing in '{}' says where it is; ask in that working tree",
+                git_dir.display()
+            ),
+        ));
+    }
+    Ok(None)
+}
+
+/// Checks the format of an opened repository and reads its settings.
+fn finish(
+    repository: gix::Repository,
+    worktree: Option<PathBuf>,
+    lookup: &Lookup,
+) -> Result<Repository, OpenError> {
+    let git_dir = canonical(repository.git_dir())?;
     let format = ObjectFormat::from_gix(repository.object_hash())
         .ok_or_else(|| OpenError::FormatUnknown(repository.object_hash().to_string()))?;
-    let common_dir = canonical(repository.common_dir())?;
     check_format(&repository)?;
-    if worktree.is_none() && git_dir.file_name().is_some_and(|name| name == ".git") {
+    if worktree.is_none() && is_named_git(&git_dir) && !has_entries(&git_dir.join("worktrees"))? {
         let reason = format!("core.bare is true in '{}'", git_dir.display());
         return Err(OpenError::NotSupported(
             "working tree of a repository that says it is bare",
@@ -124,7 +181,6 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
     let settings = read_settings(&configured, lookup, worktree.as_deref())?;
     Ok(Repository {
         git_dir,
-        common_dir,
         worktree,
         format,
         settings,
@@ -212,10 +268,6 @@ fn check_format(repository: &gix::Repository) -> Result<(), OpenError> {
                 None => OpenError::FormatUnknown(format!("extensions.{name} is '{value}'")),
             });
         }
-    }
-    if let Some(path) = config.string("core.worktree") {
-        let reason = format!("core.worktree is '{path}'");
-        return Err(OpenError::NotSupported("core.worktree", reason));
     }
     for section in config
         .plumbing()
@@ -311,16 +363,7 @@ pub fn check_supported(repository: &Repository) -> Result<(), OpenError> {
             format!("'{}' exists", path.display()),
         ))
     };
-    if repository.git_dir != repository.common_dir {
-        return not_supported("linked worktree", repository.git_dir.clone());
-    }
-    for (name, word) in [("worktrees", "linked worktrees"), ("modules", "submodules")] {
-        let path = repository.common_dir.join(name);
-        if has_entries(&path)? {
-            return not_supported(word, path);
-        }
-    }
-    let shallow = repository.common_dir.join("shallow");
+    let shallow = repository.git_dir.join("shallow");
     match std::fs::symlink_metadata(&shallow) {
         Ok(metadata) if metadata.len() > 0 => return not_supported("shallow clone", shallow),
         Ok(_) => {}

@@ -79,6 +79,20 @@ pub fn is_relevant(path: &[u8]) -> bool {
         || TODO_FILES.contains(&path)
 }
 
+/// A path in a git directory, told apart by the working tree it is about: for that of a linked one its name in `worktrees`, and
+/// the path in there.
+#[must_use]
+pub fn in_its_worktree(path: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    let linked = path.strip_prefix(b"worktrees/").and_then(|rest| {
+        let slash = rest.iter().position(|byte| *byte == b'/')?;
+        Some((rest.get(..slash)?, rest.get(slash + 1..)?))
+    });
+    match linked {
+        Some((name, rest)) => (Some(name), rest),
+        None => (None, path),
+    }
+}
+
 fn is_top_level_name(name: &[u8]) -> bool {
     OPERATION_FILES.contains(&name)
         || name == OPTIONAL_FILE
@@ -133,13 +147,9 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
     let optional = files
         .get(OPTIONAL_FILE)
         .and_then(|content| first_id(content));
-    tips.optional = optional
-        .filter(|id| !tips.needed.contains(id))
-        .into_iter()
-        .collect();
-    tips.needed.extend(&tips.optional);
     tips.tolerated.retain(|id| !id.is_null());
     tips.needed.retain(|id| !id.is_null());
+    tips.add_optional(optional.into_iter().collect());
     let marked = OPERATIONS.iter().filter(|(mark, _)| {
         paths.iter().any(|path| {
             path == mark.as_bytes() || (mark.ends_with('/') && path.starts_with(mark.as_bytes()))
@@ -166,12 +176,68 @@ fn sequence(files: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<&'static str> {
 }
 
 impl Tips {
+    /// Adds what git does without, as far as nothing else needs it.
+    fn add_optional(&mut self, mut ids: BTreeSet<ObjectId>) {
+        ids.retain(|id| !id.is_null() && !self.needed.contains(id));
+        self.needed.extend(&ids);
+        self.optional = ids;
+    }
+
     /// Counts what git does without among the tolerated: for a source that lacks it.
     pub fn do_without_optional(&mut self) {
         let optional = std::mem::take(&mut self.optional);
         self.needed.retain(|id| !optional.contains(id));
         self.tolerated.extend(optional);
     }
+}
+
+/// Reads the tips of a repository with linked worktrees: those of all its working trees together, with branch and HEAD of the
+/// main one; and those of each linked one, by the name of its directory in `worktrees`.
+#[must_use]
+pub fn read_all(
+    files: &BTreeMap<Vec<u8>, Vec<u8>>,
+    paths: &[Vec<u8>],
+) -> (Tips, BTreeMap<Vec<u8>, Tips>) {
+    let names: BTreeSet<Vec<u8>> = paths
+        .iter()
+        .filter_map(|path| in_its_worktree(path).0.map(<[u8]>::to_vec))
+        .collect();
+    let of = |wanted: Option<&[u8]>| {
+        let own = |path: &Vec<u8>| {
+            let (name, rest) = in_its_worktree(path);
+            (name == wanted).then(|| rest.to_vec())
+        };
+        let files: BTreeMap<Vec<u8>, Vec<u8>> = files
+            .iter()
+            .filter_map(|(path, bytes)| Some((own(path)?, bytes.clone())))
+            .collect();
+        (files, paths.iter().filter_map(own).collect::<Vec<_>>())
+    };
+    let (main_files, main_paths) = of(None);
+    let mut tips = read(&main_files, &main_paths);
+    let refs = read_refs(&main_files, &mut Tips::default());
+    let mut optional = std::mem::take(&mut tips.optional);
+    tips.needed.retain(|id| !optional.contains(id));
+    let mut linked = BTreeMap::new();
+    for name in names {
+        let (own_files, own_paths) = of(Some(&name));
+        if own_paths.is_empty() {
+            continue;
+        }
+        let mut own = read(&own_files, &own_paths);
+        if let Some(branch) = &own.branch {
+            own.head = own.head.or_else(|| refs.get(branch).copied());
+        }
+        optional.extend(own.optional.iter().copied());
+        tips.needed.extend(own.needed.difference(&own.optional));
+        tips.tolerated.extend(own.tolerated.iter().copied());
+        let prefix = [b"worktrees/", name.as_slice(), b"/"].concat();
+        let broken = own.broken.iter().map(|path| [&prefix, &path[..]].concat());
+        tips.broken.extend(broken);
+        linked.insert(name, own);
+    }
+    tips.add_optional(optional);
+    (tips, linked)
 }
 
 /// The commit a line of a list of work names: `pick <id>`, `merge -C <id> label`, `fixup -c <id>`.

@@ -229,6 +229,7 @@ impl ForgedPack {
         PackRecord {
             name,
             role: self.role,
+            of: None,
             objects: self.entries.len() as u64,
             bytes: pack.len() as u64,
             blake3: Digest::of(&pack),

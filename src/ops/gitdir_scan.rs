@@ -1,0 +1,282 @@
+//! What is captured of git directories, and what is left out: those of submodules lie inside that of the repository above, and
+//! the same rules hold in each.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::host::disk::{self, Context as _};
+use crate::host::git::gitfile;
+use crate::host::git::repository::join_bytes;
+use crate::host::git::tips;
+use crate::host::metadata::{Fingerprint, Kind};
+use crate::host::walk::{Error, Judgement, Opened, Result, Scan};
+use crate::model::listing::{Reason, Xattrs};
+use crate::ops::scan::Contents;
+
+/// Largest file among those that tips are read from.
+const TIPS_LIMIT_BYTES: u64 = 1 << 30;
+
+/// What holds in a directory inside a git directory.
+#[derive(Debug, Clone, Default)]
+pub struct GitdirContext {
+    /// How much of a path in the walk leads to the git directory it lies in, the slash at its end included.
+    start: usize,
+    /// What a `.git` file in this directory says: it does not belong to what git keeps here.
+    gitfile: Option<String>,
+}
+
+impl GitdirContext {
+    /// What holds at the top of the git directory at `path` in the walk.
+    #[must_use]
+    pub fn at(path: &[u8]) -> Self {
+        Self {
+            start: path.len() + 1,
+            gitfile: None,
+        }
+    }
+
+    /// What holds in a directory: another git directory begins where those of submodules are kept.
+    pub(super) fn enter(&self, directory: &Opened<'_>, names: &[Vec<u8>]) -> Result<Self> {
+        let has = |wanted: &[u8]| names.iter().any(|name| name == wanted);
+        let own = self.own(directory.path);
+        if is_among_modules(own) && has(b"HEAD") && has(b"objects") {
+            return Ok(Self::at(directory.path));
+        }
+        let gitfile = if has(b".git") && !own.is_empty() {
+            gitfile::read_in(directory.file, &directory.shown(b".git"))?
+                .map(|text| String::from_utf8_lossy(&text).into_owned())
+        } else {
+            None
+        };
+        Ok(Self {
+            start: self.start,
+            gitfile,
+        })
+    }
+
+    /// A path in the walk as a path in the git directory.
+    pub(super) fn own<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+        path.get(self.start..).unwrap_or_default()
+    }
+
+    /// What becomes of an entry.
+    ///
+    /// A symbolic link where git keeps state would make the restored copy read or write the original's: only what git
+    /// reads and never writes may be linked: hooks, `info/exclude` and `info/attributes`.
+    pub(super) fn judge(&self, root: &Path, path: &[u8], kind: Kind) -> Result<Judgement> {
+        let own = self.own(path);
+        let may_be_linked = own.starts_with(b"hooks/")
+            || [&b"hooks"[..], b"info/exclude", b"info/attributes"].contains(&own);
+        if kind == Kind::Link && !may_be_linked {
+            return Err(Error::NotSupported(
+                "symbolic link in the git directory",
+                join_bytes(root, path),
+            ));
+        }
+        if own == b"objects" && kind == Kind::Directory {
+            return Ok(Judgement::LeaveOut(Reason::Objects, String::new()));
+        }
+        if kind == Kind::File && is_lock(own) {
+            return Ok(Judgement::LeaveOut(Reason::Lock, String::new()));
+        }
+        if let Some(text) = self.gitfile.as_ref().filter(|_| path.ends_with(b"/.git")) {
+            return Ok(Judgement::LeaveOut(Reason::Gitfile, text.clone()));
+        }
+        if kind == Kind::Directory && may_hold_linked(own) && is_linked(&join_bytes(root, path))? {
+            return Ok(Judgement::LeaveOut(Reason::LinkedWorktree, String::new()));
+        }
+        Ok(Judgement::Keep)
+    }
+}
+
+/// Whether a path in a git directory is one at which that of a submodule may begin.
+fn is_among_modules(own: &[u8]) -> bool {
+    own.starts_with(b"modules/")
+        || matches!(tips::in_its_worktree(own), (Some(_), rest) if rest.starts_with(b"modules/"))
+}
+
+/// Whether somebody may have put a linked worktree at this path in a git directory: a restore does.
+fn may_hold_linked(own: &[u8]) -> bool {
+    let git_keeps: [&[u8]; 6] = [b"refs", b"logs", b"lfs", b"modules", b"worktrees", b"hooks"];
+    let mut names = own.split(|byte| *byte == b'/');
+    let is_gits = names.next().is_some_and(|first| git_keeps.contains(&first));
+    !is_gits && names.count() <= 1
+}
+
+/// Whether a directory is the working tree of a linked worktree.
+fn is_linked(path: &Path) -> Result<bool> {
+    match std::fs::symlink_metadata(path.join(".git")) {
+        Ok(metadata) => Ok(metadata.is_file()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(disk::Error::new("look at", &path.join(".git"), error).into()),
+    }
+}
+
+/// Looks at a git directory first: fingerprints of everything, and the bytes of the files that name tips.
+#[derive(Default)]
+pub struct GitdirLook {
+    /// Where it is.
+    pub root: std::path::PathBuf,
+    /// The bytes, by path.
+    pub tip_files: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+}
+
+impl GitdirLook {
+    /// Looks at the git directory at `root`.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            tip_files: Mutex::default(),
+        }
+    }
+}
+
+impl Scan for GitdirLook {
+    type Context = GitdirContext;
+    type Content = ();
+
+    fn enter(
+        &self,
+        directory: &Opened<'_>,
+        above: &GitdirContext,
+        names: &[Vec<u8>],
+    ) -> Result<GitdirContext> {
+        above.enter(directory, names)
+    }
+
+    fn judge(&self, context: &GitdirContext, path: &[u8], kind: Kind) -> Result<Judgement> {
+        context.judge(&self.root, path, kind)
+    }
+
+    fn file(
+        &self,
+        context: &GitdirContext,
+        directory: &Opened<'_>,
+        name: &[u8],
+        fingerprint: &Fingerprint,
+    ) -> Result<((), Xattrs)> {
+        let path = directory.path_of(name);
+        if tips::is_relevant(tips::in_its_worktree(context.own(&path)).1) {
+            let shown = directory.shown(name);
+            let file = directory.open(name, fingerprint)?;
+            let mut bytes = Vec::new();
+            file.take(TIPS_LIMIT_BYTES)
+                .read_to_end(&mut bytes)
+                .context("read", &shown)?;
+            if bytes.len() as u64 != fingerprint.bytes {
+                return Err(Error::Changing(shown));
+            }
+            if let Ok(mut files) = self.tip_files.lock() {
+                files.insert(path, bytes);
+            }
+        }
+        Ok(((), Xattrs::new()))
+    }
+
+    fn link(&self, _: &Opened<'_>, _: &[u8], _: &[u8], _: &Fingerprint) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Captures a git directory.
+pub struct GitdirScan<C> {
+    /// Where it is.
+    pub root: std::path::PathBuf,
+    /// Takes the files.
+    pub reader: C,
+}
+
+impl<C: Contents> Scan for GitdirScan<C> {
+    type Context = GitdirContext;
+    type Content = C::Content;
+
+    fn enter(
+        &self,
+        directory: &Opened<'_>,
+        above: &GitdirContext,
+        names: &[Vec<u8>],
+    ) -> Result<GitdirContext> {
+        above.enter(directory, names)
+    }
+
+    fn judge(&self, context: &GitdirContext, path: &[u8], kind: Kind) -> Result<Judgement> {
+        context.judge(&self.root, path, kind)
+    }
+
+    fn file(
+        &self,
+        _context: &GitdirContext,
+        directory: &Opened<'_>,
+        name: &[u8],
+        fingerprint: &Fingerprint,
+    ) -> Result<(C::Content, Xattrs)> {
+        self.reader.file(directory, name, fingerprint)
+    }
+
+    fn link(
+        &self,
+        directory: &Opened<'_>,
+        name: &[u8],
+        target: &[u8],
+        fingerprint: &Fingerprint,
+    ) -> Result<C::Content> {
+        self.reader
+            .link(&directory.path_of(name), target, fingerprint)
+    }
+}
+
+/// Whether a file of a git directory is a lock of a running git: such files appear beside what git rewrites.
+fn is_lock(own: &[u8]) -> bool {
+    let (_, own) = tips::in_its_worktree(own);
+    let is_named_so = own.ends_with(b".lock") || own == b"gc.pid";
+    let is_beside_state = !own.contains(&b'/')
+        || [&b"refs/"[..], b"logs/", b"reftable/"]
+            .iter()
+            .any(|directory| own.starts_with(directory));
+    is_named_so && is_beside_state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_are_told_from_files_that_only_look_like_locks() {
+        for lock in [
+            "index.lock",
+            "HEAD.lock",
+            "refs/heads/main.lock",
+            "gc.pid",
+            "worktrees/x/index.lock",
+        ] {
+            assert!(is_lock(lock.as_bytes()), "{lock}");
+        }
+        for file in [
+            "hooks/yarn.lock",
+            "index",
+            "info/x.lock",
+            "lfs/cache/x.lock",
+            "worktrees/x/hooks/x.lock",
+        ] {
+            assert!(!is_lock(file.as_bytes()), "{file}");
+        }
+    }
+
+    #[test]
+    fn submodules_are_kept_where_git_keeps_them() {
+        for path in ["modules/a", "modules/a/b", "worktrees/x/modules/a"] {
+            assert!(is_among_modules(path.as_bytes()), "{path}");
+        }
+        for path in [
+            "modules",
+            "module/a",
+            "worktrees/modules/a",
+            "refs/modules/a",
+        ] {
+            assert!(!is_among_modules(path.as_bytes()), "{path}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Where the places of a snapshot lie in a restored workspace, and what the pointers between its trees say there: as captured
+//! where they lead to the right place, and rewritten where they would not. A restored copy never points to the original.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::host::git::config_file::{with_worktree, worktree_setting};
+use crate::host::git::gitfile;
+use crate::host::walk::{join, path_bytes};
+use crate::model::escape::name_from_text;
+use crate::model::manifest::{LinkedWorktree, Manifest};
+use crate::model::place::{Place, Spot};
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::vault::reader::{Directory, SnapshotReader, write_content};
+use crate::vault::store::Store;
+use crate::vault::structure::{LINKED_DIRECTORY, linked_at};
+
+/// Largest file a pointer is read from.
+const LIMIT_BYTES: u64 = 16 << 20;
+
+/// A restored workspace: what lies where.
+pub struct Layout<'a> {
+    manifest: &'a Manifest,
+    destination: &'a Path,
+}
+
+/// Files whose content is another than was captured, because it would lead elsewhere.
+pub type Rewritten = BTreeMap<Spot, Vec<u8>>;
+
+impl<'a> Layout<'a> {
+    /// The layout of a workspace that is restored to `destination`, an absolute path.
+    #[must_use]
+    pub fn new(manifest: &'a Manifest, destination: &'a Path) -> Self {
+        Self {
+            manifest,
+            destination,
+        }
+    }
+
+    /// The path of something, relative to the destination.
+    #[must_use]
+    pub fn relative(&self, spot: &Spot) -> Vec<u8> {
+        let is_bare = self.manifest.content.worktree.is_none();
+        let top = match spot.place {
+            Place::Worktree => Vec::new(),
+            Place::Gitdir if is_bare => Vec::new(),
+            Place::Gitdir => b".git".to_vec(),
+            // A manifest is only trusted when this ends.
+            place @ Place::Linked(_) => match linked_at(self.manifest, place) {
+                Some(linked) => {
+                    let name = linked.directory.as_deref().and_then(name_from_text);
+                    join(&self.relative(&linked.git_dir), &name.unwrap_or_default())
+                }
+                None => Vec::new(),
+            },
+        };
+        match (top.is_empty(), spot.path.is_empty()) {
+            (_, true) => top,
+            (true, false) => spot.path.clone(),
+            (false, false) => join(&top, &spot.path),
+        }
+    }
+
+    /// The path of something.
+    #[must_use]
+    pub fn path(&self, spot: &Spot) -> PathBuf {
+        let relative = self.relative(spot);
+        crate::host::git::repository::join_bytes(self.destination, &relative)
+    }
+
+    /// The places in an order in which each one's directory is there before it is written.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place> {
+        let mut places = self.manifest.places();
+        places.sort_by_key(|place| {
+            let is_top = !matches!(place, Place::Linked(_));
+            (!is_top, *place == Place::Gitdir, self.depth(*place), *place)
+        });
+        places
+    }
+
+    /// Through how many other places the way to a place leads.
+    fn depth(&self, place: Place) -> usize {
+        match linked_at(self.manifest, place) {
+            Some(linked) => 1 + self.depth(linked.git_dir.place),
+            None => 0,
+        }
+    }
+
+    /// What lies in a place and is not of it: object stores, and what has a place of its own.
+    #[must_use]
+    pub fn apart(&self, place: Place) -> Vec<Vec<u8>> {
+        let stores = self.manifest.git_dirs().into_iter();
+        let stores = stores.map(|git_dir| git_dir.join(b"objects"));
+        let linked = self.manifest.linked.iter().filter_map(|linked| {
+            let name = name_from_text(linked.directory.as_ref()?)?;
+            Some(linked.git_dir.join(&name))
+        });
+        let mut apart: Vec<Vec<u8>> = stores
+            .chain(linked)
+            .filter(|spot| spot.place == place)
+            .map(|spot| spot.path)
+            .collect();
+        if place == Place::Worktree {
+            apart.push(b".git".to_vec());
+        }
+        apart
+    }
+
+    /// What the pointers that would lead elsewhere say in the restored workspace.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be read.
+    pub fn rewritten(&self, reader: &SnapshotReader<'_>, store: &Store) -> Result<Rewritten> {
+        let pointers = self.pointers();
+        let mut rewritten = Rewritten::new();
+        for place in self.manifest.places() {
+            let mut wanted = pointers.iter().filter(|one| one.file.place == place);
+            if wanted.clone().next().is_none() {
+                continue;
+            }
+            reader.each_directory(place, &mut |directory| {
+                for pointer in wanted.clone() {
+                    let content = self.rewrite(pointer, &directory, store)?;
+                    rewritten.extend(content.map(|content| (pointer.file.clone(), content)));
+                }
+                Ok(())
+            })?;
+            wanted.next();
+        }
+        Ok(rewritten)
+    }
+
+    /// All pointers between the trees.
+    fn pointers(&self) -> Vec<Pointer> {
+        let mut pointers = Vec::new();
+        let main = Spot::top(Place::Gitdir);
+        if self.manifest.content.worktree.is_some() {
+            pointers.extend(settings(&main, &Spot::top(Place::Worktree)));
+        }
+        for nested in &self.manifest.nested {
+            if let Some(worktree) = &nested.worktree {
+                let file = worktree.join(b".git");
+                pointers.extend(settings(&nested.git_dir, worktree));
+                if file != nested.git_dir {
+                    pointers.push(Pointer::new(file, Form::Gitfile, nested.git_dir.clone()));
+                }
+            }
+        }
+        for linked in &self.manifest.linked {
+            pointers.extend(pointers_of(linked));
+        }
+        pointers
+    }
+
+    /// The content of the file of a pointer, if it lies in this directory and leads elsewhere as it was captured.
+    fn rewrite(
+        &self,
+        pointer: &Pointer,
+        directory: &Directory,
+        store: &Store,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(content) = directory
+            .contents
+            .iter()
+            .find(|(name, _)| join(&directory.path, name) == pointer.file.path)
+            .map(|(_, content)| content)
+        else {
+            return Ok(None);
+        };
+        let mut bytes = Limited(Vec::new());
+        write_content(store, content, &mut bytes, Path::new("memory"))?;
+        let bytes = bytes.0;
+        let Some(said) = pointer.form.read(&bytes) else {
+            return Ok(None);
+        };
+        let file = self.path(&pointer.file);
+        let base = file.parent().unwrap_or(self.destination);
+        let target = self.path(&pointer.target);
+        let said = Path::new(OsStr::from_bytes(&said)).to_owned();
+        if gitfile::normal(&base.join(&said)) == target {
+            return Ok(None);
+        }
+        let way = if said.is_absolute() {
+            target
+        } else {
+            gitfile::relative(base, &target)
+        };
+        let content = pointer.form.write(&bytes, path_bytes(&way));
+        content.map(Some).ok_or_else(|| {
+            let what = format!(
+                "'{}' cannot be made to lead to the restored copy",
+                pointer.file
+            );
+            Refusal::new(RefusalCode::RestoreStopped, what)
+        })
+    }
+}
+
+/// A sink that takes no more than a pointer may hold.
+struct Limited(Vec<u8>);
+
+impl std::io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if (self.0.len() + bytes.len()) as u64 > LIMIT_BYTES {
+            return Err(std::io::Error::other("it is too large"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file by which one tree names another.
+struct Pointer {
+    file: Spot,
+    form: Form,
+    target: Spot,
+}
+
+/// How a file names a path.
+#[derive(Clone, Copy)]
+enum Form {
+    /// As a `.git` file does.
+    Gitfile,
+    /// By its whole content.
+    Path,
+    /// By the setting `core.worktree`.
+    Setting,
+}
+
+impl Pointer {
+    fn new(file: Spot, form: Form, target: Spot) -> Self {
+        Self { file, form, target }
+    }
+}
+
+impl Form {
+    /// The path that is named.
+    fn read(self, bytes: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Gitfile => gitfile::path_in_gitfile(bytes).map(<[u8]>::to_vec),
+            Self::Path => Some(gitfile::trim(bytes).to_vec()).filter(|path| !path.is_empty()),
+            Self::Setting => worktree_setting(bytes),
+        }
+    }
+
+    /// The content that names another path.
+    fn write(self, bytes: &[u8], path: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Gitfile => Some(gitfile::gitfile(path)),
+            Self::Path => Some([path, b"\n"].concat()),
+            Self::Setting => with_worktree(bytes, path),
+        }
+    }
+}
+
+/// The settings of a git directory that may name its working tree.
+fn settings(git_dir: &Spot, worktree: &Spot) -> [Pointer; 2] {
+    [&b"config"[..], b"config.worktree"]
+        .map(|name| Pointer::new(git_dir.join(name), Form::Setting, worktree.clone()))
+}
+
+/// The pointers between a linked worktree and its repository. One that was not there would be looked for where the original
+/// has it; now in the restored copy, where it is not, either.
+fn pointers_of(linked: &LinkedWorktree) -> Vec<Pointer> {
+    let name = name_from_text(&linked.name).unwrap_or_default();
+    let admin = linked.git_dir.join(b"worktrees").join(&name);
+    let absent = || linked.git_dir.join(&[LINKED_DIRECTORY, &name].concat());
+    let worktree = linked.worktree.clone().unwrap_or_else(absent);
+    let dot_git = worktree.join(b".git");
+    let mut pointers = vec![
+        Pointer::new(admin.join(b"gitdir"), Form::Path, dot_git.clone()),
+        Pointer::new(admin.join(b"commondir"), Form::Path, linked.git_dir.clone()),
+        Pointer::new(admin.join(b"config.worktree"), Form::Setting, worktree),
+    ];
+    if linked.worktree.is_some() {
+        pointers.push(Pointer::new(dot_git, Form::Gitfile, admin));
+    }
+    pointers
+}

@@ -1,0 +1,420 @@
+//! Which repositories and working trees make up a workspace, as their git directories and `.git` files say: the main
+//! repository, submodules, repositories inside a working tree, linked worktrees.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::host::disk;
+use crate::host::git::gitfile;
+use crate::host::git::repository::{self, Lookup, OpenError, Repository, check_supported};
+use crate::host::walk::path_bytes;
+use crate::model::place::{Place, Spot};
+use crate::model::refusal_code::RefusalCode;
+use crate::ops::capture::CaptureError;
+use crate::ops::locate::refuse_open;
+use crate::vault::structure::LINKED_DIRECTORY;
+
+/// A repository of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Where its git directory is captured.
+    pub git_dir: Spot,
+    /// Where its main working tree is captured; `None` when it has none, or none inside the workspace.
+    pub worktree: Option<Spot>,
+    /// The repository.
+    pub repository: Repository,
+}
+
+/// A linked worktree of one of the repositories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linked {
+    /// The git directory of its repository.
+    pub git_dir: Spot,
+    /// The name of its directory in `worktrees`.
+    pub name: Vec<u8>,
+    /// Where its repository says that it is.
+    pub path: PathBuf,
+    /// Where its files are captured; `None` when it is not there.
+    pub worktree: Option<Spot>,
+    /// What a restore calls its directory in the git directory; only for a place of its own.
+    pub directory: Option<Vec<u8>>,
+}
+
+/// The repositories and working trees of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// The repositories, the main one first, then by git directory.
+    pub members: Vec<Member>,
+    /// The linked worktrees, by repository and name.
+    pub linked: Vec<Linked>,
+    /// The working trees that are walked, the main one first.
+    pub places: Vec<(Place, PathBuf)>,
+    /// `.git` files that lead outside, with what they say.
+    pub outside: BTreeMap<Spot, String>,
+}
+
+type Result<T> = std::result::Result<T, CaptureError>;
+
+impl Workspace {
+    /// Finds everything that belongs to a repository; `borders` are the directories inside working trees that have a `.git` of
+    /// their own, as far as they are known.
+    ///
+    /// # Errors
+    /// When something changes meanwhile, cannot be read, or cannot be captured whole.
+    pub fn find(main: &Repository, lookup: &Lookup, borders: &BTreeSet<PathBuf>) -> Result<Self> {
+        let mut finder = Finder {
+            lookup,
+            members: BTreeMap::new(),
+            links: Vec::new(),
+        };
+        finder.add(&Spot::top(Place::Gitdir), main.clone())?;
+        let mut places: Vec<(Place, PathBuf)> = Vec::new();
+        let mut outside = BTreeMap::new();
+        loop {
+            let before = (finder.members.len(), places.len());
+            places = finder.places(main);
+            outside.clear();
+            for border in borders {
+                finder.look_at(border, &places, &mut outside)?;
+            }
+            if before == (finder.members.len(), finder.places(main).len()) {
+                break;
+            }
+        }
+        Ok(finder.finish(places, outside))
+    }
+
+    /// The git directories that are walked by themselves: the main one, and those that lie in working trees.
+    pub fn roots(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| {
+            let is_inside = |other: &Member| {
+                other.git_dir != member.git_dir && other.git_dir.relative(&member.git_dir).is_some()
+            };
+            !self.members.iter().any(is_inside)
+        })
+    }
+
+    /// Where something that was captured lies in the source.
+    #[must_use]
+    pub fn path(&self, spot: &Spot) -> Option<PathBuf> {
+        let root = match spot.place {
+            Place::Gitdir => self.members.first().map(|main| &main.repository.git_dir)?,
+            place @ (Place::Worktree | Place::Linked(_)) => {
+                &self.places.iter().find(|(known, _)| *known == place)?.1
+            }
+        };
+        Some(repository::join_bytes(root, &spot.path))
+    }
+}
+
+/// A linked worktree as the directory in `worktrees` tells of it.
+struct Link {
+    git_dir: Spot,
+    name: Vec<u8>,
+    path: PathBuf,
+    /// Its canonical root, when it is there and says the same.
+    root: Option<PathBuf>,
+}
+
+struct Finder<'a> {
+    lookup: &'a Lookup,
+    members: BTreeMap<Spot, Repository>,
+    links: Vec<Link>,
+}
+
+impl Finder<'_> {
+    /// Adds a repository, its linked worktrees, and the repositories whose git directories lie in its own.
+    fn add(&mut self, git_dir: &Spot, repository: Repository) -> Result<()> {
+        let path = repository.git_dir.clone();
+        let format = repository.format;
+        check_supported(&repository).map_err(|error| refuse(&error, &path))?;
+        self.links.extend(links_of(git_dir, &path)?);
+        self.members.insert(git_dir.clone(), repository);
+        let mut found = Vec::new();
+        find_git_dirs(&path.join("modules"), b"modules", &mut found)?;
+        for name in names(&path.join("worktrees"))? {
+            let own = [b"worktrees/", name.as_slice(), b"/modules"].concat();
+            find_git_dirs(&repository::join_bytes(&path, &own), &own, &mut found)?;
+        }
+        for own in found {
+            let path = repository::join_bytes(&path, &own);
+            self.open(&git_dir.join(&own), &path, format)?;
+        }
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        spot: &Spot,
+        path: &Path,
+        format: crate::host::git::object::ObjectFormat,
+    ) -> Result<()> {
+        let opened = repository::open(path, self.lookup).map_err(|error| refuse(&error, path))?;
+        if opened.format != format {
+            return Err(not_supported(
+                "repositories of different object formats in one workspace",
+                path,
+            ));
+        }
+        self.add(spot, opened)
+    }
+
+    /// The working trees to be walked: the main one, and linked ones that lie in no other.
+    fn places(&self, main: &Repository) -> Vec<(Place, PathBuf)> {
+        let mut places: Vec<(Place, PathBuf)> = main
+            .worktree
+            .iter()
+            .map(|root| (Place::Worktree, root.clone()))
+            .collect();
+        let is_apart = |root: &Path| {
+            let others = self.links.iter().filter_map(|link| link.root.as_deref());
+            let in_another = others
+                .chain(main.worktree.as_deref())
+                .any(|other| root != other && root.starts_with(other));
+            !in_another || root.starts_with(&main.git_dir)
+        };
+        let mut roots: Vec<(&Spot, &[u8], &PathBuf)> = self
+            .links
+            .iter()
+            .filter_map(|link| Some((&link.git_dir, link.name.as_slice(), link.root.as_ref()?)))
+            .filter(|(_, _, root)| is_apart(root))
+            .collect();
+        roots.sort();
+        let mut number = 0;
+        for (_, _, root) in roots {
+            if !places.iter().any(|(_, known)| known == root) {
+                number += 1;
+                places.push((Place::Linked(number), root.clone()));
+            }
+        }
+        places
+    }
+
+    /// Looks at a directory that has a `.git` of its own.
+    fn look_at(
+        &mut self,
+        border: &Path,
+        places: &[(Place, PathBuf)],
+        outside: &mut BTreeMap<Spot, String>,
+    ) -> Result<()> {
+        let Some(spot) = self.spot_of(border, places) else {
+            return Ok(());
+        };
+        let dot_git = border.join(".git");
+        let own = spot.join(b".git");
+        // What is gone is no border any more; a scan will not meet it.
+        let Ok(metadata) = std::fs::symlink_metadata(&dot_git) else {
+            return Ok(());
+        };
+        if metadata.is_dir() {
+            if self.members.contains_key(&own) {
+                return Ok(());
+            }
+            let format = self.members.values().next().map(|main| main.format);
+            return match format {
+                Some(format) => self.open(&own, &dot_git, format),
+                None => Ok(()),
+            };
+        }
+        let target = gitfile::read_gitfile(&dot_git).map_err(|error| unreadable(&error))?;
+        let Some(target) = target else {
+            return Ok(());
+        };
+        let real = std::fs::canonicalize(&target).ok();
+        let is_ours = |real: &PathBuf| {
+            self.members
+                .values()
+                .any(|member| member.git_dir == *real && member.worktree.as_deref() == Some(border))
+                || self.links.iter().any(|link| {
+                    link.root.as_deref() == Some(border) && self.admin(link) == Some(real.clone())
+                })
+        };
+        if !real.as_ref().is_some_and(is_ours) {
+            let text = String::from_utf8_lossy(path_bytes(&target)).into_owned();
+            outside.insert(spot, text);
+        }
+        Ok(())
+    }
+
+    /// The directory in `worktrees` of a linked worktree.
+    fn admin(&self, link: &Link) -> Option<PathBuf> {
+        let git_dir = &self.members.get(&link.git_dir)?.git_dir;
+        Some(
+            git_dir
+                .join("worktrees")
+                .join(OsStr::from_bytes(&link.name)),
+        )
+    }
+
+    /// Where a directory of a working tree is captured.
+    fn spot_of(&self, path: &Path, places: &[(Place, PathBuf)]) -> Option<Spot> {
+        let main = self.members.get(&Spot::top(Place::Gitdir))?;
+        let around = places
+            .iter()
+            .filter_map(|(place, root)| Some((place, path.strip_prefix(root).ok()?)))
+            .min_by_key(|(_, rest)| rest.as_os_str().len());
+        let (place, rest) = around?;
+        // A place of its own may lie in the git directory; nothing else there is a working tree.
+        if path.starts_with(&main.git_dir) && !matches!(place, Place::Linked(_)) {
+            return None;
+        }
+        Some(Spot {
+            place: *place,
+            path: path_bytes(rest).to_vec(),
+        })
+    }
+
+    fn finish(self, places: Vec<(Place, PathBuf)>, outside: BTreeMap<Spot, String>) -> Workspace {
+        let spot_of = |root: &Path| self.spot_of(root, &places);
+        let mut members: Vec<Member> = Vec::new();
+        for (git_dir, repository) in &self.members {
+            let worktree = match (git_dir, &repository.worktree) {
+                (git_dir, Some(_)) if *git_dir == Spot::top(Place::Gitdir) => {
+                    Some(Spot::top(Place::Worktree))
+                }
+                (_, Some(root)) if leads_to(root, &repository.git_dir) => spot_of(root),
+                (_, Some(_) | None) => None,
+            };
+            members.push(Member {
+                git_dir: git_dir.clone(),
+                worktree,
+                repository: repository.clone(),
+            });
+        }
+        let mut linked: Vec<Linked> = self
+            .links
+            .iter()
+            .map(|link| {
+                let worktree = link.root.as_deref().and_then(spot_of);
+                let is_apart = worktree
+                    .as_ref()
+                    .is_some_and(|spot| spot.path.is_empty() && spot.place != Place::Worktree);
+                Linked {
+                    git_dir: link.git_dir.clone(),
+                    name: link.name.clone(),
+                    path: link.path.clone(),
+                    directory: is_apart.then(|| self.directory(link)),
+                    worktree,
+                }
+            })
+            .collect();
+        linked
+            .sort_by(|left, right| (&left.git_dir, &left.name).cmp(&(&right.git_dir, &right.name)));
+        Workspace {
+            members,
+            linked,
+            places,
+            outside,
+        }
+    }
+
+    /// A name for the restored working tree that nothing in the git directory has, unless it is this very working tree.
+    fn directory(&self, link: &Link) -> Vec<u8> {
+        let git_dir = self
+            .members
+            .get(&link.git_dir)
+            .map(|member| &member.git_dir);
+        let mut name = [LINKED_DIRECTORY, &link.name].concat();
+        while let Some(git_dir) = git_dir
+            && let path = git_dir.join(OsStr::from_bytes(&name))
+            && path.symlink_metadata().is_ok()
+            && link.root.as_ref() != Some(&path)
+        {
+            name.extend_from_slice(b"-");
+        }
+        name
+    }
+}
+
+/// Whether the `.git` of a working tree leads to a git directory.
+fn leads_to(root: &Path, git_dir: &Path) -> bool {
+    let dot_git = root.join(".git");
+    let named = gitfile::read_gitfile(&dot_git).ok().flatten();
+    let found = std::fs::canonicalize(named.unwrap_or(dot_git)).ok();
+    found.as_deref() == Some(git_dir)
+}
+
+/// The linked worktrees of a repository.
+fn links_of(git_dir: &Spot, path: &Path) -> Result<Vec<Link>> {
+    let mut links = Vec::new();
+    for name in names(&path.join("worktrees"))? {
+        let admin = path.join("worktrees").join(OsStr::from_bytes(&name));
+        if !admin.is_dir() {
+            continue;
+        }
+        let stated =
+            gitfile::read_path(&admin.join("gitdir")).map_err(|error| unreadable(&error))?;
+        let stated = stated.unwrap_or_default();
+        let root = stated
+            .parent()
+            .and_then(|root| std::fs::canonicalize(root).ok())
+            .filter(|root| leads_to(root, &admin));
+        let path = stated.parent().map(gitfile::normal).unwrap_or_default();
+        links.push(Link {
+            git_dir: git_dir.clone(),
+            name,
+            path,
+            root,
+        });
+    }
+    Ok(links)
+}
+
+/// The names in a directory, sorted; none when it is not there.
+fn names(directory: &Path) -> Result<Vec<Vec<u8>>> {
+    match disk::list(directory) {
+        Ok(names) => {
+            let mut names: Vec<Vec<u8>> = names
+                .iter()
+                .map(|name| OsStr::new(name).as_bytes().to_vec())
+                .collect();
+            names.sort();
+            Ok(names)
+        }
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// The git directories below a directory in which git keeps those of submodules; those inside of them are theirs to find.
+fn find_git_dirs(directory: &Path, own: &[u8], found: &mut Vec<Vec<u8>>) -> Result<()> {
+    for name in names(directory)? {
+        let path = directory.join(OsStr::from_bytes(&name));
+        let own = [own, b"/", &name].concat();
+        let is_directory = path
+            .symlink_metadata()
+            .is_ok_and(|metadata| metadata.is_dir());
+        if !is_directory {
+            continue;
+        }
+        if path.join("HEAD").symlink_metadata().is_ok() && path.join("objects").is_dir() {
+            found.push(own);
+        } else {
+            find_git_dirs(&path, &own, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(error: &disk::Error) -> CaptureError {
+    if error.is_not_found() {
+        CaptureError::Moved(error.path.clone())
+    } else {
+        CaptureError::Refused(error.refuse(RefusalCode::SourceUnreadable))
+    }
+}
+
+fn refuse(error: &OpenError, path: &Path) -> CaptureError {
+    if let OpenError::Disk(error) = error {
+        return unreadable(error);
+    }
+    let git_dir = format!("the git directory is '{}'", path.display());
+    CaptureError::Refused(refuse_open(error, path).because(git_dir))
+}
+
+fn not_supported(what: &'static str, path: &Path) -> CaptureError {
+    let error = OpenError::NotSupported(what, format!("'{}'", path.display()));
+    CaptureError::Refused(refuse_open(&error, path))
+}
