@@ -29,6 +29,9 @@ pub struct PackRecord {
     /// The git directory of the nested repository whose history it is; absent for the main one and for captures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<Spot>,
+    /// Whether its objects came from a promisor remote, which may give what they name; absent otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub promisor: bool,
     /// How many objects.
     pub objects: u64,
     /// Size of the `.pack` file.
@@ -116,6 +119,9 @@ impl Inventory {
                 pack.index_bytes,
                 pack.index_blake3
             );
+            if pack.promisor {
+                text.push_str(" promisor");
+            }
             if let Some(of) = &pack.of {
                 let _infallible = write!(text, " {of}");
             }

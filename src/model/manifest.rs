@@ -16,6 +16,19 @@ pub const FORMAT: u32 = 1;
 pub enum Completeness {
     /// Nothing.
     SelfContained,
+    /// The source is a partial clone: what it had is there, and a promisor remote must give the rest.
+    NeedsPromisor,
+}
+
+impl Completeness {
+    /// The word for it in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::SelfContained => "self-contained",
+            Self::NeedsPromisor => "needs-promisor",
+        }
+    }
 }
 
 /// The part of the log a snapshot stands on.
@@ -157,6 +170,17 @@ pub struct History {
     pub holes: u64,
     /// Ids that only reflogs and the like name and that the source did not have.
     pub weak_missing: u64,
+    /// Objects that a promisor remote has promised and that the source did not have: listed in the tree as `promised`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub promised: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Entries of one place that one rule left out.

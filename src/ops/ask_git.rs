@@ -1,11 +1,12 @@
 //! What real git says of a restored repository. It never sees the repository itself: it is given a bare one of ours, with the
-//! restored refs, reflogs and index, that borrows the restored objects. No setting, hook or attribute comes along, so that
+//! restored refs, reflogs, grafts and index, that borrows the restored objects. No setting, hook or attribute comes along, so that
 //! nothing that was captured can run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::host::disk::{self, Context};
+use crate::host::git::grafts;
 use crate::host::git::index::Index;
 use crate::host::git::object::{ObjectFormat, ObjectId, ObjectKind, hash_object};
 use crate::host::git::repository::join_bytes;
@@ -54,6 +55,8 @@ pub struct Question<'a> {
     pub expected: Expected,
     /// The names of its linked worktrees.
     pub linked: Vec<Vec<u8>>,
+    /// What the source lacked, and a promisor remote has promised.
+    pub promised: BTreeSet<ObjectId>,
     /// Where the git directory of ours may be made; nothing is there yet.
     pub scratch: PathBuf,
 }
@@ -113,6 +116,14 @@ const CONFIG: &str = "\tbare = true
 \tauto = false
 ";
 
+/// Settings of a partial clone whose promisor remote cannot be reached.
+const PROMISOR_CONFIG: &str = "[remote \"promisor\"]
+\tpromisor = true
+\turl = /dev/null
+[protocol]
+\tallow = never
+";
+
 /// How many refs git follows from one to the next.
 const LINKED_REFS: u8 = 5;
 
@@ -136,7 +147,7 @@ pub fn ask(question: &Question<'_>) -> Result<GitVerdict> {
     if !is_repository_to_git(&look.tips) {
         return not_asked("HEAD is broken, as it was in the source: git sees no repository");
     }
-    lay_out(&question.scratch, &look, format).map_err(|error| stopped(&error))?;
+    lay_out(question, &look, format).map_err(|error| stopped(&error))?;
     let objects = question.restored.join("objects");
     let git = GitProgram::new(program, &question.scratch, &objects);
     let version = match git.version() {
@@ -253,9 +264,10 @@ fn is_id(word: Option<&[u8]>) -> bool {
         .is_some_and(|id| !id.is_null())
 }
 
-/// Makes a bare repository with the restored refs and reflogs, but for refs that were broken in the source or lead nowhere:
+/// Makes a bare repository with the restored refs, reflogs, `shallow` and grafts, but for refs that were broken in the source or lead nowhere:
 /// git would find fault with those, and they were compared byte for byte.
-fn lay_out(scratch: &Path, look: &Look, format: ObjectFormat) -> disk::Result<()> {
+fn lay_out(question: &Question<'_>, look: &Look, format: ObjectFormat) -> disk::Result<()> {
+    let scratch = &question.scratch;
     disk::create_directory(scratch)?;
     let format = match format {
         ObjectFormat::Sha1 => "[core]\n\trepositoryformatversion = 0\n",
@@ -263,7 +275,13 @@ fn lay_out(scratch: &Path, look: &Look, format: ObjectFormat) -> disk::Result<()
             "[extensions]\n\tobjectFormat = sha256\n[core]\n\trepositoryformatversion = 1\n"
         }
     };
-    write(scratch, b"config", format!("{format}{CONFIG}").as_bytes())?;
+    let promisor = if question.promised.is_empty() {
+        ""
+    } else {
+        PROMISOR_CONFIG
+    };
+    let config = format!("{format}{CONFIG}{promisor}");
+    write(scratch, b"config", config.as_bytes())?;
     for name in ["refs", "objects"] {
         disk::create_directory(&scratch.join(name))?;
     }
@@ -272,7 +290,7 @@ fn lay_out(scratch: &Path, look: &Look, format: ObjectFormat) -> disk::Result<()
         let is_ref = is_ref_name(path) && leads_to_an_object(&look.files, path, LINKED_REFS);
         if path == b"packed-refs" {
             write(scratch, path, &without_broken(content))?;
-        } else if path == b"HEAD" || is_log || is_ref {
+        } else if path == b"HEAD" || is_log || is_ref || grafts::is_relevant(path) {
             write(scratch, path, content)?;
         }
     }
@@ -414,18 +432,16 @@ impl Asking<'_> {
     fn reaches(&self, look: &Look) -> Result<()> {
         let mut needed: BTreeSet<ObjectId> = look.tips.needed.clone();
         needed.extend(&look.index_ids);
+        needed.retain(|id| !self.question.promised.contains(id));
         if needed.is_empty() {
             return Ok(());
         }
         let path = self.input("needed", needed.iter().map(ToString::to_string))?;
-        let arguments = [
-            "rev-list",
-            "--objects",
-            "--quiet",
-            FROM_INPUT,
-            "--not",
-            "--all",
-        ];
+        let mut arguments = vec!["rev-list", "--objects", "--quiet"];
+        if !self.question.promised.is_empty() {
+            arguments.push("--missing=allow-promisor");
+        }
+        arguments.extend([FROM_INPUT, "--not", "--all"]);
         self.ask(&arguments, Some(&path), &[0]).map(|_answer| ())
     }
 
@@ -447,6 +463,9 @@ impl Asking<'_> {
             if let Some(id) = fields.next().filter(|_| mode != b"160000") {
                 ids.insert(String::from_utf8_lossy(id).into_owned());
             }
+        }
+        for promised in &self.question.promised {
+            ids.remove(&promised.to_string());
         }
         let path = self.input("index-ids", ids.into_iter())?;
         let answer = self.ask(&["cat-file", "--batch-check"], Some(&path), &[0])?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::host::git::alternates::Alternates;
 use crate::host::git::object::{
     MODE_FILE, MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link,
 };
@@ -15,22 +16,24 @@ use crate::model::escape::text_name;
 use crate::model::event::{Monitor, Silent};
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::manifest::Manifest;
-use crate::model::place::Place;
+use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
 use crate::ops::capture::{CaptureContext, CaptureError, capture, changing, find_borders};
 use crate::ops::describe::manifest;
-use crate::ops::metadata::Metadata;
+use crate::ops::metadata::{Metadata, Names};
 use crate::ops::mirror::{check_histories, do_without_missing, mirror_all};
 use crate::ops::scan::Clock;
 use crate::ops::snapshot::SnapshotRequest;
 use crate::ops::verify::check_bytes;
+use crate::ops::workspace::Member;
 use crate::vault::builder::{self, BuiltPlace, Times};
 use crate::vault::cache::ScanCache;
 use crate::vault::content::{ContentWriter, Stored};
-use crate::vault::holes::Holes;
 use crate::vault::inspect::Vault;
+use crate::vault::lacking::Lacking;
+use crate::vault::promised;
 use crate::vault::reader::{SnapshotReader, Trusted, trust};
 use crate::vault::staging::{IncompletePack, Staging, Verified, VerifiedPack};
 use crate::vault::store::Store;
@@ -84,11 +87,13 @@ pub(super) struct Progress {
     pub(super) store: Store,
     pub(super) known: ScanCache,
     pub(super) newest: Option<Trusted>,
-    pub(super) holes: Holes,
-    pub(super) holes_before: Holes,
+    pub(super) holes: Lacking,
+    pub(super) holes_before: Lacking,
+    pub(super) promised: Lacking,
     pub(super) root_commits: BTreeSet<ObjectId>,
     pub(super) packs: Vec<VerifiedPack>,
     pub(super) sound: Vec<PackStamp>,
+    pub(super) borrowed: BTreeMap<Spot, Alternates>,
 }
 
 /// Assembles a snapshot of the workspace.
@@ -108,7 +113,11 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
         .map_err(say_where_to_go_on)?;
     let holes = match &newest {
         Some(newest) => SnapshotReader::new(&store, newest).holes()?,
-        None => Holes::default(),
+        None => Lacking::default(),
+    };
+    let promised = match &newest {
+        Some(newest) => SnapshotReader::new(&store, newest).promised()?,
+        None => Lacking::default(),
     };
     let known = known_state(task)?;
     let mut progress = Progress {
@@ -118,8 +127,10 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
         newest,
         holes_before: holes.clone(),
         holes,
+        promised,
         root_commits: BTreeSet::new(),
         packs: Vec::new(),
+        borrowed: BTreeMap::new(),
     };
     let mut last_moved = task.repository.git_dir.clone();
     for _ in 0..ATTEMPTS {
@@ -260,7 +271,7 @@ fn attempt(
         let place_built = built(&writer, *place, walked, progress, &mut captured.cache)?;
         places.insert(*place, place_built);
     }
-    let tree = root_tree(&writer, &places, &progress.holes)?;
+    let tree = root_tree(&writer, &places, progress)?;
     let parents = parents(&writer, progress, &metadata, format)?;
     if let Some(newest) = same_tree(task, progress, &tree, &parents) {
         writer.discard()?;
@@ -329,8 +340,9 @@ fn built(
 fn root_tree(
     writer: &ContentWriter<'_>,
     places: &BTreeMap<Place, BuiltPlace>,
-    holes: &Holes,
+    progress: &Progress,
 ) -> Result<ObjectId> {
+    let holes = &progress.holes;
     let tree = |name: &str, id| NewEntry {
         mode: MODE_TREE,
         name: name.as_bytes().to_vec(),
@@ -356,7 +368,7 @@ fn root_tree(
         attributes.push(tree("linked", write(linked_attributes)?));
     }
     root.push(tree("attributes", write(attributes)?));
-    if holes.count() > 0 {
+    if !holes.is_empty() {
         let blob = writer.bytes(holes.to_text().as_bytes())?;
         root.push(NewEntry {
             mode: MODE_FILE,
@@ -364,10 +376,15 @@ fn root_tree(
             id: blob.id,
         });
     }
+    if !progress.promised.is_empty() {
+        root.push(promised::write(writer, &progress.promised)?);
+    }
     writer.object(ObjectKind::Tree, &tree_content(root))
 }
 
-/// HEAD's commit, then one commit over all other tips that are commits: plain git reaches the history through them.
+/// HEAD's commit, then one commit over all other tips that are commits: plain git reaches the history through them. None
+/// of a repository whose history is cut off, or in part with a promisor remote: plain git knows nothing of that in the vault,
+/// and would miss what is not there.
 fn parents(
     writer: &ContentWriter<'_>,
     progress: &Progress,
@@ -378,7 +395,10 @@ fn parents(
         return Ok(parents);
     }
     let mut commits = BTreeSet::new();
-    for (member, names) in metadata.each() {
+    let whole = metadata
+        .each()
+        .filter(|(member, names)| !is_cut(progress, member, names));
+    for (member, names) in whole {
         for tip in &names.tips.needed {
             let object = progress
                 .store
@@ -431,7 +451,18 @@ fn same_parents(
     if newest.history.tips_blake3 != tips_digest(tips) || newest.source.head != head {
         return Ok(None);
     }
-    parents_of(progress, newest, format)
+    // One without parents may have been made when history was cut off, and so may one be with.
+    let is_cut = metadata
+        .each()
+        .any(|(member, names)| is_cut(progress, member, names));
+    let parents = parents_of(progress, newest, format)?;
+    Ok(parents.filter(|parents| !parents.is_empty() && !is_cut))
+}
+
+/// Whether plain git would miss something in the history of a repository.
+fn is_cut(progress: &Progress, member: &Member, names: &Names) -> bool {
+    let lacks = |lacking: &Lacking| !lacking.of(&member.git_dir).is_empty();
+    (!names.grafts.is_empty() && lacks(&progress.holes)) || lacks(&progress.promised)
 }
 
 /// The parents of a snapshot's commit.

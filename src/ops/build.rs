@@ -165,8 +165,18 @@ fn hand_over_history(job: &Job<'_>, staging: &RestoreStaging, git_dir: &Spot) ->
             &shown,
             job.monitor,
         )?;
+        if pack.promisor {
+            mark_promisor(&directory, &name("promisor"), &shown)
+                .map_err(|error| stopped(&error))?;
+        }
     }
     Ok(())
+}
+
+/// Says to git that what the objects of a pack name may be missing, and is to be had from the promisor remote.
+fn mark_promisor(directory: &File, name: &str, shown: &Path) -> disk::Result<()> {
+    let mark = create(directory, name.as_bytes(), shown)?;
+    metadata::set_mode(&mark, 0o444, &shown.join(name))
 }
 
 /// Copies one file and hashes what is copied, then what is there.
@@ -247,9 +257,11 @@ fn check(job: &Job<'_>, staging: &RestoreStaging, git_dir: &Spot) -> Result<()> 
             .join("objects/pack")
             .join(format!("{}.pack", pack.name));
         let opened = crate::host::git::pack_reader::Pack::open(&path, format);
-        handed_over.push(opened.map_err(|error| cannot_be_read_back(vec![error.to_string()]))?);
+        let opened = opened.map_err(|error| cannot_be_read_back(vec![error.to_string()]))?;
+        handed_over.push(opened, pack.promisor);
     }
-    if let Some(lost) = missing(&handed_over, &names.needed).first() {
+    let promised = job.reader.promised()?.of(git_dir);
+    if let Some(lost) = missing(&handed_over, &names.needed, &promised).first() {
         return Err(incomplete(format!("object {lost} is not in it")));
     }
     let found = (names.tips.needed.len() as u64, tips_digest(&names.tips));
@@ -298,7 +310,7 @@ fn names_of(
             let own = [b"worktrees/", name.as_slice(), b"/index"].concat();
             indices.push(open_index(&join_bytes(path, &own), format)?);
         }
-        Ok(look.names(b"", &indices.iter().collect::<Vec<_>>()))
+        look.names((b"", path), &indices.iter().collect::<Vec<_>>(), format)
     };
     read().map_err(|error| match error {
         CaptureError::Moved(path) => cannot_be_read_back(vec![format!(

@@ -349,6 +349,9 @@ fn compare_packs(
     for pack in history {
         expected.insert(format!("{}.idx", pack.name).into_bytes());
         expected.insert(format!("{}.pack", pack.name).into_bytes());
+        if pack.promisor {
+            expected.insert(format!("{}.promisor", pack.name).into_bytes());
+        }
     }
     let directories = [b"info".to_vec(), b"pack".to_vec()];
     only(git_root, git_dir, "objects", &directories.into())?;
@@ -356,11 +359,12 @@ fn compare_packs(
     let directory = only(git_root, git_dir, "objects/pack", &expected)?;
     let shown = git_dir.join("objects/pack");
     for pack in history {
+        let mark = pack.promisor.then(|| ("promisor", (0, Digest::of(b""))));
         let files = [
             ("pack", (pack.bytes, pack.blake3)),
             ("idx", (pack.index_bytes, pack.index_blake3)),
         ];
-        for (ending, expected) in files {
+        for (ending, expected) in files.into_iter().chain(mark) {
             let name = format!("{}.{ending}", pack.name);
             let shown = shown.join(&name);
             let look = metadata::look_in(&directory, name.as_bytes(), &shown)

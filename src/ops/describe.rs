@@ -1,5 +1,10 @@
 //! Says what a snapshot is: puts together its manifest.
 
+use std::path::PathBuf;
+
+use crate::host::git::alternates::Alternates;
+use crate::host::git::grafts::Grafts;
+use crate::host::git::object::ObjectId;
 use crate::host::git::repository::Repository;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
@@ -14,11 +19,11 @@ use crate::model::refusal::Result;
 use crate::model::timestamp::Timestamp;
 use crate::ops::assemble::{Attempt, Progress, Task, tips_digest};
 use crate::ops::metadata::Metadata;
-use crate::ops::workspace::Linked;
+use crate::ops::workspace::{Linked, Member};
 use crate::vault::inspect::TOOL;
 
-/// How many broken refs are named.
-const NOTED_REFS: usize = 100;
+/// How many broken refs, or object stores, are named.
+const NOTED: usize = 100;
 
 /// The manifest of an assembled snapshot.
 pub(super) fn manifest(
@@ -52,7 +57,7 @@ pub(super) fn manifest(
         trigger: task.request.trigger.clone(),
         message: task.request.message.clone(),
         labels: task.request.labels.clone(),
-        completeness: Completeness::SelfContained,
+        completeness: completeness(progress, &attempt.metadata),
         include: repository.settings.include.clone(),
         exclude: repository.settings.exclude.clone(),
         notes: notes(progress, attempt),
@@ -80,12 +85,25 @@ pub(super) fn manifest(
             tips_blake3: tips_digest(&main.tips),
             holes: progress.holes.count(),
             weak_missing: attempt.weak_missing.first().copied().unwrap_or_default(),
+            promised: progress.promised.count(),
         },
         nested: nested(attempt),
         linked: linked(attempt),
         left_out,
         packs,
     })
+}
+
+/// What a promisor remote has promised is needed only where there is one.
+fn completeness(progress: &Progress, metadata: &Metadata) -> Completeness {
+    let needs_promisor = metadata.workspace.members.iter().any(|member| {
+        member.repository.is_partial && !progress.promised.of(&member.git_dir).is_empty()
+    });
+    if needs_promisor {
+        Completeness::NeedsPromisor
+    } else {
+        Completeness::SelfContained
+    }
 }
 
 /// The repositories beside the main one.
@@ -158,6 +176,53 @@ fn source_state(repository: &Repository, metadata: &Metadata) -> Result<SourceSt
     })
 }
 
+/// Object stores that a source names and cannot borrow from.
+fn notes_on_borrowing<'a>(borrowed: impl Iterator<Item = &'a Alternates>) -> Vec<String> {
+    let name = |path: &PathBuf| text_name(path_bytes(path));
+    let mut notes = Vec::new();
+    for borrowed in borrowed {
+        notes.extend(borrowed.gone.iter().map(|store| {
+            let store = name(store);
+            format!("alternate object store not there, and nothing needed is missing: {store}")
+        }));
+        notes.extend(borrowed.too_deep.iter().map(|list| {
+            let list = name(list);
+            format!("alternates nested too deep for git, and nothing needed is missing: {list}")
+        }));
+    }
+    notes.truncate(NOTED);
+    notes
+}
+
+/// Where the history of a repository ends, and where it is not what commits record.
+fn notes_on_grafts(progress: &Progress, member: &Member, grafts: &Grafts) -> Vec<String> {
+    let history = progress.store.history(&member.git_dir);
+    let (cut, other): (Vec<&ObjectId>, Vec<&ObjectId>) = grafts
+        .parents()
+        .keys()
+        .filter(|commit| history.contains(commit))
+        .partition(|commit| grafts.shallow().contains(commit));
+    let inside = if member.git_dir == Spot::top(Place::Gitdir) {
+        String::new()
+    } else {
+        format!(" ({})", member.git_dir)
+    };
+    let mut notes = Vec::new();
+    if !cut.is_empty() {
+        let count = cut.len();
+        notes.push(format!(
+            "shallow: history ends at {count} of its commits, as in the source{inside}"
+        ));
+    }
+    if !other.is_empty() {
+        let count = other.len();
+        notes.push(format!(
+            "grafts: {count} commits have the parents that info/grafts states{inside}"
+        ));
+    }
+    notes
+}
+
 /// What a person should know of this snapshot.
 fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     let mut notes = Vec::new();
@@ -165,7 +230,7 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
         let broken = names.tips.broken.iter();
         broken.map(move |name| member.git_dir.join(name))
     });
-    for spot in broken.take(NOTED_REFS) {
+    for spot in broken.take(NOTED) {
         let main = Spot::top(Place::Gitdir);
         let name = match main.relative(&spot) {
             Some(name) => text_name(name),
@@ -173,9 +238,20 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
         };
         notes.push(format!("broken ref kept as evidence: {name}"));
     }
-    if progress.holes.count() > 0 {
+    notes.extend(notes_on_borrowing(progress.borrowed.values()));
+    let mut is_grafted = false;
+    for (member, names) in attempt.metadata.each() {
+        notes.extend(notes_on_grafts(progress, member, &names.grafts));
+        is_grafted |= !names.grafts.is_empty();
+    }
+    if !progress.holes.is_empty() {
+        let or_behind = if is_grafted {
+            ", or as parents that do not count,"
+        } else {
+            ""
+        };
         notes.push(format!(
-            "objects named only by unreferenced objects that were not in the source: {}",
+            "objects named only by unreferenced objects{or_behind} that were not in the source: {}",
             progress.holes.count()
         ));
     }

@@ -26,7 +26,9 @@ use crate::ops::scan::Clock;
 use crate::ops::selection::select;
 use crate::ops::verify::{MAY_BE_A_COPY, Recorded, record};
 use crate::vault::inspect::Vault;
+use crate::vault::lacking::Lacking;
 use crate::vault::log::{Log, LoggedSnapshot};
+use crate::vault::promised;
 use crate::vault::reader::{Trusted, check_inventory, trust};
 
 /// What shall be drilled.
@@ -318,7 +320,10 @@ impl Task<'_> {
         let compared = compare(self.vault, trusted, &workspace, self.monitor)?;
         let git = match self.foreign_git(forbidden) {
             Err(reason) => GitVerdict::NotAsked(reason),
-            Ok(program) => ask_all(program, trusted.manifest(), &workspace, scratch)?,
+            Ok(program) => {
+                let promised = promised::read(self.vault, trusted)?;
+                ask_all(program, trusted.manifest(), &promised, &workspace, scratch)?
+            }
         };
         Ok((compared, git))
     }
@@ -346,6 +351,7 @@ impl Task<'_> {
 fn ask_all(
     program: Option<&Path>,
     manifest: &Manifest,
+    promised: &Lacking,
     workspace: &Path,
     scratch: &Path,
 ) -> Result<GitVerdict> {
@@ -358,6 +364,7 @@ fn ask_all(
             program,
             restored: &layout.path(git_dir),
             expected: Expected::of(manifest, git_dir),
+            promised: promised.of(git_dir),
             linked: linked
                 .filter_map(|linked| name_from_text(&linked.name))
                 .collect(),

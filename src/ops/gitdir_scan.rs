@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use crate::host::disk::{self, Context as _};
 use crate::host::git::gitfile;
+use crate::host::git::grafts;
 use crate::host::git::repository::join_bytes;
 use crate::host::git::tips;
 use crate::host::metadata::{Fingerprint, Kind};
@@ -159,7 +160,8 @@ impl Scan for GitdirLook {
         fingerprint: &Fingerprint,
     ) -> Result<((), Xattrs)> {
         let path = directory.path_of(name);
-        if tips::is_relevant(tips::in_its_worktree(context.own(&path)).1) {
+        let own = context.own(&path);
+        if tips::is_relevant(tips::in_its_worktree(own).1) || grafts::is_relevant(own) {
             let shown = directory.shown(name);
             let file = directory.open(name, fingerprint)?;
             let mut bytes = Vec::new();

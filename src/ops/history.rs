@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::host::git::alternates::Alternates;
 use crate::host::git::error::Error;
+use crate::host::git::grafts::Grafts;
 use crate::host::git::loose;
 use crate::host::git::object::{
-    MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link, hash_object, tree_entries,
+    MODE_TREE, ObjectFormat, ObjectId, ObjectKind, hash_object, tree_entries,
 };
 use crate::host::git::pack_copy::copy_entries;
 use crate::host::git::pack_reader::{Object, Pack};
@@ -24,12 +26,13 @@ use crate::vault::staging::Staging;
 /// Loose objects larger than this are copied in pieces.
 const STREAM_ABOVE_BYTES: u64 = 16 << 20;
 
-/// What mirroring gives.
-pub struct Mirrored {
-    /// The pack of new objects, if there were any.
-    pub pack: Option<FinishedPack>,
-    /// Packs of the source all of whose objects are in the vault now.
-    pub stamps: Vec<PackStamp>,
+/// Which objects of the source's stores go into a pack of the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Those of promisor packs: what they name may be missing. They come first, so that the others need not be among them.
+    Promisor,
+    /// All others.
+    Own,
 }
 
 /// How mirroring can fail.
@@ -62,39 +65,45 @@ fn source(error: Error) -> MirrorError {
 pub fn open_stores(
     objects: &std::path::Path,
     format: ObjectFormat,
+    is_partial: bool,
     known: &[PackStamp],
 ) -> std::result::Result<Stores, MirrorError> {
     let known: BTreeSet<&PackStamp> = known.iter().collect();
-    Stores::open(objects, format, &|stamp| known.contains(stamp)).map_err(source)
+    Stores::open(objects, format, is_partial, &|stamp| known.contains(stamp)).map_err(source)
 }
 
-/// Copies every object that the source holds and the vault's history does not into one new pack.
+/// Copies every object of a part that the source holds and the vault's history does not into one new pack; `None` when there
+/// is none. What the source has from a promisor remote must be in a promisor pack of the vault, too.
 ///
 /// # Errors
 /// [`MirrorError`]; the unfinished pack stays in staging.
 pub fn mirror(
     stores: &Stores,
+    part: Part,
     history: &Packs,
     format: ObjectFormat,
     staging: &Staging,
     layout: &Layout,
     monitor: &dyn Monitor,
-) -> std::result::Result<Mirrored, MirrorError> {
-    let stamps = stores.packs.iter().map(|pack| pack.stamp.clone()).collect();
-    let new_loose: Vec<&(ObjectId, usize)> = stores
-        .loose
-        .iter()
-        .filter(|(id, _)| !history.contains(id))
-        .collect();
+) -> std::result::Result<Option<FinishedPack>, MirrorError> {
+    let is_promisor = part == Part::Promisor;
+    let is_new = |id: &ObjectId| match part {
+        Part::Promisor => !history.promisor_contains(id),
+        Part::Own => !history.contains(id),
+    };
+    let loose = stores.loose.iter().filter(|_| !is_promisor);
+    let new_loose: Vec<&(ObjectId, usize)> = loose.filter(|(id, _)| is_new(id)).collect();
     let mut selections: Vec<(&Pack, Vec<bool>)> = Vec::new();
-    for pack in stores.packs.iter().filter_map(|pack| pack.pack.as_ref()) {
-        let wanted: Vec<bool> = pack.index.ids().map(|id| !history.contains(&id)).collect();
+    let packs = stores.packs.iter();
+    let packs = packs.filter(|pack| pack.stamp.is_promisor == is_promisor);
+    for pack in packs.filter_map(|pack| pack.pack.as_ref()) {
+        let wanted: Vec<bool> = pack.index.ids().map(|id| is_new(&id)).collect();
         if wanted.contains(&true) {
             selections.push((pack, wanted));
         }
     }
     if selections.is_empty() && new_loose.is_empty() {
-        return Ok(Mirrored { pack: None, stamps });
+        return Ok(None);
     }
     // The largest first: most deltas find their base in the same pack.
     selections.sort_by_key(|(pack, _)| std::cmp::Reverse(pack.bytes()));
@@ -127,10 +136,7 @@ pub fn mirror(
     monitor.event(Event::Finished {
         phase: Phase::History,
     });
-    Ok(Mirrored {
-        pack: Some(pack),
-        stamps,
-    })
+    Ok(Some(pack))
 }
 
 /// A pack of the empty tree alone. Git has that object built in, and writes things that name it without storing it.
@@ -208,6 +214,7 @@ fn copy_loose(
         return Ok(());
     }
     let directory = stores
+        .alternates
         .directories
         .get(directory)
         .ok_or(Error::Missing(*id))?;
@@ -220,11 +227,15 @@ fn copy_loose(
     writer.add_stream(*id, kind, bytes, object.reader(), &path)
 }
 
-/// Which of the ids the vault's history lacks.
+/// Which of the ids the vault's history lacks, and no promisor remote has promised.
 #[must_use]
-pub fn missing(history: &Packs, ids: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
+pub fn missing(
+    history: &Packs,
+    ids: &BTreeSet<ObjectId>,
+    promised: &BTreeSet<ObjectId>,
+) -> Vec<ObjectId> {
     ids.iter()
-        .filter(|id| !history.contains(id))
+        .filter(|id| !history.contains(id) && !promised.contains(id))
         .copied()
         .collect()
 }
@@ -236,25 +247,67 @@ pub fn missing(history: &Packs, ids: &BTreeSet<ObjectId>) -> Vec<ObjectId> {
 pub fn is_whole(
     history: &Packs,
     ids: &BTreeSet<ObjectId>,
-    holes: &BTreeSet<ObjectId>,
+    lacks: Lacks<'_>,
+    grafts: &Grafts,
 ) -> Result<bool> {
-    if !missing(history, ids).is_empty() {
+    if !missing(history, ids, lacks.promised).is_empty() {
         return Ok(false);
     }
-    Ok(holes.is_empty() || reach_hole(history, ids, holes)?.is_none())
+    Ok(lacks.holes.is_empty() || reach_hole(history, ids, lacks, grafts)?.is_none())
 }
 
-/// Walks from the tips through the history and gives the first hole that is met, with the object that names it.
+/// What a history lacks.
+#[derive(Clone, Copy)]
+pub struct Lacks<'a> {
+    /// What objects name and must not lead to.
+    pub holes: &'a BTreeSet<ObjectId>,
+    /// What a promisor remote has promised: what stands behind it need not be known.
+    pub promised: &'a BTreeSet<ObjectId>,
+}
+
+/// Says that an object is missing, and what the repository cannot borrow from: the object may be there.
+#[must_use]
+pub fn refuse_missing(id: &ObjectId, named_by: &str, borrowed: Option<&Alternates>) -> Refusal {
+    let mut refusal = Refusal::new(
+        RefusalCode::SourceObjectMissing,
+        format!("object {id} is not in the repository"),
+    )
+    .because(named_by);
+    let too_deep = borrowed.iter().flat_map(|borrowed| &borrowed.too_deep);
+    for list in too_deep {
+        let list = list.display();
+        refusal = refusal.because(format!(
+            "'{list}' is nested too deep for git to borrow from"
+        ));
+    }
+    let gone = borrowed.iter().flat_map(|borrowed| &borrowed.gone);
+    for store in gone {
+        let store = store.display();
+        refusal = refusal
+            .because(format!(
+                "'{store}', from which it borrows objects, is not there"
+            ))
+            .next(
+                format!("ls -ld '{store}'"),
+                "must show a directory: bring it back, or mount its disk, before anything else",
+            );
+    }
+    refusal
+}
+
+/// Walks from the tips through the history and gives the first hole that is met, with the object that names it. Of a commit
+/// that has other parents than it records, those are followed that count; no hole stands behind what is only promised.
 ///
 /// # Errors
 /// When an object cannot be read.
 pub fn reach_hole(
     history: &Packs,
     tips: &BTreeSet<ObjectId>,
-    holes: &BTreeSet<ObjectId>,
+    lacks: Lacks<'_>,
+    grafts: &Grafts,
 ) -> Result<Option<(ObjectId, ObjectId)>> {
-    let mut seen: HashSet<ObjectId> = tips.iter().copied().collect();
-    let mut stack: Vec<ObjectId> = tips.iter().copied().collect();
+    let mut stack: Vec<ObjectId> = tips.difference(lacks.promised).copied().collect();
+    let mut seen: HashSet<ObjectId> = stack.iter().copied().collect();
     while let Some(id) = stack.pop() {
         let object = history
             .read_any(&id)
@@ -262,10 +315,12 @@ pub fn reach_hole(
         let format = history.format().unwrap_or(ObjectFormat::Sha1);
         let mut found = None;
         let blobs: HashSet<ObjectId> = blobs_of(format, &object).collect();
-        let parsed = each_link(format, object.kind, &object.content, |link| {
-            if holes.contains(&link) {
+        let named = (&id, object.kind);
+        let parsed = grafts.each_link(format, named, &object.content, |link| {
+            if lacks.holes.contains(&link) {
                 found.get_or_insert((link, id));
-            } else if !blobs.contains(&link) && seen.insert(link) {
+            } else if !blobs.contains(&link) && !lacks.promised.contains(&link) && seen.insert(link)
+            {
                 stack.push(link);
             }
         });

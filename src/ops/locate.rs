@@ -180,7 +180,8 @@ impl Workplace {
 fn has_commit_in(repository: &Repository) -> impl Fn(&ObjectId) -> bool {
     let (objects, format) = (repository.git_dir.join("objects"), repository.format);
     move |id| {
-        Stores::open(&objects, format, &|_stamp| false).is_ok_and(|stores| stores.contains(id))
+        Stores::open(&objects, format, false, &|_stamp| false)
+            .is_ok_and(|stores| stores.contains(id))
     }
 }
 

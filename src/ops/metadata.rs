@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::host::git::grafts::Grafts;
 use crate::host::git::ignore::Rules;
 use crate::host::git::index::Index;
 use crate::host::git::object::{ObjectFormat, ObjectId};
@@ -19,6 +20,7 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::{CaptureError, moved};
 use crate::ops::gitdir_scan::{GitdirContext, GitdirLook};
+use crate::ops::locate::refuse_source_objects;
 use crate::ops::scan::{Border, Borders, Tracked};
 use crate::ops::workspace::{Member, Workspace};
 use crate::vault::content::Stored;
@@ -44,6 +46,8 @@ pub struct Names {
     pub tips: Tips,
     /// Branch, HEAD and operations of each linked worktree, by the name of its directory in `worktrees`.
     pub linked: BTreeMap<Vec<u8>, Tips>,
+    /// The parents that count in place of recorded ones.
+    pub grafts: Grafts,
     /// The objects that the indices name.
     pub index_ids: BTreeSet<ObjectId>,
     /// Ids that must be in the history.
@@ -80,8 +84,17 @@ impl Look {
         Ok(Self { walked, files })
     }
 
-    /// What the repository whose git directory lies at `own` in this one names; `indices` are the indices of its working trees.
-    pub fn names(&self, own: &[u8], indices: &[&Index]) -> Names {
+    /// What the repository whose git directory lies at `own` in this one, at `git_dir` on disk, names; `indices` are the
+    /// indices of its working trees.
+    ///
+    /// # Errors
+    /// [`CaptureError`].
+    pub fn names(
+        &self,
+        (own, git_dir): (&[u8], &Path),
+        indices: &[&Index],
+        format: ObjectFormat,
+    ) -> Capturing<Names> {
         let files = self
             .files
             .iter()
@@ -91,14 +104,17 @@ impl Look {
             .filter_map(|path| in_repository(own, &path).map(<[u8]>::to_vec))
             .collect();
         let (tips, linked) = tips::read_all(&files, &paths);
+        let grafts =
+            Grafts::read(git_dir, &files, format).map_err(|error| refuse_source_objects(&error))?;
         let index_ids: BTreeSet<ObjectId> = indices.iter().flat_map(|index| index.ids()).collect();
         let needed = tips.needed.union(&index_ids).copied().collect();
-        Names {
+        Ok(Names {
             tips,
             linked,
+            grafts,
             index_ids,
             needed,
-        }
+        })
     }
 
     /// Whether a git directory was captured just as it was looked at: same fingerprints, and the captured bytes are those that
@@ -201,18 +217,23 @@ impl Metadata {
             .collect()
     }
 
-    /// A digest of all ids that are named, needed and tolerated, by repository, and of its known holes.
+    /// A digest of all ids that are named, needed and tolerated, by repository, of what it lacks, and of parents stated anew.
     #[must_use]
-    pub fn ids_digest(&self, holes: &dyn Fn(&Spot) -> BTreeSet<ObjectId>) -> Digest {
+    pub fn ids_digest(&self, lacks: &dyn Fn(&Member) -> [BTreeSet<ObjectId>; 2]) -> Digest {
         let mut bytes = Vec::new();
         for (member, names) in self.each() {
             bytes.extend_from_slice(member.git_dir.to_string().as_bytes());
-            let holes = holes(&member.git_dir);
-            for ids in [&names.needed, &names.tips.tolerated, &holes] {
+            let [holes, promised] = lacks(member);
+            for ids in [&names.needed, &names.tips.tolerated, &holes, &promised] {
                 bytes.extend_from_slice(&(ids.len() as u64).to_le_bytes());
                 for id in ids {
                     bytes.extend_from_slice(id.as_bytes());
                 }
+            }
+            for (commit, parents) in names.grafts.parents() {
+                bytes.extend_from_slice(commit.as_bytes());
+                bytes.extend_from_slice(&(parents.len() as u64).to_le_bytes());
+                bytes.extend(parents.iter().flat_map(ObjectId::as_bytes));
             }
         }
         Digest::of(&bytes)
@@ -288,7 +309,7 @@ fn read_member(
         .iter()
         .find_map(|(spot, look)| Some((spot.relative(&member.git_dir)?, look)));
     match look {
-        Some((own, look)) => Ok(look.names(own, &indices)),
+        Some((own, look)) => look.names((own, &repository.git_dir), &indices, repository.format),
         None => Err(CaptureError::Moved(repository.git_dir.clone())),
     }
 }

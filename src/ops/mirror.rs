@@ -1,15 +1,16 @@
 //! Brings the history of every repository of a workspace into the vault, and proves that nothing that is needed is missing.
 
+use std::collections::BTreeSet;
+
 use crate::host::git::object::ObjectId;
 use crate::host::git::pack_writer::FinishedPack;
 use crate::host::git::stores::{PackStamp, Stores};
 use crate::model::ids::Digest;
 use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
-use crate::model::refusal_code::RefusalCode;
 use crate::ops::assemble::{Progress, Task};
 use crate::ops::capture::CaptureError;
-use crate::ops::history::{self, MirrorError};
+use crate::ops::history::{self, MirrorError, Part};
 use crate::ops::locate::of_another;
 use crate::ops::metadata::{Metadata, Names};
 use crate::ops::workspace::Member;
@@ -30,9 +31,11 @@ pub(super) fn mirror_all(
         stamps.extend(own.into_iter().map(|stamp| (member.git_dir.clone(), stamp)));
     }
     let store = &progress.store;
-    progress
-        .holes
-        .retain(|git_dir, hole| !store.history(git_dir).contains(hole));
+    let promised = &mut progress.promised;
+    promised.retain(|git_dir, id| !store.history(git_dir).contains(id));
+    progress.holes.retain(|git_dir, hole| {
+        !store.history(git_dir).contains(hole) && !promised.contains(git_dir, hole)
+    });
     Ok(stamps)
 }
 
@@ -56,34 +59,39 @@ fn mirror(
         .filter(|(of, _)| of == git_dir)
         .map(|(_, stamp)| stamp.clone())
         .collect();
-    let stores = history::open_stores(&objects, format, &known).map_err(moved)?;
+    let is_partial = member.repository.is_partial;
+    let stores = history::open_stores(&objects, format, is_partial, &known).map_err(moved)?;
     let is_main = *git_dir == Spot::top(Place::Gitdir);
     if is_main {
         let history = progress.store.history(git_dir);
         let is_known = || names.needed.iter().any(|id| history.contains(id));
         check_same_repository(task, &stores, &is_known)?;
     }
-    let layout = &task.vault.layout;
-    let mirrored = history::mirror(
-        &stores,
-        progress.store.history(git_dir),
-        format,
-        task.staging,
-        layout,
-        task.monitor,
-    );
-    let mirrored = mirrored.map_err(moved)?;
-    if let Some(pack) = mirrored.pack {
-        take(task, progress, git_dir, pack)?;
+    let borrowed = stores.alternates.clone();
+    progress.borrowed.insert(git_dir.clone(), borrowed);
+    for part in [Part::Promisor, Part::Own] {
+        let mirrored = history::mirror(
+            &stores,
+            part,
+            progress.store.history(git_dir),
+            format,
+            task.staging,
+            &task.vault.layout,
+            task.monitor,
+        );
+        let Some(pack) = mirrored.map_err(moved)? else {
+            continue;
+        };
+        take(task, progress, git_dir, part, pack)?;
     }
     let is_named =
         |id: &ObjectId| names.needed.contains(id) || progress.holes.contains(git_dir, id);
     let empty = history::empty_tree(format).filter(is_named);
     if empty.is_some_and(|id| !progress.store.history(git_dir).contains(&id)) {
         let pack = history::pack_of_empty_tree(format, task.staging)?;
-        take(task, progress, git_dir, pack)?;
+        take(task, progress, git_dir, Part::Own, pack)?;
     }
-    Ok(mirrored.stamps)
+    Ok(stores.packs.into_iter().map(|pack| pack.stamp).collect())
 }
 
 /// Reads a pack of history back and counts it among those of this snapshot.
@@ -91,12 +99,18 @@ fn take(
     task: &Task<'_>,
     progress: &mut Progress,
     git_dir: &Spot,
+    part: Part,
     pack: FinishedPack,
 ) -> Result<()> {
-    let pack = IncompletePack::history(pack, git_dir, task.vault.format);
+    let is_promisor = part == Part::Promisor;
+    let pack = IncompletePack::history(pack, git_dir, is_promisor, task.vault.format);
     let (pack, read_back) = pack.verify(&mut progress.store, task.monitor)?;
     progress.packs.push(pack);
-    progress.holes.extend(git_dir, read_back.holes.into_keys());
+    let lacking = match part {
+        Part::Promisor => &mut progress.promised,
+        Part::Own => &mut progress.holes,
+    };
+    lacking.extend(git_dir, read_back.holes.into_keys());
     if *git_dir == Spot::top(Place::Gitdir) {
         progress.root_commits.extend(read_back.root_commits);
     }
@@ -108,8 +122,13 @@ pub(super) fn do_without_missing(progress: &Progress, metadata: &mut Metadata) -
     let members = metadata.workspace.members.iter();
     for (member, names) in members.zip(&mut metadata.members) {
         let history = progress.store.history(&member.git_dir);
-        let holes = progress.holes.of(&member.git_dir);
-        if !history::is_whole(history, &names.tips.optional, &holes)? {
+        let promised = promised_to(progress, member);
+        let holes = holes_of(progress, member, names, &promised);
+        let lacks = history::Lacks {
+            holes: &holes,
+            promised: &promised,
+        };
+        if !history::is_whole(history, &names.tips.optional, lacks, &names.grafts)? {
             names.do_without_optional();
         }
     }
@@ -158,7 +177,13 @@ pub(super) fn check_histories(
     progress: &Progress,
     metadata: &Metadata,
 ) -> Capturing<Checked> {
-    let named = metadata.ids_digest(&|git_dir| progress.holes.of(git_dir));
+    let lacks = |member: &Member| {
+        [
+            progress.holes.of(&member.git_dir),
+            promised_to(progress, member),
+        ]
+    };
+    let named = metadata.ids_digest(&lacks);
     let proven = progress.known.proven.as_ref();
     let proven = proven.filter(|(known, _)| *known == named);
     if let Some((_, weak_missing)) = proven.filter(|_| progress.packs.is_empty()) {
@@ -177,6 +202,28 @@ pub(super) fn check_histories(
     })
 }
 
+/// What objects of a repository must not lead to.
+fn holes_of(
+    progress: &Progress,
+    member: &Member,
+    names: &Names,
+    promised: &BTreeSet<ObjectId>,
+) -> BTreeSet<ObjectId> {
+    let history = progress.store.history(&member.git_dir);
+    let parents = names.grafts.parents().values().flatten();
+    let lacking = parents.filter(|parent| !history.contains(parent));
+    let known = progress.holes.of(&member.git_dir);
+    // What was promised once counts for nothing where no promisor remote is left.
+    let stated = progress.promised.of(&member.git_dir);
+    known
+        .iter()
+        .chain(&stated)
+        .chain(lacking)
+        .filter(|id| !promised.contains(id))
+        .copied()
+        .collect()
+}
+
 fn check_history(
     task: &Task<'_>,
     progress: &Progress,
@@ -185,7 +232,13 @@ fn check_history(
     names: &Names,
 ) -> Capturing<u64> {
     let history = progress.store.history(&member.git_dir);
-    if let Some(missing) = history::missing(history, &names.needed).first() {
+    let promised = promised_to(progress, member);
+    let refuse = |id: &ObjectId, named_by: &str| {
+        let borrowed = progress.borrowed.get(&member.git_dir);
+        let refusal = history::refuse_missing(id, named_by, borrowed);
+        CaptureError::Refused(say_where(refusal, member))
+    };
+    if let Some(missing) = history::missing(history, &names.needed, &promised).first() {
         progress.store.check()?;
         // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
         let mut again = Metadata::read(task.repository, task.lookup, &progress.known.borders)?;
@@ -193,33 +246,42 @@ fn check_history(
         if again.members != metadata.members {
             return Err(CaptureError::Moved(member.repository.git_dir.clone()));
         }
-        return Err(missing_object(missing, member, names).into());
+        return Err(refuse(missing, named_by(missing, names)));
     }
-    let holes = progress.holes.of(&member.git_dir);
+    let holes = holes_of(progress, member, names, &promised);
+    let lacks = history::Lacks {
+        holes: &holes,
+        promised: &promised,
+    };
     if !holes.is_empty()
-        && let Some((hole, named_by)) = history::reach_hole(history, &names.needed, &holes)?
+        && let Some((hole, named_by)) =
+            history::reach_hole(history, &names.needed, lacks, &names.grafts)?
     {
         let named_by = format!("object {named_by}, which the repository needs, names it");
-        return Err(missing_because(&hole, member, &named_by).into());
+        return Err(refuse(&hole, &named_by));
     }
-    Ok(history::missing(history, &names.tips.tolerated).len() as u64)
+    Ok(history::missing(history, &names.tips.tolerated, &promised).len() as u64)
 }
 
-fn missing_object(id: &ObjectId, member: &Member, names: &Names) -> Refusal {
-    let named_by = if names.index_ids.contains(id) {
+/// What a promisor remote has promised to a repository, if it still has one.
+fn promised_to(progress: &Progress, member: &Member) -> BTreeSet<ObjectId> {
+    if member.repository.is_partial {
+        progress.promised.of(&member.git_dir)
+    } else {
+        BTreeSet::new()
+    }
+}
+
+fn named_by(id: &ObjectId, names: &Names) -> &'static str {
+    if names.index_ids.contains(id) {
         "the index names it"
     } else {
         "a ref or operation names it"
-    };
-    missing_because(id, member, named_by)
+    }
 }
 
-fn missing_because(id: &ObjectId, member: &Member, named_by: &str) -> Refusal {
-    let refusal = Refusal::new(
-        RefusalCode::SourceObjectMissing,
-        format!("object {id} is not in the repository"),
-    )
-    .because(named_by);
+/// Of several repositories, says which one it is about.
+fn say_where(refusal: Refusal, member: &Member) -> Refusal {
     if member.git_dir == Spot::top(Place::Gitdir) {
         return refusal.next(
             "git fsck --full",

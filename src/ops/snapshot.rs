@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::host::git::repository::{Repository, check_supported};
+use crate::host::git::repository::Repository;
 use crate::host::random::random_bytes;
 use crate::model::event::Monitor;
 use crate::model::ids::SnapshotId;
@@ -10,7 +10,7 @@ use crate::model::manifest::Manifest;
 use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::assemble::{Finished, Proven, Task, assemble, pack_stamps};
-use crate::ops::locate::{Workplace, of_another, refuse_open};
+use crate::ops::locate::{Workplace, of_another};
 use crate::ops::patterns::Patterns;
 use crate::ops::scan::Clock;
 use crate::vault::cache::ScanCache;
@@ -79,7 +79,6 @@ pub fn snapshot(
     monitor: &dyn Monitor,
 ) -> Result<SnapshotReport> {
     let repository = workplace.repository()?;
-    check_supported(&repository).map_err(|error| refuse_open(&error, &repository.git_dir))?;
     // A slip in a pattern is found before anything is made or copied.
     Patterns::new("vault.include", &repository.settings.include)?;
     Patterns::new("vault.exclude", &repository.settings.exclude)?;

@@ -14,11 +14,11 @@ use crate::host::git::packs::Packs;
 use crate::host::git::tips;
 use crate::host::walk::join;
 use crate::model::event::{Event, Monitor, Phase};
-use crate::model::ids::Digest;
+use crate::model::ids::{Digest, SnapshotId};
 use crate::model::inventory::PackRecord;
 use crate::model::listing::Entry;
 use crate::model::log_entry::{CopyForm, CopyRecord, LogEvent, VerifyLevel, VerifyRecord};
-use crate::model::manifest::Manifest;
+use crate::model::manifest::{Completeness, Manifest};
 use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::{RefusalCode, Severity};
@@ -30,8 +30,8 @@ use crate::ops::locate::Workplace;
 use crate::ops::selection::select;
 use crate::ops::unproven::look_without_key;
 use crate::vault::content::{Form, refuse_git_read};
-use crate::vault::holes::Holes;
 use crate::vault::inspect::Vault;
+use crate::vault::lacking::Lacking;
 use crate::vault::last_seen;
 use crate::vault::log::{Logged, LoggedSnapshot};
 use crate::vault::reader::{
@@ -63,6 +63,8 @@ pub struct VerifyReport {
     pub objects: u64,
     /// Files whose BLAKE3 was recomputed; 0 unless `deep`.
     pub files: u64,
+    /// Those of the snapshots that need a promisor remote beside the vault.
+    pub needs_promisor: Vec<SnapshotId>,
     /// Whether the log says now that this was checked; only a verification of the whole vault is recorded.
     pub recorded: Recorded,
     /// Directories that are not snapshots.
@@ -145,6 +147,7 @@ pub fn verify(
         files,
         recorded: Recorded::No("only a verification of all snapshots is recorded".to_owned()),
         incomplete: vault.leftovers.incomplete.clone(),
+        needs_promisor: needs_promisor(&trusted),
         snapshots,
     };
     if level == VerifyLevel::Quick {
@@ -156,6 +159,14 @@ pub fn verify(
         report.recorded = record(&mut vault, &event, workplace.now)?;
     }
     Ok(report)
+}
+
+fn needs_promisor(trusted: &[Trusted]) -> Vec<SnapshotId> {
+    let manifests = trusted.iter().map(Trusted::manifest);
+    manifests
+        .filter(|manifest| manifest.completeness == Completeness::NeedsPromisor)
+        .map(|manifest| manifest.snapshot.clone())
+        .collect()
 }
 
 /// Wrapped keys that the log names are what their own hashes say, and of the keys they are said to be of.
@@ -283,7 +294,8 @@ struct Expected {
     whole: HashMap<ObjectId, (u64, Digest)>,
     chunked: BTreeMap<ObjectId, (u64, Digest)>,
     files: u64,
-    holes: Holes,
+    /// What stored objects may name without its being there.
+    holes: Lacking,
 }
 
 /// Decodes every object, recomputes every id and every file's BLAKE3, follows every link, and compares trees, listings and
@@ -293,6 +305,7 @@ fn check_deep(vault: &Vault, trusted: &[Trusted], packs: &[PackRecord]) -> Resul
     let mut expected = Expected::default();
     for trusted in trusted {
         let reader = SnapshotReader::new(&store, trusted);
+        let promised = reader.promised()?;
         expected.holes.extend_by(reader.holes()?);
         let mut tip_files = TipFiles::new(trusted.manifest());
         for place in reader.places() {
@@ -301,7 +314,8 @@ fn check_deep(vault: &Vault, trusted: &[Trusted], packs: &[PackRecord]) -> Resul
                 expect(&mut expected, &directory)
             })?;
         }
-        tip_files.check(&store, trusted.manifest())?;
+        tip_files.check(&store, trusted.manifest(), &promised)?;
+        expected.holes.extend_by(promised);
     }
     let objects = check_objects(&store, &expected)?;
     for (id, (bytes, blake3)) in &expected.chunked {
@@ -391,7 +405,7 @@ impl TipFiles {
     }
 
     /// The ids that the captured refs and operations name are those that the manifest counted, and all are present.
-    fn check(&self, store: &Store, manifest: &Manifest) -> Result<()> {
+    fn check(&self, store: &Store, manifest: &Manifest, promised: &Lacking) -> Result<()> {
         for (git_dir, files) in &self.by_repository {
             let mut contents = BTreeMap::new();
             for (path, content) in files {
@@ -404,7 +418,7 @@ impl TipFiles {
             let stated = stated_tips(manifest, git_dir);
             let tips = as_stated(tips, stated.map(|(_, digest)| digest));
             let found = (tips.needed.len() as u64, tips_digest(&tips));
-            let lost = missing(store.history(git_dir), &tips.needed);
+            let lost = missing(store.history(git_dir), &tips.needed, &promised.of(git_dir));
             if stated != Some(found) || !lost.is_empty() {
                 return Err(lacks_history(manifest, git_dir, found.0, lost.len()));
             }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::disk;
 use crate::host::git::gitfile;
-use crate::host::git::repository::{self, Lookup, OpenError, Repository, check_supported};
+use crate::host::git::repository::{self, Lookup, OpenError, Repository};
 use crate::host::walk::path_bytes;
 use crate::model::place::{Place, Spot};
 use crate::model::refusal_code::RefusalCode;
@@ -129,7 +129,6 @@ impl Finder<'_> {
     fn add(&mut self, git_dir: &Spot, repository: Repository) -> Result<()> {
         let path = repository.git_dir.clone();
         let format = repository.format;
-        check_supported(&repository).map_err(|error| refuse(&error, &path))?;
         self.links.extend(links_of(git_dir, &path)?);
         self.members.insert(git_dir.clone(), repository);
         let mut found = Vec::new();

@@ -255,6 +255,15 @@ fn build_directory(
     })
 }
 
+/// Stores a list that may be long, and changes a little each time; gives the tree entry for it.
+///
+/// # Errors
+/// When the vault cannot be written.
+pub fn text_entry(writer: &ContentWriter<'_>, name: &[u8], text: &[u8]) -> Result<NewEntry> {
+    let stored = writer.text(text, chunker::LISTING)?;
+    Ok(named(name, MODE_FILE, &stored))
+}
+
 /// The tree entry for stored content: under its name, or for a tree of pieces under the name with the suffix.
 fn named(name: &[u8], mode: u32, stored: &Stored) -> NewEntry {
     match stored.form {

@@ -54,7 +54,7 @@ pub struct ScanCache {
     pub mirrored: Vec<(Spot, PackStamp)>,
 }
 
-type StampRecord = (Vec<u8>, u64, u64, i128, i128);
+type StampRecord = (Vec<u8>, u64, u64, i128, i128, bool);
 
 #[derive(Serialize, Deserialize)]
 struct File {
@@ -236,16 +236,20 @@ fn stamp_to_record(stamp: &PackStamp) -> StampRecord {
         stamp.inode,
         stamp.mtime_ns,
         stamp.ctime_ns,
+        stamp.is_promisor,
     )
 }
 
-fn stamp_from_record((path, bytes, inode, mtime_ns, ctime_ns): StampRecord) -> PackStamp {
+fn stamp_from_record(
+    (path, bytes, inode, mtime_ns, ctime_ns, is_promisor): StampRecord,
+) -> PackStamp {
     PackStamp {
         path,
         bytes,
         inode,
         mtime_ns,
         ctime_ns,
+        is_promisor,
     }
 }
 

@@ -22,13 +22,13 @@ use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Purpose};
 use crate::vault::builder::{DIRS, ENTRIES};
 use crate::vault::content::{Form, refuse_git_read};
-use crate::vault::holes::Holes;
 use crate::vault::inspect::{Vault, refuse_signed};
+use crate::vault::lacking::Lacking;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
 use crate::vault::store::Store;
 use crate::vault::structure;
-use crate::vault::topmost::{is_possible, linked_names, root_names};
+use crate::vault::topmost::{PROMISED, is_possible, linked_names, root_names};
 
 /// A manifest that is authentic and agrees with the log. Only [`trust`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,7 +268,7 @@ pub struct Directory {
 /// Reads what one snapshot holds.
 pub struct SnapshotReader<'a> {
     store: &'a Store,
-    manifest: &'a Manifest,
+    pub(super) manifest: &'a Manifest,
     subject: String,
 }
 
@@ -291,7 +291,7 @@ impl<'a> SnapshotReader<'a> {
         }
     }
 
-    fn contradiction(&self, fact: String) -> Refusal {
+    pub(super) fn contradiction(&self, fact: String) -> Refusal {
         contradiction(&self.subject, fact)
     }
 
@@ -345,14 +345,19 @@ impl<'a> SnapshotReader<'a> {
     }
 
     /// The root tree, after the commit was found to name it.
-    fn root(&self) -> Result<ObjectId> {
+    pub(super) fn root(&self) -> Result<ObjectId> {
         let tree = self.parse_id(&self.manifest.content.tree)?;
         let commit = self.parse_id(&self.manifest.content.commit)?;
         if tree_of_commit(&self.store.read(&commit, ObjectKind::Commit)?) != Some(tree) {
             return Err(self.contradiction(format!("commit {commit} does not name tree {tree}")));
         }
         let found = self.entries(&tree)?;
-        let names = found.iter().map(|(_, name, _)| name.as_slice());
+        let names = found
+            .iter()
+            .map(|(_, name, _)| match name.strip_suffix(CHUNKS_SUFFIX) {
+                Some(PROMISED) => PROMISED,
+                _ => name.as_slice(),
+            });
         if names.eq(root_names(self.manifest)) {
             Ok(tree)
         } else {
@@ -364,12 +369,12 @@ impl<'a> SnapshotReader<'a> {
     ///
     /// # Errors
     /// When the list cannot be read.
-    pub fn holes(&self) -> Result<Holes> {
+    pub fn holes(&self) -> Result<Lacking> {
         let Some(id) = self.find_child(&self.root()?, b"holes")? else {
-            return Ok(Holes::default());
+            return Ok(Lacking::default());
         };
         let content = self.store.read(&id, ObjectKind::Blob)?;
-        Holes::parse(&content)
+        Lacking::parse(&content)
             .filter(|holes| holes.count() == self.manifest.history.holes)
             .ok_or_else(|| self.contradiction("its list of holes is malformed".to_owned()))
     }
@@ -395,6 +400,26 @@ impl<'a> SnapshotReader<'a> {
     #[must_use]
     pub fn places(&self) -> Vec<Place> {
         self.manifest.places()
+    }
+
+    /// A text in a tree, whole or in pieces; `None` when it is not there.
+    pub(super) fn text_in(&self, tree: &ObjectId, name: &[u8]) -> Result<Option<Vec<u8>>> {
+        let whole = self.find_child(tree, name)?;
+        let in_pieces = self.find_child(tree, &[name, CHUNKS_SUFFIX].concat())?;
+        let content = match (whole, in_pieces) {
+            (Some(id), _) => Content {
+                id,
+                form: Form::Whole,
+            },
+            (None, Some(id)) => Content {
+                id,
+                form: Form::Chunked,
+            },
+            (None, None) => return Ok(None),
+        };
+        let mut text = Vec::new();
+        write_content(self.store, &content, &mut text, Path::new("memory"))?;
+        Ok(Some(text))
     }
 
     /// Calls `each` for every directory of a place, the topmost first, those above always before those below; compares
@@ -490,19 +515,10 @@ impl<'a> SnapshotReader<'a> {
     }
 
     fn listing(&self, next: &Pending) -> Result<Listing> {
-        let whole = self.find_child(&next.attributes, ENTRIES)?;
-        let content = match whole {
-            Some(id) => Content {
-                id,
-                form: Form::Whole,
-            },
-            None => Content {
-                id: self.child(&next.attributes, &[ENTRIES, CHUNKS_SUFFIX].concat())?,
-                form: Form::Chunked,
-            },
-        };
-        let mut text = Vec::new();
-        write_content(self.store, &content, &mut text, Path::new("memory"))?;
+        let text = self.text_in(&next.attributes, ENTRIES)?.ok_or_else(|| {
+            let tree = next.attributes;
+            self.contradiction(format!("tree {tree} has no 'entries'"))
+        })?;
         if Digest::of(&text) != next.listing {
             return Err(self.contradiction(format!(
                 "the listing of '{}' is another",

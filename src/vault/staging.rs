@@ -132,6 +132,7 @@ pub struct IncompletePack {
     pack: FinishedPack,
     role: PackRole,
     of: Option<Spot>,
+    is_promisor: bool,
     contents: Vec<Stored>,
     format: ObjectFormat,
 }
@@ -178,12 +179,13 @@ pub struct Sealed {
 
 impl IncompletePack {
     /// A pack of the history of the repository with that git directory.
-    pub fn history(pack: FinishedPack, of: &Spot, format: ObjectFormat) -> Self {
+    pub fn history(pack: FinishedPack, of: &Spot, is_promisor: bool, format: ObjectFormat) -> Self {
         let is_main = *of == Spot::top(Place::Gitdir);
         Self {
             pack,
             role: PackRole::History,
             of: (!is_main).then(|| of.clone()),
+            is_promisor,
             contents: Vec::new(),
             format,
         }
@@ -197,6 +199,7 @@ impl IncompletePack {
             pack,
             role: PackRole::Capture,
             of: None,
+            is_promisor: false,
             contents,
             format,
         })
@@ -225,11 +228,11 @@ impl IncompletePack {
         let read_back = match self.role {
             PackRole::History => {
                 let of = store::of(&record);
-                store.history_mut(&of).push(opened);
+                store.history_mut(&of).push(opened, self.is_promisor);
                 check_history(store, &of)?
             }
             PackRole::Capture => {
-                store.capture.push(opened);
+                store.capture.push(opened, false);
                 check_capture(store, &self.contents)?;
                 ReadBack::default()
             }
@@ -259,6 +262,7 @@ fn record(incomplete: &IncompletePack, monitor: &dyn Monitor) -> Result<PackReco
         name: pack.name.clone(),
         role: incomplete.role,
         of: incomplete.of.clone(),
+        promisor: incomplete.is_promisor,
         objects: pack.objects,
         bytes,
         blake3,

@@ -42,6 +42,7 @@ impl Store {
                 format,
                 record.objects,
                 record.index_blake3,
+                record.promisor,
             );
         }
         store

@@ -4,14 +4,19 @@ use crate::model::listing::{Entry, Listing};
 use crate::model::manifest::Manifest;
 use crate::model::place::Place;
 
-/// The names in the root tree of a snapshot, in their order: no more, and no fewer, than its manifest tells of.
+/// The list of what a promisor remote has promised.
+pub const PROMISED: &[u8] = b"promised";
+
+/// The names in the root tree of a snapshot, in their order, those of trees of pieces without what marks them: no more, and no
+/// fewer, than its manifest tells of.
 #[must_use]
 pub fn root_names(manifest: &Manifest) -> Vec<&'static [u8]> {
-    let all: [(bool, &[u8]); 5] = [
+    let all: [(bool, &[u8]); 6] = [
         (true, b"attributes"),
         (true, b"gitdir"),
         (manifest.history.holes > 0, b"holes"),
         (!manifest.content.linked.is_empty(), b"linked"),
+        (manifest.history.promised > 0, PROMISED),
         (manifest.content.worktree.is_some(), b"worktree"),
     ];
     all.into_iter()

@@ -1,6 +1,7 @@
 //! The judge of a drill is judged: a faithful copy compares equal, each single change to it is refused by the path that was
 //! changed, and git is heard when it finds fault.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,7 @@ impl Scene {
             restored: &workspace.join(".git"),
             expected: Expected::of(self.trusted.manifest(), &Spot::top(Place::Gitdir)),
             linked: Vec::new(),
+            promised: BTreeSet::new(),
             scratch,
         })
     }

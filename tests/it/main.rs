@@ -46,6 +46,7 @@ mod fuzz;
 mod fuzz_git;
 mod golden;
 mod health;
+mod history_formats;
 mod hostile;
 mod hostile_kit;
 mod ignore_rules;

@@ -121,7 +121,7 @@ const EVIDENCE: &[(&str, &str, &[u8])] = &[
         b"<<<<<<<",
     ),
     ("sparse_checkout_in_a_conflict", ".git/MERGE_HEAD", b"\n"),
-    ("worktree_config", ".git/config.worktree", b"excludesFile"),
+    ("worktree_excludes", ".git/config.worktree", b"excludesFile"),
     (
         "rebase_among_fixups",
         ".git/rebase-merge/current-fixups",

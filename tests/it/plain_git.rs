@@ -40,7 +40,7 @@ fn git_in_vault(sandbox: &Sandbox, vault: &Path, arguments: &[&[u8]]) -> Vec<u8>
 
 /// Objects that nothing refers to were there in the source as well; git mentions them, and nothing else.
 #[track_caller]
-fn assert_fsck_is_silent(sandbox: &Sandbox, repository: &Path, what: &str) {
+pub fn assert_fsck_is_silent(sandbox: &Sandbox, repository: &Path, what: &str) {
     for arguments in [
         &["fsck", "--strict", "--no-progress"][..],
         &[

@@ -64,12 +64,15 @@ mod state {
         empty_files_and_directories
         sparse_checkout
         packed_and_loose_refs
+        packed_case_twins
+        broken_refs
         notes_and_replacements
         remotes_and_fetch_head
         alternates
         packs_and_loose_objects
         unreachable_objects
         hooks_and_config
+        worktree_config
         bare_repository
         sha256_repository
         split_index
@@ -92,7 +95,7 @@ mod state {
         sparse_file_made_again
         sparse_index_with_a_file_by_hand
         sparse_checkout_in_a_conflict
-        worktree_config
+        worktree_excludes
         rebase_among_fixups
         rebase_of_merges_stopped
         rebase_by_patches_stopped
@@ -112,6 +115,17 @@ mod state {
         notes_merge_stopped
         stash_pop_in_conflict
         stashes_of_parts
+        shallow_clone
+        shallow_with_work
+        history_cut_by_fetch
+        grafts
+        grafts_over_missing_history
+        partial_clone
+        partial_clone_sparse
+        bitmaps_and_graphs
+        incremental_pack_lists
+        kept_and_cruft_packs
+        loose_objects_of_other_writers
     }
 
     #[test]

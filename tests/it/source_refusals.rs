@@ -211,18 +211,6 @@ fn linked_worktrees_are_refused_from_either_side() {
     scene.assert_refused_in(&linked, &["GV-2004"], "linked worktree");
 }
 
-#[test]
-fn a_shallow_clone_is_refused() {
-    let scene = Scene::new();
-    let origin = scene.sandbox.copy(&scene.source, "work/origin");
-    let origin = format!("file://{}", origin.display());
-    let clone = scene.sandbox.workplace().join("clone");
-    let clone_text = clone.to_str().expect("a UTF-8 path");
-    scene.git(&["clone", "--quiet", "--depth=1", &origin, clone_text]);
-    scene.assert_refused_in(&clone, &["GV-2004"], "shallow");
-    assert_eq!(vaults(&scene.sandbox).len(), 1, "no vault is made for it");
-}
-
 /// Whatever the configuration says, a clone without all of its objects is none that could be captured whole.
 #[test]
 fn a_partial_clone_is_refused() {

@@ -10,8 +10,9 @@ keep source "$SOURCE"
 refused git vault snapshot
 restores "$VAULT" "$SNAP"
 gives 2 "2:git fsck"
-skip "4:" "it is committed"
-skip "5:" "the remote had it"
+skip "3:" "it borrows nothing"
+skip "5:" "it is committed"
+skip "6:" "the remote had it"
 follow
 unchanged source "$TOP/disk/workspace-copy"
 restores "$VAULT" @latest "$SOURCE"
@@ -20,11 +21,23 @@ note "only the index names it, and the file is there"
 echo "only staged" >only.txt && git add only.txt && lose :only.txt && rm -r "$TOP/disk/workspace-copy"
 refused git vault snapshot
 put path/to/file only.txt
-gives GV-2005 "3:git vault snapshot" # the remote never had it
+gives GV-2005 "4:git vault snapshot" # the remote never had it
 gives 2 "2:git fsck"
-skip "5:" "the file had it"
+skip "3:" "it borrows nothing"
+skip "6:" "the file had it"
 follow
 restores "$VAULT" @latest "$SOURCE"
+
+note "the objects were borrowed, and the store lies elsewhere now"
+git clone --quiet --shared "$SOURCE" "$TOP/work/borrower" && mv "$SOURCE" "$TOP/work/moved" && cd "$TOP/work/borrower"
+rm -r "$TOP/disk/workspace-copy"
+refused git vault snapshot
+gives any "2:git fsck"
+put /where/it/lies/now/objects "$TOP/work/moved/.git/objects"
+for one in 4 5 6; do skip "$one:" "the store had it"; done
+follow
+restores "$(newest_vault)" @latest "$TOP/work/borrower"
+cd / && mv "$TOP/work/moved" "$SOURCE" && cd "$SOURCE"
 
 note "no remote has it, a snapshot in the older vault does"
 SNAP=$(git vault --json show @latest | sed 's/.*"id":"\([a-z]*\)".*/\1/')
@@ -34,8 +47,9 @@ lose HEAD:new.txt && rm -r "$TOP/disk/workspace-copy"
 git vault init --new
 refused git vault snapshot
 gives 2 "2:git fsck"
-skip "3:" "there is no remote"
-skip "4:" "it is committed"
+skip "3:" "it borrows nothing"
+skip "4:" "there is no remote"
+skip "5:" "it is committed"
 follow
 safe "the object is back, from the remote, the file or an older vault, and the next snapshot is sealed"
 safe_in_new_vault

@@ -1,8 +1,10 @@
 //! Git repositories, read and written without a git executable. The only folder that names gix; no gix type leaves it.
 
+pub mod alternates;
 pub mod config_file;
 pub mod error;
 pub mod gitfile;
+pub mod grafts;
 pub mod id_table;
 pub mod ignore;
 pub mod index;

@@ -21,12 +21,13 @@ struct Slot {
     format: ObjectFormat,
     objects: u64,
     index_blake3: Option<Digest>,
+    is_promisor: bool,
     pack: OnceLock<Option<Pack>>,
 }
 
 impl Packs {
-    /// Adds a pack that is open.
-    pub fn push(&mut self, pack: Pack) {
+    /// Adds a pack that is open; what the objects of a promisor pack name may be missing.
+    pub fn push(&mut self, pack: Pack, is_promisor: bool) {
         let (path, format) = (pack.path().to_owned(), pack.format());
         let objects = u64::from(pack.index.count());
         self.slots.push(Slot {
@@ -34,6 +35,7 @@ impl Packs {
             format,
             objects,
             index_blake3: None,
+            is_promisor,
             pack: OnceLock::from(Some(pack)),
         });
     }
@@ -45,12 +47,14 @@ impl Packs {
         format: ObjectFormat,
         objects: u64,
         index_blake3: Digest,
+        is_promisor: bool,
     ) {
         self.slots.push(Slot {
             path,
             format,
             objects,
             index_blake3: Some(index_blake3),
+            is_promisor,
             pack: OnceLock::new(),
         });
     }
@@ -97,6 +101,15 @@ impl Packs {
     #[must_use]
     pub fn contains(&self, id: &ObjectId) -> bool {
         self.pack_with(id).is_some()
+    }
+
+    /// Whether any promisor pack holds the object.
+    #[must_use]
+    pub fn promisor_contains(&self, id: &ObjectId) -> bool {
+        let promisors = self.slots.iter().rev().filter(|slot| slot.is_promisor);
+        promisors
+            .filter_map(open)
+            .any(|pack| pack.index.find(id).is_some())
     }
 
     fn pack_with(&self, id: &ObjectId) -> Option<&Pack> {

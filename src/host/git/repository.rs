@@ -30,6 +30,8 @@ pub struct Repository {
     pub worktree: Option<PathBuf>,
     /// The format of its ids.
     pub format: ObjectFormat,
+    /// Whether it is a partial clone: a promisor remote may give what it lacks.
+    pub is_partial: bool,
     /// Its settings for this program and those it shares with git.
     pub settings: Settings,
 }
@@ -75,7 +77,7 @@ impl From<disk::Error> for OpenError {
 /// Finds the repository that holds `lookup.start`. Inside a linked worktree that is the repository it belongs to.
 ///
 /// # Errors
-/// Any [`OpenError`] but [`OpenError::NotSupported`], which [`check_supported`] gives.
+/// Any [`OpenError`].
 pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
     let is_no_place = match std::fs::metadata(&lookup.start) {
         Ok(found) => !found.is_dir(),
@@ -179,15 +181,17 @@ fn finish(
         repository
     };
     let settings = read_settings(&configured, lookup, worktree.as_deref())?;
+    let is_partial = has_promisor_remote(&configured);
     Ok(Repository {
         git_dir,
         worktree,
         format,
+        is_partial,
         settings,
     })
 }
 
-/// Options under which the environment of a hook cannot redirect anything.
+/// Options under which the environment of a hook cannot redirect anything, and no object store is looked at.
 fn open_options(configuration_from_environment: bool) -> gix::open::Options {
     let mut permissions = gix::open::Permissions::all();
     let git_prefix = if configuration_from_environment {
@@ -202,6 +206,7 @@ fn open_options(configuration_from_environment: bool) -> gix::open::Options {
         .permissions(permissions)
         .bail_if_untrusted(true)
         .strict_config(true)
+        .object_store_slots(gix::odb::store::init::Slots::Given(1))
 }
 
 fn classify(error: &gix::Error) -> OpenError {
@@ -217,19 +222,19 @@ fn classify(error: &gix::Error) -> OpenError {
 }
 
 /// Extensions whose meaning is known (git-config(1), `extensions.*`); with them the values that are.
-const KNOWN_EXTENSIONS: [(&str, Option<&str>); 7] = [
+const KNOWN_EXTENSIONS: [(&str, Option<&str>); 8] = [
     ("noop", None),
     ("noop-v1", None),
     ("preciousobjects", None),
     ("worktreeconfig", None),
     ("relativeworktrees", None),
     ("objectformat", None),
+    ("partialclone", None),
     ("refstorage", Some("files")),
 ];
 
 /// Extensions that are known, and that this version cannot capture whole.
-const NOT_SUPPORTED_EXTENSIONS: [(&str, &str); 3] = [
-    ("partialclone", "partial clone"),
+const NOT_SUPPORTED_EXTENSIONS: [(&str, &str); 2] = [
     ("compatobjectformat", "two object formats at once"),
     ("refstorage", "reftable"),
 ];
@@ -269,23 +274,27 @@ fn check_format(repository: &gix::Repository) -> Result<(), OpenError> {
             });
         }
     }
-    for section in config
-        .plumbing()
-        .sections_by_name("remote")
-        .into_iter()
-        .flatten()
-    {
-        for (name, value) in section.body() {
-            let name = name.to_ascii_lowercase();
-            if name == "partialclonefilter" || (name == "promisor" && value != "false") {
-                return Err(OpenError::NotSupported(
-                    "partial clone",
-                    format!("remote.*.{name} is '{value}'"),
-                ));
-            }
-        }
-    }
     Ok(())
+}
+
+/// Whether any remote is a promisor remote for git (partial-clone in git's technical documentation): one that
+/// `extensions.partialClone` names, one with a filter, or one that is said to be.
+fn has_promisor_remote(repository: &gix::Repository) -> bool {
+    let config = repository.config_snapshot();
+    if config.string("extensions.partialClone").is_some() {
+        return true;
+    }
+    let sections = config.plumbing().sections_by_name("remote");
+    sections.into_iter().flatten().any(|section| {
+        section.body().into_iter().any(|(name, value)| {
+            let is_false = || {
+                let value = value.to_string().to_ascii_lowercase();
+                matches!(&*value, "false" | "no" | "off" | "0")
+            };
+            name.eq_ignore_ascii_case("partialCloneFilter")
+                || (name.eq_ignore_ascii_case("promisor") && !is_false())
+        })
+    })
 }
 
 fn read_settings(
@@ -350,27 +359,6 @@ fn absolute_home(text: &str, lookup: &Lookup) -> Result<PathBuf, OpenError> {
             "vault.home is '{text}', which is not an absolute path"
         )))
     }
-}
-
-/// Refuses, by name, what this version cannot capture whole.
-///
-/// # Errors
-/// [`OpenError::NotSupported`], or [`OpenError::Disk`] when something cannot be looked at.
-pub fn check_supported(repository: &Repository) -> Result<(), OpenError> {
-    let not_supported = |word, path: PathBuf| {
-        Err(OpenError::NotSupported(
-            word,
-            format!("'{}' exists", path.display()),
-        ))
-    };
-    let shallow = repository.git_dir.join("shallow");
-    match std::fs::symlink_metadata(&shallow) {
-        Ok(metadata) if metadata.len() > 0 => return not_supported("shallow clone", shallow),
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(disk::Error::new("look at", &shallow, error).into()),
-    }
-    Ok(())
 }
 
 fn has_entries(path: &Path) -> Result<bool, OpenError> {

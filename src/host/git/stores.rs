@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::alternates::Alternates;
 use super::error::{Error, Result};
 use super::loose;
 use super::object::{ObjectFormat, ObjectId};
@@ -11,13 +12,10 @@ use super::pack_reader::{Object, Pack};
 use crate::host::disk;
 use crate::host::metadata;
 
-/// Largest `info/alternates` file read.
-const ALTERNATES_LIMIT_BYTES: u64 = 1 << 20;
-
 /// The stores, opened: what they held when they were listed.
 pub struct Stores {
-    /// Objects directories, the repository's own first.
-    pub directories: Vec<PathBuf>,
+    /// Objects directories, the repository's own first, and what else the lists of alternates name.
+    pub alternates: Alternates,
     /// Ids of loose objects, each with the number of its directory.
     pub loose: Vec<(ObjectId, usize)>,
     /// Packs, opened, with what identifies their files.
@@ -46,27 +44,30 @@ pub struct PackStamp {
     pub mtime_ns: i128,
     /// Its change time in ns.
     pub ctime_ns: i128,
+    /// Whether a promisor remote gave it, and may give what its objects name.
+    pub is_promisor: bool,
 }
 
 impl Stores {
     /// Lists all stores reachable from `objects`: loose objects first, then packs, then the packs once more, because an
-    /// object that is packed in between would be in neither list.
+    /// object that is packed in between would be in neither list. Promisor packs are such in a partial clone only.
     ///
     /// # Errors
-    /// When a store cannot be listed, an alternate is not there, or the packs keep changing.
+    /// When a store cannot be listed, or the packs keep changing.
     pub fn open(
         objects: &Path,
         format: ObjectFormat,
+        is_partial: bool,
         is_mirrored: &dyn Fn(&PackStamp) -> bool,
     ) -> Result<Self> {
-        let directories = with_alternates(objects)?;
+        let alternates = Alternates::find(objects)?;
         let mut stores = Self {
-            directories,
+            alternates,
             loose: Vec::new(),
             packs: Vec::new(),
             format,
         };
-        for (number, directory) in stores.directories.iter().enumerate() {
+        for (number, directory) in stores.alternates.directories.iter().enumerate() {
             stores.loose.extend(
                 loose::list(directory, format)?
                     .into_iter()
@@ -75,7 +76,8 @@ impl Stores {
         }
         let before = stores.pack_paths()?;
         for path in &before {
-            let stamp = PackStamp::of(path)?;
+            let mut stamp = PackStamp::of(path)?;
+            stamp.is_promisor &= is_partial;
             let pack = if is_mirrored(&stamp) {
                 None
             } else {
@@ -95,7 +97,7 @@ impl Stores {
     /// Paths of all packs that have an index.
     fn pack_paths(&self) -> Result<BTreeSet<PathBuf>> {
         let mut paths = BTreeSet::new();
-        for directory in &self.directories {
+        for directory in &self.alternates.directories {
             let directory = directory.join("pack");
             let names = match disk::list(&directory) {
                 Err(error) if error.is_not_found() => continue,
@@ -133,7 +135,7 @@ impl Stores {
     /// When it is missing or damaged.
     pub fn read(&self, id: &ObjectId) -> Result<Object> {
         if let Some((_, number)) = self.loose.iter().find(|(loose, _)| loose == id)
-            && let Some(directory) = self.directories.get(*number)
+            && let Some(directory) = self.alternates.directories.get(*number)
         {
             return loose::open(directory, id)?.read(self.format, id);
         }
@@ -159,38 +161,7 @@ impl PackStamp {
             inode: look.inode,
             mtime_ns: look.mtime_ns,
             ctime_ns: look.ctime_ns,
+            is_promisor: path.with_extension("promisor").symlink_metadata().is_ok(),
         })
     }
-}
-
-/// The objects directory and all its alternates (gitrepository-layout(5)), each once.
-fn with_alternates(objects: &Path) -> Result<Vec<PathBuf>> {
-    let mut directories = vec![objects.to_owned()];
-    let mut next = 0;
-    while let Some(directory) = directories.get(next).cloned() {
-        next += 1;
-        let file = directory.join("info/alternates");
-        let bytes = match disk::read_bounded(&file, ALTERNATES_LIMIT_BYTES) {
-            Err(error) if error.is_not_found() => continue,
-            bytes => bytes?,
-        };
-        for line in bytes
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
-        {
-            if line.starts_with(b"\"") {
-                return Err(Error::damaged(&file, "quoted paths are not supported"));
-            }
-            let alternate = directory.join(std::ffi::OsStr::from_bytes(line));
-            let alternate = std::fs::canonicalize(&alternate).map_err(|source| {
-                // Not a file that comes and goes: whoever is told "not found" would try again.
-                let source = std::io::Error::other(source.to_string());
-                disk::Error::new("find the alternate object store", &alternate, source)
-            })?;
-            if !directories.contains(&alternate) {
-                directories.push(alternate);
-            }
-        }
-    }
-    Ok(directories)
 }

@@ -19,7 +19,7 @@ pub struct Tips {
     pub head: Option<ObjectId>,
     /// Operations in progress.
     pub operations: Vec<String>,
-    /// Refs that hold neither an id nor the name of a ref.
+    /// Refs that hold neither an id of an object nor the name of a ref.
     pub broken: Vec<Vec<u8>>,
 }
 
@@ -271,7 +271,7 @@ fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> BTreeMap<Ve
         }
     }
     for (path, content) in files.iter().filter(|(path, _)| path.starts_with(b"refs/")) {
-        match first_id(content) {
+        match first_id(content).filter(|id| !id.is_null()) {
             Some(id) => drop(refs.insert(path.clone(), id)),
             None if symbolic_target(content).is_some() => drop(refs.remove(path)),
             None => {

@@ -230,6 +230,7 @@ impl ForgedPack {
             name,
             role: self.role,
             of: None,
+            promisor: false,
             objects: self.entries.len() as u64,
             bytes: pack.len() as u64,
             blake3: Digest::of(&pack),

@@ -9,9 +9,12 @@ use super::Sandbox;
 use super::files;
 use super::listing::{self, Content, Listing};
 
-/// Git never writes while the oracle asks, and shows every object as itself.
-const ENVIRONMENT: [(&str, &str); 2] =
-    [("GIT_OPTIONAL_LOCKS", "0"), ("GIT_NO_REPLACE_OBJECTS", "1")];
+/// Git never writes or fetches while the oracle asks, and shows every object as itself.
+const ENVIRONMENT: [(&str, &str); 3] = [
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_NO_REPLACE_OBJECTS", "1"),
+    ("GIT_NO_LAZY_FETCH", "1"),
+];
 
 const QUESTIONS: [&[&str]; 5] = [
     &["rev-parse", "--quiet", "--verify", "HEAD"],

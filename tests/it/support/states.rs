@@ -3,6 +3,7 @@
 mod attributes;
 mod formats;
 mod heavy;
+pub mod history;
 mod ignored;
 mod index;
 mod index_formats;
@@ -38,6 +39,7 @@ pub fn all_states() -> Vec<State> {
         formats::states(),
         index_formats::states(),
         stopped::states(),
+        history::states(),
     ]
     .concat()
 }

@@ -29,7 +29,7 @@ pub fn states() -> Vec<State> {
             "sparse_checkout_in_a_conflict",
             sparse_checkout_in_a_conflict,
         ),
-        workspace("worktree_config", worktree_config),
+        workspace("worktree_excludes", worktree_excludes),
     ]
 }
 
@@ -266,7 +266,7 @@ fn sparse_checkout_in_a_conflict(sandbox: &Sandbox) -> PathBuf {
 }
 
 /// Settings of this worktree alone decide what is ignored.
-fn worktree_config(sandbox: &Sandbox) -> PathBuf {
+fn worktree_excludes(sandbox: &Sandbox) -> PathBuf {
     let repository = small_repository(sandbox);
     sandbox.git(
         &repository,

@@ -9,12 +9,15 @@ use super::{State, planted_command, planted_script, small_repository, workspace}
 pub fn states() -> Vec<State> {
     vec![
         workspace("packed_and_loose_refs", packed_and_loose_refs),
+        workspace("packed_case_twins", packed_case_twins),
+        workspace("broken_refs", broken_refs),
         workspace("notes_and_replacements", notes_and_replacements),
         workspace("remotes_and_fetch_head", remotes_and_fetch_head),
         workspace("alternates", alternates),
         workspace("packs_and_loose_objects", packs_and_loose_objects),
         workspace("unreachable_objects", unreachable_objects),
         workspace("hooks_and_config", hooks_and_config),
+        workspace("worktree_config", worktree_config),
         State {
             name: "bare_repository",
             build: bare_repository,
@@ -56,6 +59,35 @@ fn packed_and_loose_refs(sandbox: &Sandbox) -> PathBuf {
     sandbox.git(&repository, &["branch", "--delete", "--force", "loose"]);
     sandbox.git(&repository, &["branch", "loose", "HEAD~2"]);
     sandbox.git(&repository, &["update-ref", "ORIG_HEAD", "HEAD~1"]);
+    repository
+}
+
+/// Names that differ in case only, packed, and one of them loose as well.
+fn packed_case_twins(sandbox: &Sandbox) -> PathBuf {
+    let repository = small_repository(sandbox);
+    for (name, at) in [("twin", "HEAD"), ("Twin", "HEAD~1"), ("TWIN", "HEAD~2")] {
+        sandbox.git(&repository, &["branch", name, at]);
+        sandbox.git(&repository, &["tag", name, at]);
+    }
+    sandbox.git(&repository, &["pack-refs", "--all", "--prune"]);
+    sandbox.git(&repository, &["branch", "--force", "Twin", "HEAD"]);
+    repository
+}
+
+/// Refs that hold nothing, nonsense, half an id, and names of refs that lead nowhere or in a circle.
+pub fn broken_refs(sandbox: &Sandbox) -> PathBuf {
+    let repository = small_repository(sandbox);
+    for (name, text) in [
+        ("empty", ""),
+        ("nonsense", "nonsense\n"),
+        ("half", "0123456789\n"),
+        ("nowhere", "ref: refs/heads/none\n"),
+        ("ring", "ref: refs/heads/gnir\n"),
+        ("gnir", "ref: refs/heads/ring\n"),
+        ("deep/null", "0000000000000000000000000000000000000000\n"),
+    ] {
+        write(&repository, format!(".git/refs/heads/{name}"), text);
+    }
     repository
 }
 
@@ -195,4 +227,37 @@ fn clone(sandbox: &Sandbox, options: &[&str], from: &Path, to: &Path) {
     let to = to.to_str().expect("a UTF-8 path");
     let arguments = [&["clone"], options, &[from, to]].concat();
     sandbox.git(&sandbox.workplace(), &arguments);
+}
+
+/// Settings of this working tree alone, and files of settings that are included, one under a condition.
+fn worktree_config(sandbox: &Sandbox) -> PathBuf {
+    let repository = small_repository(sandbox);
+    sandbox.git(
+        &repository,
+        &["config", "extensions.worktreeConfig", "true"],
+    );
+    let setting = ["config", "--worktree", "core.sparseCheckout", "true"];
+    sandbox.git(&repository, &setting);
+    write(
+        &repository,
+        ".git/info/sparse-checkout",
+        "/*\n!/src/deep/\n",
+    );
+    sandbox.git(&repository, &["read-tree", "-m", "-u", "HEAD"]);
+    for (section, name) in [
+        ("include", "always"),
+        ("includeIf.onbranch:main", "sometimes"),
+    ] {
+        let file = format!("settings/{name}");
+        write(
+            &repository,
+            format!(".git/{file}"),
+            format!("[alias]\n\t{name} = status\n"),
+        );
+        sandbox.git(&repository, &["config", &format!("{section}.path"), &file]);
+    }
+    let include = ["config", "--worktree", "include.path", "settings/nowhere"];
+    sandbox.git(&repository, &include);
+    append(&repository, "README.md", "edited\n");
+    repository
 }

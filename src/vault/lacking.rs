@@ -1,24 +1,30 @@
-//! Holes: objects that something in a repository names, and that it did not have when it was captured.
+//! Lacking: objects that something in a repository names, and that it did not have when it was captured.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::git::object::ObjectId;
 use crate::model::place::{Place, Spot};
 
-/// Holes, by the git directory of the repository that lacks them.
+/// Lacking, by the git directory of the repository that lacks them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Holes {
+pub struct Lacking {
     by_repository: BTreeMap<Spot, BTreeSet<ObjectId>>,
 }
 
-impl Holes {
+impl Lacking {
     /// Those of one repository.
     #[must_use]
     pub fn of(&self, git_dir: &Spot) -> BTreeSet<ObjectId> {
         self.by_repository.get(git_dir).cloned().unwrap_or_default()
     }
 
-    /// Whether an id is a hole of a repository.
+    /// Whether nothing is lacking.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// Whether a repository lacks an object.
     #[must_use]
     pub fn contains(&self, git_dir: &Spot, id: &ObjectId) -> bool {
         self.by_repository
@@ -39,10 +45,10 @@ impl Holes {
         }
     }
 
-    /// Keeps those for which `is_hole` still says so.
-    pub fn retain(&mut self, is_hole: impl Fn(&Spot, &ObjectId) -> bool) {
+    /// Keeps those for which `is_lacking` still says so.
+    pub fn retain(&mut self, is_lacking: impl Fn(&Spot, &ObjectId) -> bool) {
         for (git_dir, ids) in &mut self.by_repository {
-            ids.retain(|id| is_hole(git_dir, id));
+            ids.retain(|id| is_lacking(git_dir, id));
         }
         self.by_repository.retain(|_, ids| !ids.is_empty());
     }
@@ -75,15 +81,15 @@ impl Holes {
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
-        let mut holes = Self::default();
+        let mut lacking = Self::default();
         for line in text.lines() {
             let (id, git_dir) = match line.split_once(' ') {
                 Some((id, git_dir)) => (id, git_dir.parse().ok()?),
                 None => (line, Spot::top(Place::Gitdir)),
             };
-            holes.extend(&git_dir, [ObjectId::from_hex(id.as_bytes())?]);
+            lacking.extend(&git_dir, [ObjectId::from_hex(id.as_bytes())?]);
         }
-        (holes.to_text() == text).then_some(holes)
+        (lacking.to_text() == text).then_some(lacking)
     }
 }
 
@@ -99,7 +105,7 @@ mod tests {
             format!("{a}\n{b}\n"),
             format!("{b}\n{a} gitdir/modules/lib\n"),
         ] {
-            let holes = Holes::parse(good.as_bytes());
+            let holes = Lacking::parse(good.as_bytes());
             assert_eq!(holes.map(|holes| holes.to_text()), Some(good));
         }
         for bad in [
@@ -109,7 +115,7 @@ mod tests {
             format!("{a} elsewhere\n"),
             "x\n".to_owned(),
         ] {
-            assert_eq!(Holes::parse(bad.as_bytes()), None, "{bad}");
+            assert_eq!(Lacking::parse(bad.as_bytes()), None, "{bad}");
         }
     }
 }
