@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
@@ -12,13 +12,54 @@ use crate::laboratory::effort;
 use crate::support::commands::{SNAPSHOT, lives};
 use crate::support::files::mkdir;
 use crate::support::fingerprint::Fingerprint;
+use crate::support::listing::{self, Listing};
 use crate::support::{Kind, RepoState, RootTimes, Said, Sandbox};
 
 /// A snapshot, and what was there when it was asked for.
 struct Taken {
     id: String,
     state: RepoState,
+    linked: Option<Linked>,
     is_new: bool,
+}
+
+/// A linked worktree: its files, and what git says there.
+#[derive(PartialEq)]
+struct Linked {
+    files: Listing,
+    answers: Vec<(Option<i32>, Vec<u8>)>,
+}
+
+impl Linked {
+    /// `None` if there is no worktree.
+    fn look(sandbox: &Sandbox, path: &Path) -> Option<Self> {
+        if !path.join(".git").is_file() {
+            return None;
+        }
+        let questions: [&[&str]; 4] = [
+            &["rev-parse", "HEAD"],
+            &["symbolic-ref", "HEAD"],
+            &["ls-files", "--stage", "-v", "-z"],
+            &["status", "--porcelain=v2", "-z", "--untracked-files=all"],
+        ];
+        let ask = |question: &&[&str]| {
+            let output = sandbox.try_git_with(path, &[("GIT_OPTIONAL_LOCKS", "0")], question);
+            (output.status.code(), output.stdout)
+        };
+        Some(Self {
+            files: listing::list(path, &|name| name != b".git"),
+            answers: questions.iter().map(ask).collect(),
+        })
+    }
+}
+
+/// What is compared of a git directory with linked worktrees: not where they lie.
+fn regardless_of_places(mut state: RepoState) -> RepoState {
+    state.git_directory.retain(|name, _| {
+        let is_pointer = name.starts_with(b"worktrees/") && name.ends_with(b"/gitdir");
+        !is_pointer && !name.starts_with(b"linked-")
+    });
+    state
 }
 
 /// How often a run came to what.
@@ -74,7 +115,7 @@ fn look(sandbox: &Sandbox, repository: &Path) -> RepoState {
     let copy = sandbox.copy(repository, "copy");
     let state = RepoState::capture(sandbox, &copy, Kind::Workspace).without_ignored();
     fs::remove_dir_all(copy).expect("the copy is removed");
-    state
+    regardless_of_places(state)
 }
 
 /// Cherry-picking onto a branch without commits, git writes an id from nowhere to `sequencer/head`: what an operation needs is
@@ -92,6 +133,7 @@ fn is_rightly_refused(sandbox: &Sandbox, repository: &Path, said: &Said) -> bool
 /// Takes a snapshot; `None` if it was refused, and had to be.
 fn take(sandbox: &Sandbox, repository: &Path, tally: &Tally) -> Result<Option<Taken>, String> {
     let state = look(sandbox, repository);
+    let linked = Linked::look(sandbox, &sandbox.workplace().join("linked"));
     sandbox.forget_marker();
     let untouched = Fingerprint::of(&sandbox.workplace());
     let marker = sandbox.marker();
@@ -120,6 +162,7 @@ fn take(sandbox: &Sandbox, repository: &Path, tally: &Tally) -> Result<Option<Ta
     Ok(Some(Taken {
         id: id.to_owned(),
         state,
+        linked,
         is_new,
     }))
 }
@@ -142,7 +185,15 @@ fn give_back(
     if marker.exists() {
         return Err("a restore ran what was planted".to_owned());
     }
+    let linked = fs::read_dir(destination.join(".git")).expect("the git directory is read");
+    let mut linked = linked.map(|entry| entry.expect("an entry").path());
+    let is_linked = |path: &PathBuf| path.display().to_string().contains("/.git/linked-");
+    let linked = linked.find(is_linked);
+    if linked.and_then(|path| Linked::look(sandbox, &path)) != taken.linked {
+        return Err("the linked worktree is another".to_owned());
+    }
     let found = RepoState::capture(sandbox, &destination, Kind::Workspace);
+    let found = regardless_of_places(found);
     let mut differences = taken.state.differences(&found, RootTimes::Compared);
     if !taken.is_new {
         // Of the same state, an earlier snapshot has the times inside the git directory that were there then.

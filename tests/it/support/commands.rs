@@ -7,9 +7,6 @@ use proptest::sample::select;
 /// The line that stands for a snapshot.
 pub const SNAPSHOT: &str = "git vault snapshot";
 
-/// Whether linked worktrees and submodules are among the commands: the program still refuses them (GV-2004).
-const SEVERAL_TREES: bool = false;
-
 /// How a repository begins.
 pub const BEGINNINGS: [&[&str]; 3] = [
     &["git init --quiet"],
@@ -262,13 +259,28 @@ const DEEPER: [&str; 61] = [
     "git config filter.f.clean 'touch \"$MARKER\"; tr a-z A-Z'; echo '*.txt filter=f' >> .gitattributes",
 ];
 
-/// Linked worktrees and submodules.
-const TREES: [&str; 5] = [
+/// Linked worktrees, submodules, repositories inside the tree.
+const TREES: [&str; 20] = [
     "git worktree add -q --force ../linked {b}; echo {n} >> ../linked/a.txt",
+    "git worktree add -q --detach ../linked {x}; echo {n} > ../linked/new.txt",
     "git worktree remove --force ../linked",
+    "git worktree lock ../linked",
+    "git worktree prune",
+    "rm -rf ../linked",
+    "git -C ../linked commit -qam '{n}'",
+    "git -C ../linked merge -q {b}",
+    "git -C ../linked rebase -q {b}",
+    "git -C ../linked stash push -qu",
     "git -c protocol.file.allow=always submodule --quiet add ./. module",
     "git -c protocol.file.allow=always submodule --quiet update --init",
-    "echo {n} >> module/a.txt",
+    "git submodule deinit -qf module",
+    "echo {n} >> module/a.txt; echo {n} > module/new.txt",
+    "git -C module commit -qam '{n}'",
+    "git -C module checkout -qd HEAD~1",
+    "git init -q nested; echo {n} > nested/x",
+    "git -C nested add -A; git -C nested commit -qm '{n}'",
+    "git -C nested stash push -qu",
+    "git init -q --bare nested/bare.git",
 ];
 
 /// A line from one of these templates.
@@ -300,13 +312,12 @@ fn line(templates: &'static [&'static str]) -> impl Strategy<Value = String> {
 
 /// A repository's life, snapshots included, the last line being one.
 pub fn lives() -> impl Strategy<Value = Vec<String>> {
-    let trees = u32::from(SEVERAL_TREES) * 2;
     let line = prop_oneof![
         8 => line(&EDITS),
         8 => line(&DAILY),
         8 => line(&OPERATIONS),
         6 => line(&DEEPER),
-        trees => line(&TREES),
+        3 => line(&TREES),
         5 => Just(SNAPSHOT.to_owned()),
     ];
     let beginning = prop_oneof![1 => Just(0), 6 => Just(1), 2 => Just(2)];

@@ -263,13 +263,17 @@ fn git_path(path: &Path, kind: Kind) -> PathBuf {
 
 fn list_git_directory(git_path: &Path) -> Listing {
     listing::list(git_path, &|name| {
-        name != b"objects" && !name.ends_with(b".lock")
+        let is_store =
+            name == b"objects" || name.starts_with(b"modules/") && name.ends_with(b"/objects");
+        !is_store && !name.ends_with(b".lock")
     })
 }
 
 fn list_working_tree(path: &Path, kind: Kind) -> Listing {
     match kind {
-        Kind::Workspace => listing::list(path, &|name| name != b".git"),
+        Kind::Workspace => listing::list(path, &|name| {
+            name != b".git" && !name.ends_with(b"/.git/objects")
+        }),
         Kind::Bare => Listing::new(),
     }
 }
