@@ -277,7 +277,7 @@ const TREES: [&str; 20] = [
     "echo {n} >> module/a.txt; echo {n} > module/new.txt",
     "git -C module commit -qam '{n}'",
     "git -C module checkout -qd HEAD~1",
-    "git init -q nested; echo {n} > nested/x",
+    "git init -q --object-format=$(git rev-parse --show-object-format) nested; echo {n} > nested/x",
     "git -C nested add -A; git -C nested commit -qm '{n}'",
     "git -C nested stash push -qu",
     "git init -q --bare nested/bare.git",
