@@ -1,5 +1,6 @@
 //! What the system says of the file system under a path: its type, its room, and whether it may be written.
 
+use std::fs::File;
 use std::path::Path;
 
 use crate::host::disk::{Context, Result};
@@ -47,16 +48,51 @@ pub fn look(path: &Path) -> Result<FileSystem> {
     })
 }
 
+/// Whether the change times of files in an open directory tell of every write: the file system is known to move them with each,
+/// to keep them, and to let no program set them. FAT and its like give the modification time in their place, and what a
+/// server or another program says of its files may be late or made up.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn has_change_times(directory: &File) -> bool {
+    const KNOWN: [&str; 8] = [
+        "ext4",
+        "tmpfs",
+        "btrfs",
+        "xfs",
+        "f2fs",
+        "zfs",
+        "bcachefs",
+        "overlayfs",
+    ];
+    rustix::fs::fstatfs(directory).is_ok_and(|found| {
+        let magic = magic(&found);
+        let known = KINDS.iter().find(|(number, _)| *number == magic);
+        known.is_some_and(|(_, name)| KNOWN.contains(name))
+    })
+}
+
+/// The same on systems for which no file system is known here.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn has_change_times(_directory: &File) -> bool {
+    false
+}
+
 #[cfg(target_os = "linux")]
 fn kind(path: &Path) -> Result<String> {
     let found = rustix::fs::statfs(path).context("ask about the file system of", path)?;
-    // The magic numbers have 32 bits; the field is wider on some machines, and then may be filled with the sign.
-    let magic = i128::from(found.f_type) & 0xffff_ffff;
+    let magic = magic(&found);
     let known = KINDS.iter().find(|(number, _)| *number == magic);
     Ok(known.map_or_else(
         || format!("of type {magic:x}"),
         |(_, name)| (*name).to_owned(),
     ))
+}
+
+/// The magic numbers have 32 bits; the field is wider on some machines, and then may be filled with the sign.
+#[cfg(target_os = "linux")]
+fn magic(found: &rustix::fs::StatFs) -> i128 {
+    i128::from(found.f_type) & 0xffff_ffff
 }
 
 #[cfg(target_os = "linux")]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Stat};
+use serde::{Deserialize, Serialize};
 
 use crate::host::disk::{Context, Error, Result};
 use crate::model::listing::{Attributes, SpecialKind, Xattrs};
@@ -91,6 +92,56 @@ impl Fingerprint {
     }
 }
 
+/// Counts of files and directories that have something a snapshot does not keep.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotKept {
+    /// Files with more than one name: hard links.
+    pub names: u64,
+    /// Access control lists of POSIX, default ones of directories included.
+    pub access_lists: u64,
+    /// Capabilities of programs.
+    pub capabilities: u64,
+    /// Set-user-ID or set-group-ID bits of files that belong to another user.
+    pub set_ids: u64,
+    /// Extended attributes of the `trusted.` namespace.
+    pub trusted: u64,
+}
+
+impl NotKept {
+    /// Adds other counts.
+    pub const fn add(&mut self, other: &Self) {
+        self.names += other.names;
+        self.access_lists += other.access_lists;
+        self.capabilities += other.capabilities;
+        self.set_ids += other.set_ids;
+        self.trusted += other.trusted;
+    }
+}
+
+/// What a file or directory has beside content and time. All of it is a function of the fingerprint: the system moves the
+/// change time with each of these.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Its extended attributes, as far as they are kept.
+    pub xattrs: Xattrs,
+    /// The mode that is kept, where it is not its own.
+    pub mode: Option<u32>,
+    /// What is not kept.
+    pub not_kept: NotKept,
+}
+
+impl Extras {
+    /// The attributes as a listing holds them, of a file with this fingerprint.
+    #[must_use]
+    pub fn attributes(&self, fingerprint: &Fingerprint) -> Attributes {
+        Attributes {
+            mode: self.mode.unwrap_or(fingerprint.mode),
+            mtime_ns: fingerprint.mtime_ns,
+            xattrs: self.xattrs.clone(),
+        }
+    }
+}
+
 /// Looks at a path without following a link at its end.
 ///
 /// # Errors
@@ -131,6 +182,86 @@ const XATTR_NAMES_BYTES: usize = 256;
 /// When they are there and cannot be read.
 pub fn read_xattrs(file: &File, path: &Path) -> Result<Xattrs> {
     let mut xattrs = Xattrs::new();
+    for name in xattr_names(file, path)?.split(|byte| *byte == 0) {
+        if is_user_xattr(name) {
+            xattrs.insert(name.to_vec(), xattr(file, name, path)?);
+        }
+    }
+    Ok(xattrs)
+}
+
+/// What an open file or directory has beside content and time.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn read_extras(file: &File, path: &Path) -> Result<Extras> {
+    let stat = rustix::fs::fstat(file).context("look at", path)?;
+    let own_mode = stat.st_mode as u32;
+    let is_file = Fingerprint::from_stat(&stat).kind() == Kind::File;
+    let mut extras = Extras::default();
+    let mut mode = own_mode;
+    for name in xattr_names(file, path)?.split(|byte| *byte == 0) {
+        if is_user_xattr(name) {
+            extras
+                .xattrs
+                .insert(name.to_vec(), xattr(file, name, path)?);
+        }
+        match name {
+            b"system.posix_acl_access" => {
+                extras.not_kept.access_lists = 1;
+                mode = mode_without_list(mode, &xattr(file, name, path)?);
+            }
+            b"system.posix_acl_default" => extras.not_kept.access_lists = 1,
+            b"security.capability" => extras.not_kept.capabilities = 1,
+            _ if name.starts_with(b"trusted.") => extras.not_kept.trusted = 1,
+            _ => {}
+        }
+    }
+    extras.not_kept.names = u64::from(is_file && stat.st_nlink as u64 > 1);
+    // What is restored belongs to whoever restores: a program that another user marked must not run as them.
+    let is_foreign = stat.st_uid != rustix::process::geteuid().as_raw();
+    if is_file && mode & SET_ID_BITS != 0 && is_foreign {
+        extras.not_kept.set_ids = 1;
+        mode &= !SET_ID_BITS;
+    }
+    extras.mode = (mode != own_mode).then_some(mode);
+    Ok(extras)
+}
+
+/// The set-user-ID and the set-group-ID bit.
+const SET_ID_BITS: u32 = 0o6000;
+
+/// The mode of a file whose access control list is taken away: while there is one, the group bits of the mode are its mask,
+/// which may allow more than the group itself is allowed (acl(5)). Where the list is in a form that is not known, nothing is
+/// left to the group.
+fn mode_without_list(mode: u32, list: &[u8]) -> u32 {
+    const GROUP_BITS: u32 = 0o070;
+    mode & !GROUP_BITS | group_permissions(list).unwrap_or(0) << 3 & mode
+}
+
+/// What an access control list allows the group of the file; `None` when it is in a form that is not known.
+fn group_permissions(list: &[u8]) -> Option<u32> {
+    /// `ACL_EA_VERSION`, `ACL_GROUP_OBJ` and `ACL_MASK` of `linux/posix_acl_xattr.h`.
+    const VERSION: [u8; 4] = 2_u32.to_le_bytes();
+    const GROUP_OBJECT: u16 = 0x04;
+    const MASK: u16 = 0x10;
+    let entries = list.strip_prefix(&VERSION)?;
+    let permissions = |wanted: u16| {
+        entries.chunks(8).find_map(|entry| match entry {
+            [tag_low, tag_high, low, high, _, _, _, _]
+                if u16::from_le_bytes([*tag_low, *tag_high]) == wanted =>
+            {
+                Some(u32::from(u16::from_le_bytes([*low, *high])))
+            }
+            _ => None,
+        })
+    };
+    let group = permissions(GROUP_OBJECT)?;
+    Some(group & permissions(MASK).unwrap_or(group) & 0o7)
+}
+
+/// The names of all extended attributes of an open file, each with a zero behind it.
+fn xattr_names(file: &File, path: &Path) -> Result<Vec<u8>> {
     let mut names = vec![0; XATTR_NAMES_BYTES];
     let mut length = rustix::fs::flistxattr(file, &mut names);
     if length == Err(rustix::io::Errno::RANGE) {
@@ -138,23 +269,20 @@ pub fn read_xattrs(file: &File, path: &Path) -> Result<Xattrs> {
         length = rustix::fs::flistxattr(file, &mut names);
     }
     let length = match length {
-        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(xattrs),
+        Err(rustix::io::Errno::OPNOTSUPP) => 0,
         length => length.context("list the extended attributes of", path)?,
     };
-    for name in names
-        .get(..length)
-        .unwrap_or_default()
-        .split(|byte| *byte == 0)
-    {
-        if is_user_xattr(name) {
-            let mut value = vec![0; XATTR_LIMIT_BYTES];
-            let length = rustix::fs::fgetxattr(file, name, &mut value)
-                .context("read an extended attribute of", path)?;
-            value.truncate(length);
-            xattrs.insert(name.to_vec(), value);
-        }
-    }
-    Ok(xattrs)
+    names.truncate(length);
+    Ok(names)
+}
+
+/// The value of an extended attribute of an open file.
+fn xattr(file: &File, name: &[u8], path: &Path) -> Result<Vec<u8>> {
+    let mut value = vec![0; XATTR_LIMIT_BYTES];
+    let length = rustix::fs::fgetxattr(file, name, &mut value)
+        .context("read an extended attribute of", path)?;
+    value.truncate(length);
+    Ok(value)
 }
 
 /// Whether an extended attribute is the user's own: on Linux the `user.` namespace, on macOS all but the system's.
@@ -237,4 +365,34 @@ fn times_to_set(mtime_ns: i128, path: &Path) -> Result<rustix::fs::Timestamps> {
             tv_nsec: nanoseconds.into(),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(entries: &[(u16, u16)]) -> Vec<u8> {
+        let mut bytes = 2_u32.to_le_bytes().to_vec();
+        for (tag, permissions) in entries {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend(permissions.to_le_bytes());
+            bytes.extend(u32::MAX.to_le_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn without_its_list_a_file_allows_its_group_what_the_list_allowed_the_group() {
+        let closed = list(&[(1, 6), (2, 6), (4, 0), (0x10, 6), (0x20, 0)]);
+        assert_eq!(mode_without_list(0o100_660, &closed), 0o100_600);
+        let masked = list(&[(1, 7), (4, 7), (8, 7), (0x10, 5), (0x20, 4)]);
+        assert_eq!(mode_without_list(0o102_754, &masked), 0o102_754);
+        let smaller = list(&[(1, 7), (4, 4), (0x10, 7), (0x20, 4)]);
+        assert_eq!(mode_without_list(0o40_774, &smaller), 0o40_744);
+        let plain = list(&[(1, 6), (4, 4), (0x20, 4)]);
+        assert_eq!(mode_without_list(0o100_644, &plain), 0o100_644);
+        for unknown in [&b""[..], b"\x03\0\0\0", b"\x02\0\0\0\x04\0"] {
+            assert_eq!(mode_without_list(0o100_664, unknown), 0o100_604);
+        }
+    }
 }

@@ -9,9 +9,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use rustix::fs::{Mode, OFlags, openat};
 
 use crate::host::disk::{self, Context};
+use crate::host::file_system::has_change_times;
 use crate::host::git::repository::join_bytes;
-use crate::host::metadata::{self, Fingerprint, Kind};
-use crate::model::listing::{LeftOutKind, Reason, SpecialKind, Xattrs};
+use crate::host::metadata::{self, Extras, Fingerprint, Kind, NotKept};
+use crate::model::listing::{LeftOutKind, Reason, SpecialKind};
 use crate::model::refusal::Refusal;
 
 /// How often a file that changes while it is read is read again.
@@ -95,7 +96,7 @@ pub trait Scan: Sync {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(Self::Content, Xattrs)>;
+    ) -> Result<(Self::Content, Extras)>;
 
     /// Takes the target of a symbolic link.
     ///
@@ -118,6 +119,8 @@ pub struct Opened<'a> {
     pub path: &'a [u8],
     /// Its path for messages.
     pub shown: &'a Path,
+    /// Whether change times in it tell of every write.
+    pub has_change_times: bool,
 }
 
 impl Opened<'_> {
@@ -171,8 +174,8 @@ pub enum Found<C> {
     File {
         /// Its fingerprint.
         fingerprint: Fingerprint,
-        /// Its extended attributes.
-        xattrs: Xattrs,
+        /// What it has beside content and time.
+        extras: Extras,
         /// What is known of its content.
         content: C,
     },
@@ -207,8 +210,10 @@ pub struct Walked<C> {
     pub path: Vec<u8>,
     /// Its fingerprint, taken after it was listed.
     pub fingerprint: Fingerprint,
-    /// Its extended attributes.
-    pub xattrs: Xattrs,
+    /// What it has beside entries and time.
+    pub extras: Extras,
+    /// Whether change times in it tell of every write.
+    pub has_change_times: bool,
     /// Its entries by name, sorted.
     pub entries: Vec<(Vec<u8>, Found<C>)>,
 }
@@ -224,6 +229,21 @@ struct Queue<X> {
     jobs: Vec<Job<X>>,
     running: usize,
     failed: bool,
+}
+
+/// What of all that was found is not kept.
+#[must_use]
+pub fn not_kept<C>(walked: &[Walked<C>]) -> NotKept {
+    let mut total = NotKept::default();
+    for directory in walked {
+        total.add(&directory.extras.not_kept);
+        for (_, found) in &directory.entries {
+            if let Found::File { extras, .. } = found {
+                total.add(&extras.not_kept);
+            }
+        }
+    }
+    total
 }
 
 /// Walks everything below `root`; gives the directories sorted by path.
@@ -317,6 +337,7 @@ fn walk_directory<S: Scan>(root: &Path, scan: &S, job: &Job<S::Context>) -> Resu
         file: &directory,
         path: &job.path,
         shown: &shown,
+        has_change_times: has_change_times(&directory),
     };
     let names = list(&directory, &shown)?;
     let context = scan.enter(&opened, &job.context, &names)?;
@@ -338,12 +359,13 @@ fn walk_directory<S: Scan>(root: &Path, scan: &S, job: &Job<S::Context>) -> Resu
         }
     }
     let fingerprint = metadata::look_at_open(&directory, &shown)?;
-    let xattrs = metadata::read_xattrs(&directory, &shown)?;
+    let extras = metadata::read_extras(&directory, &shown)?;
     Ok((
         Walked {
             path: job.path.clone(),
             fingerprint,
-            xattrs,
+            extras,
+            has_change_times: opened.has_change_times,
             entries,
         },
         jobs,
@@ -449,10 +471,10 @@ fn visit_once<S: Scan>(
         Kind::Directory => Found::Directory,
         Kind::Special(kind) => Found::Special(kind, fingerprint),
         Kind::File => {
-            let (content, xattrs) = scan.file(context, opened, name, &fingerprint)?;
+            let (content, extras) = scan.file(context, opened, name, &fingerprint)?;
             Found::File {
                 fingerprint,
-                xattrs,
+                extras,
                 content,
             }
         }

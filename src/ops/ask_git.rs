@@ -9,6 +9,7 @@ use crate::host::disk::{self, Context};
 use crate::host::git::grafts;
 use crate::host::git::index::Index;
 use crate::host::git::object::{ObjectFormat, ObjectId, ObjectKind, hash_object};
+use crate::host::git::reftable;
 use crate::host::git::repository::join_bytes;
 use crate::host::git::tips::{self, Tips};
 use crate::host::git_program::{Answer, FROM_INPUT, GitProgram};
@@ -124,9 +125,6 @@ const PROMISOR_CONFIG: &str = "[remote \"promisor\"]
 \tallow = never
 ";
 
-/// How many refs git follows from one to the next.
-const LINKED_REFS: u8 = 5;
-
 /// How many lines of git's complaints are repeated.
 const LINES: usize = 6;
 
@@ -155,11 +153,18 @@ pub fn ask(question: &Question<'_>) -> Result<GitVerdict> {
         Ok(None) => return not_asked("the git on the path does not say its version"),
         Err(error) => return not_asked(&format!("git cannot be run: {error}")),
     };
+    let is_reftable = look.files.contains_key(reftable::LIST);
+    if is_reftable && !knows_reftable(&version) {
+        return not_asked(&format!("{version} does not know reftable"));
+    }
     let asking = Asking {
         git,
         question,
         version: &version,
     };
+    if is_reftable {
+        asking.forget_dangling(&look)?;
+    }
     asking.head()?;
     let reflogs = asking.fsck()?;
     asking.reaches(&look)?;
@@ -200,7 +205,8 @@ fn look(git_dir: &Path, linked: &[Vec<u8>], format: ObjectFormat) -> Result<Look
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     files.retain(|path, _| !path.starts_with(b"modules/"));
-    let (tips, _linked) = tips::read_all(&files, &files.keys().cloned().collect::<Vec<_>>());
+    let (tips, _linked) = tips::read_all(&files, &files.keys().cloned().collect::<Vec<_>>())
+        .map_err(|error| changed(error.to_string()))?;
     let mut index_ids = BTreeSet::new();
     for path in indices(git_dir, linked) {
         let index = Index::open(&path, format).map_err(|error| changed(error.reason))?;
@@ -264,16 +270,30 @@ fn is_id(word: Option<&[u8]>) -> bool {
         .is_some_and(|id| !id.is_null())
 }
 
-/// Makes a bare repository with the restored refs, reflogs, `shallow` and grafts, but for refs that were broken in the source or lead nowhere:
-/// git would find fault with those, and they were compared byte for byte.
+/// Whether a git that calls itself this reads refs from tables, as git does since 2.45.
+fn knows_reftable(version: &str) -> bool {
+    let numbers = version.trim_start_matches("git version ").split('.');
+    let mut numbers = numbers.map(|number| number.parse::<u32>().unwrap_or_default());
+    (numbers.next(), numbers.next()) >= (Some(2), Some(45))
+}
+
+/// Makes a bare repository with the restored refs, reflogs, `shallow` and grafts, but for refs that were broken in the source
+/// or lead nowhere: git would find fault with those, and they were compared byte for byte.
 fn lay_out(question: &Question<'_>, look: &Look, format: ObjectFormat) -> disk::Result<()> {
     let scratch = &question.scratch;
     disk::create_directory(scratch)?;
-    let format = match format {
-        ObjectFormat::Sha1 => "[core]\n\trepositoryformatversion = 0\n",
-        ObjectFormat::Sha256 => {
-            "[extensions]\n\tobjectFormat = sha256\n[core]\n\trepositoryformatversion = 1\n"
-        }
+    let is_reftable = look.files.contains_key(reftable::LIST);
+    let mut extensions = String::new();
+    if format == ObjectFormat::Sha256 {
+        extensions.push_str("\tobjectFormat = sha256\n");
+    }
+    if is_reftable {
+        extensions.push_str("\trefStorage = reftable\n");
+    }
+    let format = if extensions.is_empty() {
+        "[core]\n\trepositoryformatversion = 0\n".to_owned()
+    } else {
+        format!("[extensions]\n{extensions}[core]\n\trepositoryformatversion = 1\n")
     };
     let promisor = if question.promised.is_empty() {
         ""
@@ -285,9 +305,19 @@ fn lay_out(question: &Question<'_>, look: &Look, format: ObjectFormat) -> disk::
     for name in ["refs", "objects"] {
         disk::create_directory(&scratch.join(name))?;
     }
+    if is_reftable {
+        let is_part = |path: &[u8]| {
+            path == b"HEAD" || path.starts_with(reftable::DIRECTORY) || grafts::is_relevant(path)
+        };
+        for (path, content) in look.files.iter().filter(|(path, _)| is_part(path)) {
+            write(scratch, path, content)?;
+        }
+        return write(scratch, b"refs/heads", b"");
+    }
     for (path, content) in &look.files {
         let is_log = path.starts_with(b"logs/");
-        let is_ref = is_ref_name(path) && leads_to_an_object(&look.files, path, LINKED_REFS);
+        let is_ref =
+            is_ref_name(path) && leads_to_an_object(&look.files, path, reftable::LINKED_REFS);
         if path == b"packed-refs" {
             write(scratch, path, &without_broken(content))?;
         } else if path == b"HEAD" || is_log || is_ref || grafts::is_relevant(path) {
@@ -370,6 +400,22 @@ impl Asking<'_> {
             .take(LINES)
             .map(|line| format!("git says: {line}"))
             .fold(refusal, Refusal::because)
+    }
+
+    /// Takes refs that lead nowhere out of the tables of the copy that git is asked about.
+    fn forget_dangling(&self, look: &Look) -> Result<()> {
+        let stack = reftable::read(&look.files).ok().flatten();
+        let names = stack.map(|stack| stack.dangling()).unwrap_or_default();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let lines = names.iter().flat_map(|name| {
+            let order = [b"delete ", &**name].concat();
+            [b"option no-deref".to_vec(), order]
+        });
+        let path = self.input("dangling", lines)?;
+        self.ask(&["update-ref", FROM_INPUT], Some(&path), &[0])
+            .map(|_answer| ())
     }
 
     /// HEAD stands where the manifest says, on the branch it says.
@@ -484,15 +530,14 @@ impl Asking<'_> {
     }
 
     /// Writes lines for git to read.
-    fn input(&self, name: &str, lines: impl Iterator<Item = String>) -> Result<PathBuf> {
-        let mut text = String::new();
+    fn input(&self, name: &str, lines: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<PathBuf> {
+        let mut text = Vec::new();
         for line in lines {
-            text.push_str(&line);
-            text.push('\n');
+            text.extend_from_slice(line.as_ref());
+            text.push(b'\n');
         }
         let name = format!("asked-{name}");
-        write(&self.question.scratch, name.as_bytes(), text.as_bytes())
-            .map_err(|error| stopped(&error))?;
+        write(&self.question.scratch, name.as_bytes(), &text).map_err(|error| stopped(&error))?;
         Ok(self.question.scratch.join(name))
     }
 }
@@ -588,7 +633,7 @@ mod tests {
         .into_iter()
         .map(|(name, content)| (name.into(), content.into_bytes()))
         .collect();
-        let leads = |name: &str| leads_to_an_object(&files, name.as_bytes(), LINKED_REFS);
+        let leads = |name: &str| leads_to_an_object(&files, name.as_bytes(), reftable::LINKED_REFS);
         for name in ["good", "linked", "a"] {
             assert!(leads(&format!("refs/heads/{name}")), "{name}");
         }

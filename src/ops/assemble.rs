@@ -11,6 +11,7 @@ use crate::host::git::repository::{Lookup, Repository};
 use crate::host::git::stores::PackStamp;
 use crate::host::git::tips::Tips;
 use crate::host::git::tree::{NewCommit, NewEntry, commit_content, tree_content};
+use crate::host::metadata::NotKept;
 use crate::host::walk::{Walked, path_bytes};
 use crate::model::escape::text_name;
 use crate::model::event::{Monitor, Silent};
@@ -212,6 +213,7 @@ pub(super) struct Attempt {
     pub(super) metadata: Metadata,
     pub(super) unmet: BTreeSet<PathBuf>,
     pub(super) weak_missing: Vec<u64>,
+    pub(super) not_kept: NotKept,
     pub(super) cache: ScanCache,
     pub(super) places: BTreeMap<Place, BuiltPlace>,
     pub(super) tree: ObjectId,
@@ -233,6 +235,7 @@ fn attempt(
 ) -> std::result::Result<Attempted, CaptureError> {
     let borders = progress.known.borders.clone();
     let mut metadata = Metadata::read(task.repository, task.lookup, &borders)?;
+    metadata.check_usable()?;
     check_places(task, &metadata)?;
     let mirrored = mirror_all(task, progress, &metadata)?;
     do_without_missing(progress, &mut metadata)?;
@@ -283,11 +286,13 @@ fn attempt(
         Some(pack) => Some(pack.verify(&mut progress.store, task.monitor)?.0),
         None => None,
     };
+    let not_kept = captured.not_kept();
     let cache = captured.cache;
     Ok(Attempted::Captured(Box::new(Attempt {
         metadata,
         unmet: captured.unmet,
         weak_missing: checked.weak_missing,
+        not_kept,
         cache,
         places,
         tree,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::host::git::repository::{Lookup, Repository, join_bytes};
+use crate::host::metadata::NotKept;
 use crate::host::walk::{self, Walked, walk};
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
@@ -35,6 +36,16 @@ pub struct Captured {
 }
 
 impl Captured {
+    /// What of all that was captured is not kept.
+    #[must_use]
+    pub fn not_kept(&self) -> NotKept {
+        let mut total = NotKept::default();
+        for walked in self.places.values() {
+            total.add(&walk::not_kept(walked));
+        }
+        total
+    }
+
     /// A digest of the state that was captured: equal digests, equal workspaces.
     #[must_use]
     pub fn state_digest(&self) -> Digest {
@@ -337,14 +348,15 @@ fn by_path<C>(walked: &[Walked<C>]) -> Vec<(&[u8], &Walked<C>)> {
         .collect()
 }
 
-/// Whether anything seen could have changed since the scan began.
+/// Whether anything seen could have changed since the scan began; where change times do not tell, it could.
 fn any_fresh(walked: &[Walked<Stored>], began_ns: i128) -> bool {
     walked.iter().any(|directory| {
         let entries = directory
             .entries
             .iter()
             .filter_map(|(_, found)| seen(found).1);
-        is_fresh(&directory.fingerprint, began_ns)
+        !directory.has_change_times
+            || is_fresh(&directory.fingerprint, began_ns)
             || entries.into_iter().any(|entry| is_fresh(&entry, began_ns))
     })
 }

@@ -1,11 +1,15 @@
 //! Says what a snapshot is: puts together its manifest.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use crate::host::git::alternates::Alternates;
 use crate::host::git::grafts::Grafts;
 use crate::host::git::object::ObjectId;
 use crate::host::git::repository::Repository;
+use crate::host::git::stores::unpaired;
+use crate::host::metadata::NotKept;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
 use crate::model::ids::Digest;
@@ -22,7 +26,7 @@ use crate::ops::metadata::Metadata;
 use crate::ops::workspace::{Linked, Member};
 use crate::vault::inspect::TOOL;
 
-/// How many broken refs, or object stores, are named.
+/// How many broken refs, object stores or packs are named.
 const NOTED: usize = 100;
 
 /// The manifest of an assembled snapshot.
@@ -176,6 +180,12 @@ fn source_state(repository: &Repository, metadata: &Metadata) -> Result<SourceSt
     })
 }
 
+/// What a manifest says of a ref that holds neither an id nor the name of a ref, escaped as in listings.
+#[must_use]
+pub fn broken_ref_note(name: &str) -> String {
+    format!("broken ref kept as evidence: {name}")
+}
+
 /// Object stores that a source names and cannot borrow from.
 fn notes_on_borrowing<'a>(borrowed: impl Iterator<Item = &'a Alternates>) -> Vec<String> {
     let name = |path: &PathBuf| text_name(path_bytes(path));
@@ -236,7 +246,7 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
             Some(name) => text_name(name),
             None => spot.to_string(),
         };
-        notes.push(format!("broken ref kept as evidence: {name}"));
+        notes.push(broken_ref_note(&name));
     }
     notes.extend(notes_on_borrowing(progress.borrowed.values()));
     let mut is_grafted = false;
@@ -289,5 +299,52 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
             "special files (FIFOs, sockets, devices) are recorded, not recreated: {special}"
         ));
     }
+    notes.extend(unread_packs(&attempt.metadata));
+    notes.extend(not_kept(&attempt.not_kept));
     notes
+}
+
+/// Packs that git does not read, and we do not: what is in them alone is not captured.
+fn unread_packs(metadata: &Metadata) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (member, _) in metadata.each() {
+        let objects = member.repository.git_dir.join("objects");
+        let unpaired = unpaired(&objects).unwrap_or_default();
+        let packs = unpaired
+            .iter()
+            .filter(|path| path.extension() == Some(OsStr::new("pack")));
+        notes.extend(packs.filter_map(|path| path.file_name()).map(|name| {
+            let name = text_name(name.as_bytes());
+            format!("packs without an index are not captured, git does not read them: {name}")
+        }));
+    }
+    notes.truncate(NOTED);
+    notes
+}
+
+/// What files and directories had that a restore does not give back, with their counts.
+fn not_kept(counts: &NotKept) -> Vec<String> {
+    let notes = [
+        (
+            counts.names,
+            "files with more than one name (hard links) come back as files of their own",
+        ),
+        (
+            counts.access_lists,
+            "access control lists are not kept, modes come back as without them",
+        ),
+        (counts.capabilities, "capabilities of programs are not kept"),
+        (
+            counts.set_ids,
+            "set-user-ID and set-group-ID bits of files of another user are not kept",
+        ),
+        (
+            counts.trusted,
+            "extended attributes of the trusted namespace are not kept",
+        ),
+    ];
+    let found = notes.into_iter().filter(|(count, _)| *count > 0);
+    found
+        .map(|(count, note)| format!("{note}: {count}"))
+        .collect()
 }

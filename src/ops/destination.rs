@@ -13,7 +13,7 @@ use crate::host::metadata;
 use crate::host::random::random_bytes;
 use crate::model::escape::text_name;
 use crate::model::ids::to_hex;
-use crate::model::listing::Attributes;
+use crate::model::listing::{Attributes, Xattrs};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::vault::inspect::looks_like_vault;
@@ -173,8 +173,20 @@ pub struct Needs {
     pub entries: u64,
     /// Whether there are symbolic links.
     pub links: u64,
+    /// The longest target of a link, in bytes.
+    pub longest_target_bytes: u64,
     /// Files and directories with extended attributes.
     pub xattrs: u64,
+    /// The largest extended attributes of one file or directory.
+    pub largest_xattrs: Xattrs,
+    /// The largest file, in bytes.
+    pub largest_file_bytes: u64,
+    /// Modes with a set-user-ID, set-group-ID or sticky bit.
+    pub special_modes: BTreeSet<u32>,
+    /// Entries whose time is an odd second.
+    pub odd_seconds: u64,
+    /// The earliest and the latest time, in ns since the epoch.
+    pub times: Option<(i128, i128)>,
     /// Names that are not UTF-8.
     pub other_names: u64,
     /// Names that hold more than ASCII.
@@ -227,8 +239,35 @@ impl Needs {
     /// Takes attributes into account.
     pub fn add_attributes(&mut self, attributes: &Attributes) {
         self.xattrs += u64::from(!attributes.xattrs.is_empty());
-        self.fractions += u64::from(attributes.mtime_ns.rem_euclid(1_000_000_000) != 0);
+        if xattr_bytes(&attributes.xattrs) > xattr_bytes(&self.largest_xattrs) {
+            self.largest_xattrs.clone_from(&attributes.xattrs);
+        }
+        if attributes.mode & 0o7000 != 0 {
+            self.special_modes.insert(attributes.mode & 0o7777);
+        }
+        self.add_time(attributes.mtime_ns);
     }
+
+    /// Takes a link into account.
+    pub fn add_link(&mut self, mtime_ns: i128, target_bytes: u64) {
+        self.links += 1;
+        self.longest_target_bytes = self.longest_target_bytes.max(target_bytes);
+        self.add_time(mtime_ns);
+    }
+
+    fn add_time(&mut self, mtime_ns: i128) {
+        let (earliest, latest) = self.times.unwrap_or((mtime_ns, mtime_ns));
+        self.times = Some((earliest.min(mtime_ns), latest.max(mtime_ns)));
+        self.fractions += u64::from(mtime_ns.rem_euclid(1_000_000_000) != 0);
+        self.odd_seconds += u64::from(mtime_ns.div_euclid(1_000_000_000).rem_euclid(2) != 0);
+    }
+}
+
+fn xattr_bytes(xattrs: &Xattrs) -> usize {
+    xattrs
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum()
 }
 
 /// A directory beside the destination in which a workspace is built, before one rename puts it in place.
@@ -472,17 +511,82 @@ fn probe(root: &File, path: &Path, needs: &Needs) -> disk::Result<Vec<String>> {
     if needs.other_names > 0 && create(root, b"probe-\xff", path).is_err() {
         lacking.push(format!("{} names are not UTF-8", needs.other_names));
     }
-    if needs.links > 0
-        && rustix::fs::symlinkat(b"target".as_slice(), root, b"probe-link".as_slice()).is_err()
-    {
-        lacking.push(format!("{} symbolic links cannot be made", needs.links));
-    }
-    let flags = rustix::fs::XattrFlags::empty();
-    if needs.xattrs > 0 && rustix::fs::fsetxattr(&file, "user.probe", b"x", flags).is_err() {
-        lacking.push(format!("{} files have extended attributes", needs.xattrs));
-    }
+    lacking.extend(probe_links(root, needs));
+    lacking.extend(probe_extremes(&file, path, needs));
     remove_probes(root, path)?;
     Ok(lacking)
+}
+
+/// Tries whether links can be made, with the longest target.
+fn probe_links(root: &File, needs: &Needs) -> Option<String> {
+    /// No system takes more (`PATH_MAX`).
+    const LIMIT_BYTES: u64 = 4096;
+    let is_made = |target: &[u8], name: &[u8]| rustix::fs::symlinkat(target, root, name).is_ok();
+    if needs.links == 0 {
+        return None;
+    }
+    if !is_made(b"target", b"probe-link") {
+        return Some(format!("{} symbolic links cannot be made", needs.links));
+    }
+    let longest = needs.longest_target_bytes.min(LIMIT_BYTES);
+    let target = vec![b'x'; usize::try_from(longest).unwrap_or_default().max(1)];
+    let is_kept = is_made(&target, b"probe-long-link");
+    (!is_kept).then(|| format!("a symbolic link leads to a path of {longest} bytes"))
+}
+
+/// Tries what is at the border of what is needed: the largest extended attributes, special bits of modes, the earliest and the
+/// latest time, the largest file.
+fn probe_extremes(file: &File, path: &Path, needs: &Needs) -> Vec<String> {
+    /// Every system is taken to hold smaller files; trying could take room where there are no holes.
+    const USUAL_BYTES: u64 = 1 << 31;
+    let mut lacking = Vec::new();
+    let flags = rustix::fs::XattrFlags::empty();
+    let are_kept = needs
+        .largest_xattrs
+        .iter()
+        .all(|(name, value)| rustix::fs::fsetxattr(file, &name[..], value, flags).is_ok());
+    if !are_kept {
+        lacking.push(format!(
+            "{} files have extended attributes, up to {} bytes of them",
+            needs.xattrs,
+            xattr_bytes(&needs.largest_xattrs)
+        ));
+    }
+    let is_mode_kept = |mode: u32| {
+        metadata::set_mode(file, mode, path).is_ok()
+            && metadata::look_at_open(file, path).is_ok_and(|now| now.mode & 0o7777 == mode)
+    };
+    if let Some(mode) = needs
+        .special_modes
+        .iter()
+        .find(|mode| !is_mode_kept(**mode))
+    {
+        lacking.push(format!("a mode is not kept: {mode:o}"));
+    }
+    let whole_second = |time_ns: i128| time_ns.div_euclid(1_000_000_000) * 1_000_000_000;
+    let odd_second = (needs.odd_seconds > 0).then_some(1_000_000_001_000_000_000);
+    let extremes = needs.times.iter().flat_map(|times| [times.0, times.1]);
+    for time_ns in extremes.chain(odd_second) {
+        let attributes = Attributes {
+            mode: 0o100_600,
+            mtime_ns: whole_second(time_ns),
+            ..Attributes::default()
+        };
+        if metadata::apply(file, &attributes, path).is_err() {
+            let seconds = time_ns.div_euclid(1_000_000_000);
+            lacking.push(format!("a time is not kept: {seconds} seconds since 1970"));
+            break;
+        }
+    }
+    if needs.largest_file_bytes > USUAL_BYTES
+        && rustix::fs::ftruncate(file, needs.largest_file_bytes).is_err()
+    {
+        lacking.push(format!(
+            "a file has {} bytes, which is too large",
+            needs.largest_file_bytes
+        ));
+    }
+    lacking
 }
 
 /// Tries whether names are taken and given back byte for byte.

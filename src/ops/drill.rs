@@ -12,7 +12,7 @@ use crate::model::escape::name_from_text;
 use crate::model::event::Monitor;
 use crate::model::ids::{SnapshotId, to_hex};
 use crate::model::log_entry::{DrillRecord, LogEvent};
-use crate::model::manifest::Manifest;
+use crate::model::manifest::{Completeness, Manifest};
 use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
@@ -64,6 +64,8 @@ pub struct Drilled {
     pub compared: Compared,
     /// What git said.
     pub git: GitVerdict,
+    /// Whether anything beside the vault is needed; it was not asked for it.
+    pub completeness: Completeness,
     /// Whether the log says so now.
     pub recorded: Recorded,
     /// The scratch directory, if it could not be removed, and why.
@@ -142,6 +144,7 @@ pub fn drill(
             snapshot,
             compared: proof.compared,
             git: proof.git,
+            completeness: proof.completeness,
             recorded,
             left: proof.left,
         });
@@ -275,6 +278,7 @@ fn event(snapshot: &LoggedSnapshot, proof: &Proof) -> LogEvent {
 struct Proof {
     compared: Compared,
     git: GitVerdict,
+    completeness: Completeness,
     left: Option<String>,
 }
 
@@ -303,6 +307,7 @@ impl Task<'_> {
         Ok(Proof {
             compared,
             git,
+            completeness: trusted.manifest().completeness,
             left,
         })
     }

@@ -11,9 +11,9 @@ use crate::host::git::gitfile;
 use crate::host::git::grafts;
 use crate::host::git::repository::join_bytes;
 use crate::host::git::tips;
-use crate::host::metadata::{Fingerprint, Kind};
+use crate::host::metadata::{Extras, Fingerprint, Kind};
 use crate::host::walk::{Error, Judgement, Opened, Result, Scan};
-use crate::model::listing::{Reason, Xattrs};
+use crate::model::listing::Reason;
 use crate::ops::scan::Contents;
 
 /// Largest file among those that tips are read from.
@@ -158,7 +158,7 @@ impl Scan for GitdirLook {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<((), Xattrs)> {
+    ) -> Result<((), Extras)> {
         let path = directory.path_of(name);
         let own = context.own(&path);
         if tips::is_relevant(tips::in_its_worktree(own).1) || grafts::is_relevant(own) {
@@ -175,7 +175,7 @@ impl Scan for GitdirLook {
                 files.insert(path, bytes);
             }
         }
-        Ok(((), Xattrs::new()))
+        Ok(((), Extras::default()))
     }
 
     fn link(&self, _: &Opened<'_>, _: &[u8], _: &[u8], _: &Fingerprint) -> Result<()> {
@@ -214,7 +214,7 @@ impl<C: Contents> Scan for GitdirScan<C> {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(C::Content, Xattrs)> {
+    ) -> Result<(C::Content, Extras)> {
         self.reader.file(directory, name, fingerprint)
     }
 
@@ -253,6 +253,8 @@ mod tests {
             "refs/heads/main.lock",
             "gc.pid",
             "worktrees/x/index.lock",
+            "reftable/tables.list.lock",
+            "worktrees/x/reftable/tables.list.lock",
         ] {
             assert!(is_lock(lock.as_bytes()), "{lock}");
         }

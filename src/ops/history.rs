@@ -15,6 +15,7 @@ use crate::host::git::pack_writer::{FinishedPack, PackWriter};
 use crate::host::git::packs::Packs;
 use crate::host::git::stores::{PackStamp, Stores};
 use crate::model::event::{Event, Monitor, Phase};
+use crate::model::place::Spot;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::locate::refuse_source_objects;
@@ -22,6 +23,7 @@ use crate::vault::content::{refuse_git_read, refuse_git_write};
 use crate::vault::layout::Layout;
 use crate::vault::probe;
 use crate::vault::staging::Staging;
+use crate::vault::store::Store;
 
 /// Loose objects larger than this are copied in pieces.
 const STREAM_ABOVE_BYTES: u64 = 16 << 20;
@@ -33,6 +35,21 @@ pub enum Part {
     Promisor,
     /// All others.
     Own,
+}
+
+/// Where the objects of a repository go.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// The vault's packs.
+    pub store: &'a Store,
+    /// Whose history it is.
+    pub git_dir: &'a Spot,
+    /// The format of the ids.
+    pub format: ObjectFormat,
+    /// Where new packs are written.
+    pub staging: &'a Staging,
+    /// The vault.
+    pub layout: &'a Layout,
 }
 
 /// How mirroring can fail.
@@ -80,12 +97,17 @@ pub fn open_stores(
 pub fn mirror(
     stores: &Stores,
     part: Part,
-    history: &Packs,
-    format: ObjectFormat,
-    staging: &Staging,
-    layout: &Layout,
+    target: &Target<'_>,
     monitor: &dyn Monitor,
 ) -> std::result::Result<Option<FinishedPack>, MirrorError> {
+    let Target {
+        store,
+        git_dir,
+        format,
+        staging,
+        layout,
+    } = *target;
+    let history = store.history(git_dir);
     let is_promisor = part == Part::Promisor;
     let is_new = |id: &ObjectId| match part {
         Part::Promisor => !history.promisor_contains(id),
@@ -121,7 +143,8 @@ pub fn mirror(
     let label = format!("history-{}", next_number(&directory));
     let mut writer =
         PackWriter::create(&directory, &label, format).map_err(|error| refuse_git_write(&error))?;
-    match copy_all(stores, &selections, &new_loose, &mut writer, monitor) {
+    let copied = copy_all(stores, &selections, &new_loose, &mut writer, monitor);
+    match copied.and_then(|()| mark(&mut writer, target)) {
         Ok(()) => {}
         Err(error) => {
             let error = copy_error(error, layout);
@@ -143,14 +166,15 @@ pub fn mirror(
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn pack_of_empty_tree(format: ObjectFormat, staging: &Staging) -> Result<FinishedPack> {
-    let directory = staging.directory()?;
+pub fn pack_of_empty_tree(target: &Target<'_>) -> Result<FinishedPack> {
+    let (directory, format) = (target.staging.directory()?, target.format);
     let label = format!("history-{}", next_number(&directory));
     let write = || {
         let mut writer = PackWriter::create(&directory, &label, format)?;
         if let Some(id) = empty_tree(format) {
             writer.add(id, ObjectKind::Tree, b"")?;
         }
+        mark(&mut writer, target)?;
         writer.finish()
     };
     write().map_err(|error: Error| refuse_git_write(&error))
@@ -160,6 +184,20 @@ pub fn pack_of_empty_tree(format: ObjectFormat, staging: &Staging) -> Result<Fin
 #[must_use]
 pub fn empty_tree(format: ObjectFormat) -> Option<ObjectId> {
     hash_object(format, ObjectKind::Tree, b"")
+}
+
+/// Two repositories may bring the very same objects, and packs are named by what is in them: one that the vault could have
+/// already gets an object of its own, which says whose it is.
+fn mark(writer: &mut PackWriter, target: &Target<'_>) -> std::result::Result<(), Error> {
+    let is_elsewhere = writer.first().is_some_and(|id| target.store.contains(&id));
+    if !is_elsewhere {
+        return Ok(());
+    }
+    let text = format!("git-vault: history of {}\n", target.git_dir);
+    match hash_object(target.format, ObjectKind::Blob, text.as_bytes()) {
+        Some(id) => writer.add(id, ObjectKind::Blob, text.as_bytes()),
+        None => Ok(()),
+    }
 }
 
 fn copy_all(

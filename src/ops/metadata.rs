@@ -2,6 +2,7 @@
 //! indices of its working trees track.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::host::git::grafts::Grafts;
 use crate::host::git::ignore::Rules;
 use crate::host::git::index::Index;
 use crate::host::git::object::{ObjectFormat, ObjectId};
+use crate::host::git::reftable;
 use crate::host::git::repository::{Lookup, Repository, join_bytes};
 use crate::host::git::tips::{self, Tips};
 use crate::host::metadata::Fingerprint;
@@ -103,7 +105,8 @@ impl Look {
         let paths: Vec<Vec<u8>> = paths(&self.walked)
             .filter_map(|path| in_repository(own, &path).map(<[u8]>::to_vec))
             .collect();
-        let (tips, linked) = tips::read_all(&files, &paths);
+        let (tips, linked) =
+            tips::read_all(&files, &paths).map_err(|error| refs_unreadable(git_dir, error))?;
         let grafts =
             Grafts::read(git_dir, &files, format).map_err(|error| refuse_source_objects(&error))?;
         let index_ids: BTreeSet<ObjectId> = indices.iter().flat_map(|index| index.ids()).collect();
@@ -150,6 +153,30 @@ fn in_repository<'a>(own: &[u8], path: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 impl Metadata {
+    /// Refuses a repository that git itself would not take for one, or whose refs it cannot read: they may be gone.
+    ///
+    /// # Errors
+    /// [`RefusalCode::SourceFormatUnknown`].
+    pub fn check_usable(&self) -> Result<()> {
+        for (member, names) in self.each() {
+            if let Some((name, why)) = names.tips.unusable.first() {
+                let path = member.repository.git_dir.join(name);
+                let refusal = Refusal::new(
+                    RefusalCode::SourceFormatUnknown,
+                    format!("'{}' cannot be understood", path.display()),
+                );
+                return Err(refusal
+                    .because(*why)
+                    .because("git does nothing in such a repository; what it named may be gone")
+                    .next(
+                        format!("cp -a '{}' ~/{name}.evidence", path.display()),
+                        "keeps it as it is, before anything mends it",
+                    ));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads HEADs, refs, reflogs, operation files and indices of all repositories of a workspace. `borders` are the
     /// directories in working trees that are known to have a `.git` of their own.
     ///
@@ -312,6 +339,45 @@ fn read_member(
         Some((own, look)) => look.names((own, &repository.git_dir), &indices, repository.format),
         None => Err(CaptureError::Moved(repository.git_dir.clone())),
     }
+}
+
+/// Refs that are kept in tables, and cannot be read. A table that has gone meanwhile is a movement: git puts one in the place of
+/// several, and takes those out of the list of tables before it removes them.
+fn refs_unreadable(git_dir: &Path, error: reftable::Error) -> CaptureError {
+    let reason = match error {
+        reftable::Error::Missing(table) => {
+            let path = join_bytes(git_dir, &table);
+            let is_there = std::fs::symlink_metadata(&path).is_ok();
+            let list = std::fs::read(path.with_file_name(reftable::LIST_NAME)).unwrap_or_default();
+            let name = path.file_name().map(OsStrExt::as_bytes);
+            let is_named = list
+                .split(|byte| *byte == b'\n')
+                .any(|line| Some(line) == name);
+            if is_there || !is_named {
+                return CaptureError::Moved(path);
+            }
+            format!(
+                "'{}' is not there, and the list of tables names it",
+                path.display()
+            )
+        }
+        reftable::Error::Damaged { file, reason } => {
+            format!(
+                "'{}' is damaged: {reason}",
+                join_bytes(git_dir, &file).display()
+            )
+        }
+    };
+    let refusal = Refusal::new(
+        RefusalCode::SourceObjectDamaged,
+        "the refs of the repository cannot be understood",
+    );
+    CaptureError::Refused(
+        refusal
+            .because(reason)
+            .because("git may take this for a repository without some of its refs, or without any")
+            .next("git for-each-ref", "shows the refs that git still sees"),
+    )
 }
 
 /// Reads an index.

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::host::git::object::ObjectId;
 use crate::host::git::pack_writer::FinishedPack;
-use crate::host::git::stores::{PackStamp, Stores};
+use crate::host::git::repository::Repository;
+use crate::host::git::stores::{PackStamp, Stores, unpaired};
 use crate::model::ids::Digest;
 use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
 use crate::ops::assemble::{Progress, Task};
 use crate::ops::capture::CaptureError;
-use crate::ops::history::{self, MirrorError, Part};
+use crate::ops::history::{self, MirrorError, Part, Target};
 use crate::ops::locate::of_another;
 use crate::ops::metadata::{Metadata, Names};
 use crate::ops::workspace::Member;
@@ -70,15 +71,8 @@ fn mirror(
     let borrowed = stores.alternates.clone();
     progress.borrowed.insert(git_dir.clone(), borrowed);
     for part in [Part::Promisor, Part::Own] {
-        let mirrored = history::mirror(
-            &stores,
-            part,
-            progress.store.history(git_dir),
-            format,
-            task.staging,
-            &task.vault.layout,
-            task.monitor,
-        );
+        let target = target(task, progress, git_dir);
+        let mirrored = history::mirror(&stores, part, &target, task.monitor);
         let Some(pack) = mirrored.map_err(moved)? else {
             continue;
         };
@@ -88,10 +82,20 @@ fn mirror(
         |id: &ObjectId| names.needed.contains(id) || progress.holes.contains(git_dir, id);
     let empty = history::empty_tree(format).filter(is_named);
     if empty.is_some_and(|id| !progress.store.history(git_dir).contains(&id)) {
-        let pack = history::pack_of_empty_tree(format, task.staging)?;
+        let pack = history::pack_of_empty_tree(&target(task, progress, git_dir))?;
         take(task, progress, git_dir, Part::Own, pack)?;
     }
     Ok(stores.packs.into_iter().map(|pack| pack.stamp).collect())
+}
+
+fn target<'a>(task: &'a Task<'_>, progress: &'a Progress, git_dir: &'a Spot) -> Target<'a> {
+    Target {
+        store: &progress.store,
+        git_dir,
+        format: task.vault.format,
+        staging: task.staging,
+        layout: &task.vault.layout,
+    }
 }
 
 /// Reads a pack of history back and counts it among those of this snapshot.
@@ -236,6 +240,7 @@ fn check_history(
     let refuse = |id: &ObjectId, named_by: &str| {
         let borrowed = progress.borrowed.get(&member.git_dir);
         let refusal = history::refuse_missing(id, named_by, borrowed);
+        let refusal = name_unpaired(&member.repository, refusal);
         CaptureError::Refused(say_where(refusal, member))
     };
     if let Some(missing) = history::missing(history, &names.needed, &promised).first() {
@@ -261,6 +266,19 @@ fn check_history(
         return Err(refuse(&hole, &named_by));
     }
     Ok(history::missing(history, &names.tips.tolerated, &promised).len() as u64)
+}
+
+/// Names packs that git does not read because half of them is gone: the object may be in one of them.
+fn name_unpaired(repository: &Repository, refusal: Refusal) -> Refusal {
+    const NAMED: usize = 3;
+    let unpaired = unpaired(&repository.git_dir.join("objects")).unwrap_or_default();
+    unpaired.iter().take(NAMED).fold(refusal, |refusal, path| {
+        let is_pack = path
+            .extension()
+            .is_some_and(|extension| extension == "pack");
+        let half = if is_pack { "index" } else { "pack" };
+        refusal.because(format!("'{}' has no {half} beside it", path.display()))
+    })
 }
 
 /// What a promisor remote has promised to a repository, if it still has one.

@@ -18,7 +18,7 @@ use crate::ops::verify::check_bytes;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::reader::{
-    Directory, SnapshotReader, Trusted, check_inventory, needed_packs, trust,
+    Directory, SnapshotReader, Trusted, check_inventory, needed_packs, trust, write_content,
 };
 use crate::vault::registry::real_path;
 use crate::vault::store::Store;
@@ -117,7 +117,7 @@ pub(super) fn restore_trusted(
     let final_path = destination.path().to_owned();
     let layout = Layout::new(trusted.manifest(), &final_path);
     let rewritten = layout.rewritten(&reader, &store)?;
-    let plan = plan(&reader, &layout)?;
+    let plan = plan(&store, &reader, &layout)?;
     let history: Vec<&PackRecord> = packs
         .iter()
         .filter(|pack| pack.role == PackRole::History)
@@ -226,11 +226,20 @@ struct Plan {
     special: Vec<String>,
 }
 
-fn plan(reader: &SnapshotReader<'_>, layout: &Layout<'_>) -> Result<Plan> {
+fn plan(store: &Store, reader: &SnapshotReader<'_>, layout: &Layout<'_>) -> Result<Plan> {
     let mut plan = Plan::default();
     for place in layout.places() {
         reader.each_directory(place, &mut |directory| {
             add_to_plan(&mut plan, place, &directory);
+            for (name, entry) in &directory.listing.entries {
+                if let (Entry::Link { attributes, .. }, Some(content)) =
+                    (entry, directory.contents.get(name))
+                {
+                    let bytes =
+                        write_content(store, content, &mut std::io::sink(), Path::new("a link"))?;
+                    plan.needs.add_link(attributes.mtime_ns, bytes);
+                }
+            }
             Ok(())
         })?;
     }
@@ -256,8 +265,8 @@ fn add_to_plan(plan: &mut Plan, place: Place, directory: &Directory) {
                 plan.files += 1;
                 plan.needs.bytes = plan.needs.bytes.saturating_add(*bytes);
                 plan.needs.add_attributes(attributes);
+                plan.needs.largest_file_bytes = plan.needs.largest_file_bytes.max(*bytes);
             }
-            Entry::Link { .. } => plan.needs.links += 1,
             Entry::Special { kind, .. } => {
                 let path = text_name(&crate::host::walk::join(&directory.path, name));
                 plan.special
@@ -273,7 +282,7 @@ fn add_to_plan(plan: &mut Plan, place: Place, directory: &Directory) {
                 plan.special
                     .push(format!("{} pointer to '{rule}': {path}", place.name()));
             }
-            Entry::Directory { .. } | Entry::LeftOut { .. } => {}
+            Entry::Directory { .. } | Entry::Link { .. } | Entry::LeftOut { .. } => {}
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::host::git::gitfile;
 use crate::host::git::ignore::{Decision, Rules, read_gitignore};
 use crate::host::git::index::Index;
 use crate::host::git::repository::join_bytes;
-use crate::host::metadata::{self, Fingerprint, Kind};
+use crate::host::metadata::{self, Extras, Fingerprint, Kind};
 use crate::host::walk::{Error, Judgement, Opened, Result, Scan};
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
-use crate::model::listing::{Reason, Xattrs};
+use crate::model::listing::Reason;
 use crate::ops::gitdir_scan::GitdirContext;
 use crate::ops::patterns::Patterns;
 use crate::vault::cache::CachedFile;
@@ -55,7 +55,7 @@ pub trait Contents: Sync {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(Self::Content, Xattrs)>;
+    ) -> Result<(Self::Content, Extras)>;
 
     /// Takes the target of a symbolic link.
     ///
@@ -70,8 +70,8 @@ pub struct LookOnly;
 impl Contents for LookOnly {
     type Content = ();
 
-    fn file(&self, _: &Opened<'_>, _: &[u8], _: &Fingerprint) -> Result<((), Xattrs)> {
-        Ok(((), Xattrs::default()))
+    fn file(&self, _: &Opened<'_>, _: &[u8], _: &Fingerprint) -> Result<((), Extras)> {
+        Ok(((), Extras::default()))
     }
 
     fn link(&self, _: &[u8], _: &[u8], _: &Fingerprint) -> Result<()> {
@@ -87,7 +87,7 @@ impl Contents for FileReader<'_> {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(Stored, Xattrs)> {
+    ) -> Result<(Stored, Extras)> {
         self.content(directory, name, fingerprint)
     }
 
@@ -159,15 +159,17 @@ impl<'a> FileReader<'a> {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(Stored, Xattrs)> {
+    ) -> Result<(Stored, Extras)> {
         self.monitor.event(Event::Advanced {
             phase: Phase::Scan,
             units: 1,
         });
         let path = directory.path_of(name);
-        if let Some(cached) = self.known(&path, fingerprint) {
+        if directory.has_change_times
+            && let Some(cached) = self.known(&path, fingerprint)
+        {
             self.remember(path, cached.clone());
-            return Ok((cached.stored, cached.xattrs.clone()));
+            return Ok((cached.stored, cached.extras.clone()));
         }
         let began_ns = (self.clock)();
         let shown = directory.shown(name);
@@ -180,7 +182,7 @@ impl<'a> FileReader<'a> {
             }
             Err(StoreError::Vault(refusal)) => return Err(Error::Refused(refusal)),
         };
-        let xattrs = metadata::read_xattrs(&file, &shown)?;
+        let extras = metadata::read_extras(&file, &shown)?;
         if metadata::look_at_open(&file, &shown)? != *fingerprint {
             return Err(Error::Changing(shown));
         }
@@ -189,12 +191,12 @@ impl<'a> FileReader<'a> {
                 path,
                 CachedFile {
                     fingerprint: *fingerprint,
-                    xattrs: xattrs.clone(),
+                    extras: extras.clone(),
                     stored,
                 },
             );
         }
-        Ok((stored, xattrs))
+        Ok((stored, extras))
     }
 
     /// The target was read just now, so it is known when it has the same hash as before; only then need no pack be asked.
@@ -204,12 +206,12 @@ impl<'a> FileReader<'a> {
             Some(stored) => stored,
             None => self.writer.bytes(target).map_err(Error::Refused)?,
         };
-        let (fingerprint, xattrs) = (*fingerprint, Xattrs::new());
+        let (fingerprint, extras) = (*fingerprint, Extras::default());
         self.remember(
             path.to_vec(),
             CachedFile {
                 fingerprint,
-                xattrs,
+                extras,
                 stored,
             },
         );
@@ -517,7 +519,7 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
-    ) -> Result<(C::Content, Xattrs)> {
+    ) -> Result<(C::Content, Extras)> {
         self.reader.file(directory, name, fingerprint)
     }
 

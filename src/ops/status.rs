@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::host::disk::{self, Context};
 use crate::model::ids::SnapshotId;
 use crate::model::log_entry::{CopyForm, VerifyLevel};
+use crate::model::manifest::Completeness;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::{RefusalCode, Severity};
 use crate::model::timestamp::Timestamp;
@@ -16,7 +17,7 @@ use crate::vault::health;
 use crate::vault::inspect::{Vault, looks_like_vault};
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::probe::RESERVE_BYTES;
-use crate::vault::reader::trust;
+use crate::vault::reader::{read_manifest, trust};
 use crate::vault::registry::real_path;
 
 /// Seconds of a day.
@@ -97,6 +98,8 @@ pub struct StatusReport {
     pub snapshots: (u64, u64),
     /// The newest accepted snapshot.
     pub newest: Option<LoggedSnapshot>,
+    /// Whether a restore of it needs anything beside the vault; absent when there is none, or its manifest cannot be read.
+    pub completeness: Option<Completeness>,
     /// What is new since then.
     pub since: Since,
     /// The newest verification: level, time, and how many snapshots it covered.
@@ -155,6 +158,10 @@ pub fn status(workplace: &Workplace) -> Result<StatusReport> {
         free_bytes: disk::free_bytes(vault.layout.root()).ok(),
         incomplete: vault.leftovers.incomplete.clone(),
         refusals: refusals(&vault),
+        completeness: newest.as_ref().and_then(|newest| {
+            let manifest = read_manifest(&vault, newest).ok()?;
+            Some(manifest.completeness)
+        }),
         newest,
         attention: Vec::new(),
     };

@@ -414,28 +414,32 @@ impl TipFiles {
                 contents.insert(path.clone(), bytes);
             }
             let paths: Vec<Vec<u8>> = contents.keys().cloned().collect();
-            let (tips, _linked) = tips::read_all(&contents, &paths);
+            let (tips, _linked) = tips::read_all(&contents, &paths)
+                .map_err(|error| lacks_history(manifest, format!("{git_dir}: {error}")))?;
             let stated = stated_tips(manifest, git_dir);
             let tips = as_stated(tips, stated.map(|(_, digest)| digest));
             let found = (tips.needed.len() as u64, tips_digest(&tips));
             let lost = missing(store.history(git_dir), &tips.needed, &promised.of(git_dir));
             if stated != Some(found) || !lost.is_empty() {
-                return Err(lacks_history(manifest, git_dir, found.0, lost.len()));
+                let stated = stated.map_or(0, |(tips, _)| tips);
+                let fact = format!(
+                    "{git_dir}: {stated} tips stated, {} found, {} of them missing",
+                    found.0,
+                    lost.len()
+                );
+                return Err(lacks_history(manifest, fact));
             }
         }
         Ok(())
     }
 }
 
-fn lacks_history(manifest: &Manifest, git_dir: &Spot, found: u64, lost: usize) -> Refusal {
-    let stated = stated_tips(manifest, git_dir).map_or(0, |(tips, _)| tips);
+fn lacks_history(manifest: &Manifest, fact: String) -> Refusal {
     Refusal::new(
         RefusalCode::RecordContradiction,
         format!("snapshot {} lacks history", manifest.snapshot),
     )
-    .because(format!(
-        "{git_dir}: {stated} tips stated, {found} found, {lost} of them missing"
-    ))
+    .because(fact)
 }
 
 struct DeepCheck<'a> {

@@ -7,11 +7,11 @@ use crate::host::git::object::{
     MODE_EXECUTABLE, MODE_FILE, MODE_LINK, MODE_TREE, ObjectId, ObjectKind,
 };
 use crate::host::git::tree::{NewEntry, tree_content};
-use crate::host::metadata::Fingerprint;
+use crate::host::metadata::{Extras, Fingerprint};
 use crate::host::walk::{Found, Walked};
 use crate::model::escape::{CHUNKS_SUFFIX, tree_name};
 use crate::model::ids::Digest;
-use crate::model::listing::{Attributes, Entry, LeftOutKind, Listing, Xattrs};
+use crate::model::listing::{Entry, LeftOutKind, Listing};
 use crate::model::manifest::{LeftOut, TreeCounts};
 use crate::model::place::Place;
 use crate::model::refusal::Result;
@@ -63,7 +63,7 @@ pub fn digest(walked: &[Walked<Stored>], times: Times) -> Digest {
             Times::Ignored => &ignored,
         };
         push_bytes(&mut bytes, &directory.path);
-        push_fingerprint(&mut bytes, &seen(&directory.fingerprint), &directory.xattrs);
+        push_fingerprint(&mut bytes, &seen(&directory.fingerprint), &directory.extras);
         push_number(&mut bytes, directory.entries.len() as u64);
         for (name, found) in &directory.entries {
             push_bytes(&mut bytes, name);
@@ -87,8 +87,9 @@ fn push_bytes(bytes: &mut Vec<u8>, value: &[u8]) {
     bytes.extend_from_slice(value);
 }
 
-fn push_fingerprint(bytes: &mut Vec<u8>, fingerprint: &Fingerprint, xattrs: &Xattrs) {
-    bytes.extend_from_slice(&fingerprint.mode.to_le_bytes());
+fn push_fingerprint(bytes: &mut Vec<u8>, fingerprint: &Fingerprint, extras: &Extras) {
+    let (mode, xattrs) = (extras.mode.unwrap_or(fingerprint.mode), &extras.xattrs);
+    bytes.extend_from_slice(&mode.to_le_bytes());
     bytes.extend_from_slice(&fingerprint.mtime_ns.to_le_bytes());
     push_number(bytes, xattrs.len() as u64);
     for (name, value) in xattrs {
@@ -112,11 +113,11 @@ fn push_found(
     match found {
         Found::File {
             fingerprint,
-            xattrs,
+            extras,
             content,
         } => {
             bytes.push(0);
-            push_fingerprint(bytes, &seen(fingerprint), xattrs);
+            push_fingerprint(bytes, &seen(fingerprint), extras);
             push_stored(bytes, content);
         }
         Found::Link {
@@ -124,14 +125,14 @@ fn push_found(
             content,
         } => {
             bytes.push(1);
-            push_fingerprint(bytes, &seen(fingerprint), &Xattrs::new());
+            push_fingerprint(bytes, &seen(fingerprint), &Extras::default());
             push_stored(bytes, content);
         }
         Found::Directory => bytes.push(2),
         Found::Special(kind, fingerprint) => {
             bytes.push(3);
             push_bytes(bytes, kind.word().as_bytes());
-            push_fingerprint(bytes, &seen(fingerprint), &Xattrs::new());
+            push_fingerprint(bytes, &seen(fingerprint), &Extras::default());
         }
         Found::LeftOut {
             reason,
@@ -199,7 +200,7 @@ fn build_directory(
 ) -> Result<BuiltDirectory> {
     totals.counts.directories += 1;
     let mut listing = Listing {
-        own: with_xattrs(&directory.fingerprint, &directory.xattrs),
+        own: directory.extras.attributes(&directory.fingerprint),
         entries: BTreeMap::new(),
     };
     let mut contents = Vec::new();
@@ -303,10 +304,10 @@ fn listing_entry(found: &Found<Stored>, below: Option<&BuiltDirectory>) -> Optio
     Some(match found {
         Found::File {
             fingerprint,
-            xattrs,
+            extras,
             content,
         } => Entry::File {
-            attributes: with_xattrs(fingerprint, xattrs),
+            attributes: extras.attributes(fingerprint),
             bytes: content.bytes,
             blake3: content.blake3,
         },
@@ -332,13 +333,6 @@ fn listing_entry(found: &Found<Stored>, below: Option<&BuiltDirectory>) -> Optio
             rule: rule.clone(),
         },
     })
-}
-
-fn with_xattrs(fingerprint: &Fingerprint, xattrs: &Xattrs) -> Attributes {
-    Attributes {
-        xattrs: xattrs.clone(),
-        ..fingerprint.attributes()
-    }
 }
 
 struct Totals {

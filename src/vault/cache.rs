@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::host::disk;
 use crate::host::git::object::ObjectId;
 use crate::host::git::stores::PackStamp;
-use crate::host::metadata::Fingerprint;
+use crate::host::metadata::{Extras, Fingerprint, NotKept};
 use crate::host::walk::path_bytes;
 use crate::model::ids::{Digest, SnapshotId};
-use crate::model::listing::Xattrs;
 use crate::model::manifest::{LeftOut, TreeCounts};
 use crate::model::place::{Place, Spot};
 use crate::model::signed::Purpose;
@@ -29,8 +28,8 @@ const LIMIT_BYTES: u64 = 2 << 30;
 pub struct CachedFile {
     /// What it looked like.
     pub fingerprint: Fingerprint,
-    /// Its extended attributes.
-    pub xattrs: Xattrs,
+    /// What it had beside content and time.
+    pub extras: Extras,
     /// Its content.
     pub stored: Stored,
 }
@@ -89,6 +88,8 @@ struct Record {
     mtime_ns: i128,
     ctime_ns: i128,
     xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    kept_mode: Option<u32>,
+    not_kept: NotKept,
     id: Vec<u8>,
     chunked: bool,
     blake3: [u8; 32],
@@ -263,10 +264,13 @@ fn to_records(files: &HashMap<Vec<u8>, CachedFile>) -> Vec<Record> {
         mtime_ns: file.fingerprint.mtime_ns,
         ctime_ns: file.fingerprint.ctime_ns,
         xattrs: file
+            .extras
             .xattrs
             .iter()
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
+        kept_mode: file.extras.mode,
+        not_kept: file.extras.not_kept,
         id: file.stored.id.as_bytes().to_vec(),
         chunked: file.stored.form == Form::Chunked,
         blake3: *file.stored.blake3.as_bytes(),
@@ -298,7 +302,11 @@ fn from_records(records: Vec<Record>) -> Option<HashMap<Vec<u8>, CachedFile>> {
             record.path,
             CachedFile {
                 fingerprint,
-                xattrs: record.xattrs.into_iter().collect(),
+                extras: Extras {
+                    xattrs: record.xattrs.into_iter().collect(),
+                    mode: record.kept_mode,
+                    not_kept: record.not_kept,
+                },
                 stored,
             },
         ))

@@ -28,7 +28,7 @@ use crate::vault::log::LoggedSnapshot;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
 use crate::vault::store::Store;
 use crate::vault::structure;
-use crate::vault::topmost::{PROMISED, is_possible, linked_names, root_names};
+use crate::vault::topmost::{PROMISED, is_possible, root_names};
 
 /// A manifest that is authentic and agrees with the log. Only [`trust`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -305,7 +305,7 @@ impl<'a> SnapshotReader<'a> {
     }
 
     /// The entry of that name in a tree.
-    fn child(&self, tree: &ObjectId, name: &[u8]) -> Result<ObjectId> {
+    pub(super) fn child(&self, tree: &ObjectId, name: &[u8]) -> Result<ObjectId> {
         self.find_child(tree, name)?.ok_or_else(|| {
             self.contradiction(format!(
                 "tree {tree} has no '{}'",
@@ -322,7 +322,7 @@ impl<'a> SnapshotReader<'a> {
             .map(|(_, _, id)| id))
     }
 
-    fn entries(&self, tree: &ObjectId) -> Result<Vec<(u32, Vec<u8>, ObjectId)>> {
+    pub(super) fn entries(&self, tree: &ObjectId) -> Result<Vec<(u32, Vec<u8>, ObjectId)>> {
         let content = self.tree(tree)?;
         let format = self
             .store
@@ -377,23 +377,6 @@ impl<'a> SnapshotReader<'a> {
         Lacking::parse(&content)
             .filter(|holes| holes.count() == self.manifest.history.holes)
             .ok_or_else(|| self.contradiction("its list of holes is malformed".to_owned()))
-    }
-
-    /// The trees of a place below the root and below that of the attributes.
-    fn place_tree(&self, above: &ObjectId, place: Place) -> Result<ObjectId> {
-        match place {
-            Place::Gitdir | Place::Worktree => self.child(above, place.name().as_bytes()),
-            Place::Linked(number) => {
-                let linked = self.child(above, b"linked")?;
-                let found = self.entries(&linked)?;
-                let names = found.iter().map(|(_, name, _)| name.clone());
-                if !names.eq(linked_names(self.manifest)) {
-                    let fact = format!("tree {linked} holds more or less than it states");
-                    return Err(self.contradiction(fact));
-                }
-                self.child(&linked, number.to_string().as_bytes())
-            }
-        }
     }
 
     /// The places that were captured, working trees first.

@@ -1,8 +1,11 @@
 //! What the topmost trees and listings of a snapshot must hold, and what only a restore puts there.
 
+use crate::host::git::object::ObjectId;
 use crate::model::listing::{Entry, Listing};
 use crate::model::manifest::Manifest;
 use crate::model::place::Place;
+use crate::model::refusal::Result;
+use crate::vault::reader::SnapshotReader;
 
 /// The list of what a promisor remote has promised.
 pub const PROMISED: &[u8] = b"promised";
@@ -25,14 +28,32 @@ pub fn root_names(manifest: &Manifest) -> Vec<&'static [u8]> {
 }
 
 /// The names in the tree of linked worktrees, in their order.
-#[must_use]
-pub fn linked_names(manifest: &Manifest) -> Vec<Vec<u8>> {
+fn linked_names(manifest: &Manifest) -> Vec<Vec<u8>> {
     let numbers = 1..=manifest.content.linked.len();
     let mut names: Vec<Vec<u8>> = numbers
         .map(|number| number.to_string().into_bytes())
         .collect();
     names.sort();
     names
+}
+
+impl SnapshotReader<'_> {
+    /// The trees of a place below the root and below that of the attributes.
+    pub(super) fn place_tree(&self, above: &ObjectId, place: Place) -> Result<ObjectId> {
+        match place {
+            Place::Gitdir | Place::Worktree => self.child(above, place.name().as_bytes()),
+            Place::Linked(number) => {
+                let linked = self.child(above, b"linked")?;
+                let found = self.entries(&linked)?;
+                let names = found.iter().map(|(_, name, _)| name.clone());
+                if !names.eq(linked_names(self.manifest)) {
+                    let fact = format!("tree {linked} holds more or less than it states");
+                    return Err(self.contradiction(fact));
+                }
+                self.child(&linked, number.to_string().as_bytes())
+            }
+        }
+    }
 }
 
 /// Whether a place can have such a topmost listing. What a restore makes itself is not in it, and without HEAD there is no

@@ -13,7 +13,10 @@ const LATER_SECONDS: u64 = 1_800_000_000;
 /// Settings of the user that make new repositories in each format.
 const FORMATS: [(&str, &str); 2] = [
     ("init", "defaultObjectFormat = sha1"),
-    ("init", "defaultObjectFormat = sha256"),
+    (
+        "init",
+        "defaultObjectFormat = sha256\n\tdefaultRefFormat = reftable",
+    ),
 ];
 
 /// Takes the same step in a faithful copy of the original and in the restored one, at the same hour: the same commits,
@@ -68,6 +71,32 @@ fn rebase_abort_goes_back_and_applies_the_autostash() {
     assert_goes_on_alike("rebase_with_autostash", |sandbox, repository| {
         sandbox.git(repository, &["rebase", "--abort"]);
         assert_autostash_is_back(repository, "README.md");
+    });
+}
+
+#[test]
+fn a_rebase_with_refs_in_tables_goes_on_and_goes_back() {
+    assert_goes_on_alike("reftable_rebase", |sandbox, repository| {
+        assert!(is_rebasing(repository));
+        while is_rebasing(repository) {
+            sandbox.git(repository, &["rebase", "--continue"]);
+        }
+        assert_autostash_is_back(repository, "README.md");
+    });
+    assert_goes_on_alike("reftable_rebase", |sandbox, repository| {
+        sandbox.git(repository, &["rebase", "--abort"]);
+        assert_autostash_is_back(repository, "README.md");
+    });
+}
+
+#[test]
+fn stashes_in_tables_are_applied_to_the_last() {
+    assert_goes_on_alike("reftable_refs", |sandbox, repository| {
+        for _ in 0..3 {
+            sandbox.git(repository, &["stash", "pop"]);
+            sandbox.git(repository, &["reset", "--quiet", "--hard"]);
+        }
+        assert!(sandbox.git(repository, &["stash", "list"]).is_empty());
     });
 }
 

@@ -144,7 +144,7 @@ fn assert_drilled(state: State) {
 }
 
 /// States that are drilled by default: one for each thing that git could see otherwise than we do.
-const STATES: [&str; 16] = [
+const STATES: [&str; 18] = [
     "conflict_stages",
     "intent_to_add",
     "unborn_with_files",
@@ -161,6 +161,8 @@ const STATES: [&str; 16] = [
     "sha256_repository",
     "split_index",
     "sparse_index",
+    "reftable_refs",
+    "reftable_sha256",
 ];
 
 fn assert_all_drilled(is_wanted: impl Fn(usize) -> bool) {
@@ -217,6 +219,23 @@ fn without_git_the_drill_counts_and_says_that_git_was_not_asked() {
     }
     let said = sandbox.vault_with(&laboratory.source, &[("PATH", "")], &["drill"]);
     assert!(said.succeeded().text().contains("\nGIT        not asked: "));
+}
+
+/// Git reads refs from tables since 2.45; an older one would refuse the repository, which is no damage.
+#[test]
+fn a_git_that_does_not_know_tables_is_not_asked_about_them() {
+    let sandbox = Sandbox::new();
+    let source = (states::find("reftable_detached").build)(&sandbox);
+    if !source.join(".git/reftable").exists() {
+        return;
+    }
+    let _id = sandbox.snapshot(&source);
+    let script = "case \"$1\" in version) echo git version 2.39.5;; *) exit 128;; esac";
+    let path = fake_git(&sandbox, &mkdir(&sandbox.home(), "bin"), script);
+    let said = sandbox.vault_with(&source, &[("PATH", path.as_str())], &["drill"]);
+    let text = said.succeeded().text();
+    let reason = "not asked: git version 2.39.5 does not know reftable";
+    assert!(text.contains(reason), "{text}");
 }
 
 #[test]

@@ -17,12 +17,13 @@ use git_vault::host::git::pack_reader::{Pack, apply_delta};
 use git_vault::host::git::pack_writer::{PackWriter, deflate};
 use git_vault::host::git::repository::executable_settings;
 use git_vault::host::git::tree::{NewEntry, tree_content, tree_of_commit};
-use git_vault::host::git::{loose, tips};
+use git_vault::host::git::{loose, reftable, tips};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample;
 use tempfile::TempDir;
 
+use crate::crafted_tables::{files_of, reseal as reseal_table};
 use crate::fuzz::{never, require};
 use crate::laboratory::effort;
 use crate::support::mutations::Parser;
@@ -208,6 +209,39 @@ fn files_with_tips() {
         cases: 1500,
         check,
         reseal: never,
+    }
+    .fuzz();
+}
+
+/// As the only table, and below one that is whole.
+#[test]
+fn tables_of_refs() {
+    let check = |bytes: &[u8]| {
+        let files = files_of(&[bytes]);
+        let alone = reftable::read(&files);
+        let tips = tips::read(&files, &[]);
+        require(alone.is_ok() == tips.is_ok(), "tables are read in two ways")?;
+        let Ok(Some(stack)) = alone else {
+            return Ok(false);
+        };
+        require(
+            stack.refs.contains_key(&b"HEAD"[..]),
+            "a repository without HEAD",
+        )?;
+        // Each ref and each id takes bytes, unless logs are deflated.
+        require(
+            stack.refs.len() * 4 <= bytes.len(),
+            "refs that are not there",
+        )?;
+        let twice = reftable::read(&files_of(&[bytes, bytes]));
+        require(twice == Ok(Some(stack)), "the same over itself is another")?;
+        Ok(true)
+    };
+    Parser {
+        name: "reftable",
+        cases: 4000,
+        check,
+        reseal: reseal_table,
     }
     .fuzz();
 }

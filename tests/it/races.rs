@@ -261,7 +261,7 @@ fn a_vault_that_is_reached_by_two_paths_is_one_vault() {
 }
 
 /// The library by which `faketime` deceives a program, or none where it is not installed.
-fn faketime_library(test: &str) -> Option<String> {
+pub fn faketime_library(test: &str) -> Option<String> {
     if !has_tool(test, "faketime") {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::support::extended_attributes::{self, Setting};
 use crate::support::files::{append, remove, write};
@@ -53,6 +53,8 @@ mod state {
         attributes
         filter_that_must_never_run
         crlf_with_autocrlf
+        large_files_by_pointers
+        large_files_by_links
         nested_ignore_files
         ignore_rules_outside_the_tree
         tracked_files_that_match_ignore_rules
@@ -115,6 +117,13 @@ mod state {
         notes_merge_stopped
         stash_pop_in_conflict
         stashes_of_parts
+        reftable_refs
+        reftable_detached
+        reftable_many_tables
+        reftable_packed
+        reftable_sha256
+        reftable_rebase
+        reftable_bare
         shallow_clone
         shallow_with_work
         history_cut_by_fetch
@@ -152,9 +161,14 @@ mod heavy_state {
 
 #[track_caller]
 fn assert_round_trip(state: State) {
-    let sandbox = Sandbox::new();
-    let source = (state.build)(&sandbox);
-    let original = RepoState::capture(&sandbox, &source, state.kind);
+    assert_round_trip_in(&Sandbox::new(), state);
+}
+
+/// The same in a sandbox that was prepared; gives the source and the restored copy.
+#[track_caller]
+pub fn assert_round_trip_in(sandbox: &Sandbox, state: State) -> (PathBuf, PathBuf) {
+    let source = (state.build)(sandbox);
+    let original = RepoState::capture(sandbox, &source, state.kind);
     sandbox.forget_marker();
     let untouched = Fingerprint::of(&sandbox.workplace());
 
@@ -170,14 +184,15 @@ fn assert_round_trip(state: State) {
         !sandbox.marker().exists(),
         "a command planted in the repository was run"
     );
-    let found = RepoState::capture(&sandbox, &restored, state.kind);
+    let found = RepoState::capture(sandbox, &restored, state.kind);
     RepoState::assert_same_workspace(&original.without_ignored(), &found);
-    assert_fsck_agrees(&sandbox, &source, &restored);
+    assert_fsck_agrees(sandbox, &source, &restored);
+    (source, restored)
 }
 
 /// The restored copy satisfies `git fsck` exactly where the source does, and with no more to say.
 #[track_caller]
-fn assert_fsck_agrees(sandbox: &Sandbox, source: &Path, restored: &Path) {
+pub fn assert_fsck_agrees(sandbox: &Sandbox, source: &Path, restored: &Path) {
     let arguments = [
         "fsck",
         "--full",

@@ -53,15 +53,6 @@ impl Linked {
     }
 }
 
-/// What is compared of a git directory with linked worktrees: not where they lie.
-fn regardless_of_places(mut state: RepoState) -> RepoState {
-    state.git_directory.retain(|name, _| {
-        let is_pointer = name.starts_with(b"worktrees/") && name.ends_with(b"/gitdir");
-        !is_pointer && !name.starts_with(b"linked-")
-    });
-    state
-}
-
 /// How often a run came to what.
 #[derive(Default)]
 struct Tally {
@@ -115,7 +106,7 @@ fn look(sandbox: &Sandbox, repository: &Path) -> RepoState {
     let copy = sandbox.copy(repository, "copy");
     let state = RepoState::capture(sandbox, &copy, Kind::Workspace).without_ignored();
     fs::remove_dir_all(copy).expect("the copy is removed");
-    regardless_of_places(state)
+    state
 }
 
 /// Cherry-picking onto a branch without commits, git writes an id from nowhere to `sequencer/head`: what an operation needs is
@@ -193,7 +184,6 @@ fn give_back(
         return Err("the linked worktree is another".to_owned());
     }
     let found = RepoState::capture(sandbox, &destination, Kind::Workspace);
-    let found = regardless_of_places(found);
     let mut differences = taken.state.differences(&found, RootTimes::Compared);
     if !taken.is_new {
         // Of the same state, an earlier snapshot has the times inside the git directory that were there then.

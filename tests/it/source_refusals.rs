@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use crate::laboratory::{only_vault, vaults};
+use crate::laboratory::only_vault;
 use crate::refusals::assert_refused;
 use crate::support::files::{append, chmod, mkdir, noise, symlink, write};
 use crate::support::fingerprint::Fingerprint;
@@ -209,58 +209,6 @@ fn linked_worktrees_are_refused_from_either_side() {
     ]);
     scene.assert_refused(&["GV-2004"], "linked worktree");
     scene.assert_refused_in(&linked, &["GV-2004"], "linked worktree");
-}
-
-/// Whatever the configuration says, a clone without all of its objects is none that could be captured whole.
-#[test]
-fn a_partial_clone_is_refused() {
-    let scene = Scene::new();
-    let origin = scene.sandbox.copy(&scene.source, "work/origin");
-    write(&origin, "src/one.txt", "a newer version\n");
-    scene.sandbox.commit(&origin, "newer");
-    scene
-        .sandbox
-        .git(&origin, &["config", "uploadpack.allowFilter", "true"]);
-    let url = format!("file://{}", origin.display());
-    let clone = scene.sandbox.workplace().join("clone");
-    let text = clone.to_str().expect("a UTF-8 path");
-    scene.git(&["clone", "--quiet", "--filter=blob:none", &url, text]);
-    let missing = scene.sandbox.git_text(
-        &clone,
-        &["rev-list", "--objects", "--all", "--missing=print"],
-    );
-    assert!(missing.contains('?'), "a blob is missing");
-    scene.assert_refused_in(&clone, &["GV-2004", "GV-2005"], "");
-    let config = fs::read_to_string(clone.join(".git/config")).expect("the configuration");
-    let silent: Vec<&str> = config
-        .lines()
-        .filter(|line| {
-            !["partial", "promisor"]
-                .iter()
-                .any(|word| line.to_lowercase().contains(word))
-        })
-        .collect();
-    write(&clone, ".git/config", silent.join("\n") + "\n");
-    scene.assert_refused_in(&clone, &["GV-2004", "GV-2005"], "");
-}
-
-#[test]
-fn a_reftable_repository_is_refused() {
-    let scene = Scene::new();
-    let source = scene.sandbox.workplace().join("reftable");
-    let text = source.to_str().expect("a UTF-8 path");
-    let made = scene.sandbox.try_git(
-        &scene.source,
-        &["init", "--quiet", "--ref-format=reftable", text],
-    );
-    if !made.status.success() {
-        eprintln!("SKIPPED: this git makes no reftable repositories");
-        return;
-    }
-    write(&source, "file", "x\n");
-    scene.sandbox.commit(&source, "first");
-    scene.assert_refused_in(&source, &["GV-2003", "GV-2004"], "reftable");
-    assert_eq!(vaults(&scene.sandbox).len(), 1, "no vault is made for it");
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn one(drilled: &Drilled) -> Value {
     json!({
         "snapshot": drilled.snapshot.record.id,
         "number": drilled.snapshot.number,
+        "completeness": drilled.completeness,
         "files": drilled.compared.files,
         "directories": drilled.compared.directories,
         "links": drilled.compared.links,

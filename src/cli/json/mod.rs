@@ -148,6 +148,7 @@ pub fn verify(report: &VerifyReport) -> Value {
         "bytes": report.bytes,
         "objects": report.objects,
         "files": report.files,
+        "needs_promisor": report.needs_promisor,
         "recorded_as": entry,
         "not_recorded": reason,
         "incomplete": paths(&report.incomplete),

@@ -26,7 +26,11 @@ pub fn status(report: &StatusReport) -> Value {
         "snapshots": report.snapshots.0,
         "doubtful": report.snapshots.1,
         "sealed": report.newest.as_ref().map(|newest| {
-            json!({ "id": newest.record.id, "time": newest.time })
+            json!({
+                "id": newest.record.id,
+                "time": newest.time,
+                "completeness": report.completeness,
+            })
         }),
         "changed_since": work.map(|work| work.changed),
         "git_changed_since": work.map(|work| work.git_changed),

@@ -1,6 +1,7 @@
 //! The report of `git vault drill` as text.
 
 use crate::model::ids::SnapshotId;
+use crate::model::manifest::Completeness;
 use crate::ops::ask_git::{GitVerdict, Reflogs};
 use crate::ops::drill::{DrillReport, Drilled};
 
@@ -62,6 +63,13 @@ fn one(lines: &mut Lines, drilled: &Drilled) {
             bytes(compared.pack_bytes),
         ),
     );
+    if drilled.completeness == Completeness::NeedsPromisor {
+        let word = drilled.completeness.word();
+        lines.add(
+            "NEEDS",
+            format!("{word}: what the promisor remote has was not asked for"),
+        );
+    }
     let git = match &drilled.git {
         GitVerdict::Whole {
             version,

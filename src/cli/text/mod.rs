@@ -12,9 +12,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::model::escape::for_terminal;
+use crate::model::ids::SnapshotId;
 use crate::model::log_entry::VerifyLevel;
-use crate::model::manifest::{LeftOut, Manifest, TreeCounts};
+use crate::model::manifest::{Completeness, LeftOut, Manifest, TreeCounts};
 use crate::model::timestamp::Timestamp;
+use crate::ops::describe::broken_ref_note;
 use crate::ops::init::InitReport;
 use crate::ops::list::{ListReport, SnapshotSummary};
 use crate::ops::restore::RestoreReport;
@@ -130,6 +132,7 @@ pub fn snapshot(report: &SnapshotReport) -> String {
         }
     }
     state(&mut lines, manifest);
+    needs(&mut lines, manifest);
     if let Some(line) = left_out(&manifest.left_out) {
         lines.add(
             "LEFT OUT",
@@ -154,6 +157,18 @@ pub fn snapshot(report: &SnapshotReport) -> String {
     }
     incomplete(&mut lines, report.incomplete.len());
     lines.0
+}
+
+/// What a restore needs beside the vault; nothing is said where it needs nothing.
+fn needs(lines: &mut Lines, manifest: &Manifest) {
+    if manifest.completeness == Completeness::NeedsPromisor {
+        let objects = count(manifest.history.promised, "object");
+        let word = manifest.completeness.word();
+        lines.add(
+            "NEEDS",
+            format!("{word}: {objects} of history are with the promisor remote, as in the source, not in the vault"),
+        );
+    }
 }
 
 fn holds(manifest: &Manifest) -> String {
@@ -195,6 +210,7 @@ fn state(lines: &mut Lines, manifest: &Manifest) {
         .map(|head| head.get(..12).unwrap_or(head));
     let place = match (branch, head) {
         (Some(branch), Some(head)) => format!("on {branch} at {head}"),
+        (Some(branch), None) if is_broken(manifest) => format!("on {branch}, which is broken"),
         (Some(branch), None) => format!("on {branch}, which has no commit yet"),
         (None, Some(head)) => format!("detached at {head}"),
         (None, None) => "HEAD is broken".to_owned(),
@@ -208,6 +224,13 @@ fn state(lines: &mut Lines, manifest: &Manifest) {
             format!("{place}; in progress: {operations}")
         },
     );
+}
+
+/// Whether the ref that HEAD names was kept as evidence only.
+fn is_broken(manifest: &Manifest) -> bool {
+    let branch = manifest.source.branch.as_deref().unwrap_or_default();
+    let note = broken_ref_note(branch);
+    manifest.notes.contains(&note)
 }
 
 /// How much the rules left out; what is always left out of a git directory is not worth a line.
@@ -277,8 +300,12 @@ pub fn list(report: &ListReport, now: Timestamp) -> String {
             .map(|label| format!("[{label}]"))
             .collect::<Vec<_>>();
         words.extend((!manifest.message.is_empty()).then(|| manifest.message.clone()));
+        let needs = match manifest.completeness {
+            Completeness::SelfContained => String::new(),
+            word @ Completeness::NeedsPromisor => format!(" {}", word.word()),
+        };
         let line = format!(
-            "{:>5}  {}  {}  {:>4} ago  {:<8}  {branch}{operation}  {}  {}",
+            "{:>5}  {}  {}  {:>4} ago  {:<8}  {branch}{operation}  {}{needs}  {}",
             summary.logged.number,
             manifest.snapshot,
             manifest.created,
@@ -342,6 +369,7 @@ pub fn show(report: &ShowReport) -> String {
     );
     state(&mut lines, manifest);
     lines.add("HOLDS", holds(manifest));
+    needs(&mut lines, manifest);
     lines.add("NEW", new(manifest));
     lines.add(
         "COMMIT",
@@ -429,6 +457,18 @@ pub fn verify(report: &VerifyReport) -> String {
             ),
         },
     );
+    if !report.needs_promisor.is_empty() {
+        let ids: Vec<&str> = report
+            .needs_promisor
+            .iter()
+            .map(SnapshotId::as_str)
+            .collect();
+        let (word, ids) = (Completeness::NeedsPromisor.word(), ids.join(", "));
+        lines.add(
+            "NEEDS",
+            format!("{word}: {ids} lack what a promisor remote has, as their source did"),
+        );
+    }
     if report.doubtful > 0 {
         let what = count(report.doubtful, "snapshot");
         lines.add(
@@ -463,11 +503,15 @@ pub fn restore(report: &RestoreReport) -> String {
         ),
     );
     state(&mut lines, &report.manifest);
+    needs(&mut lines, &report.manifest);
     if let Some(stale) = &report.stale {
         lines.add("STALE", format!("there were newer snapshots: {stale}"));
     }
     for one in &report.not_recreated {
         lines.add("MISSING", format!("not recreated: {one}"));
+    }
+    for note in &report.manifest.notes {
+        lines.add("NOTE", note);
     }
     for one in &report.can_execute {
         lines.add("EXECUTES", one);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Lines, age, bytes, count, shown};
+use crate::model::manifest::Completeness;
 use crate::ops::status::{About, Since, StatusReport};
 
 /// Five lines, and one for each thing that needs attention.
@@ -50,8 +51,12 @@ fn sealed(report: &StatusReport) -> String {
             parts.join(", ")
         }
     };
+    let needs = match report.completeness {
+        Some(word @ Completeness::NeedsPromisor) => format!("{}; ", word.word()),
+        Some(Completeness::SelfContained) | None => String::new(),
+    };
     format!(
-        "{} {ago} ago, the newest of {}; {since}",
+        "{} {ago} ago, the newest of {}; {needs}{since}",
         newest.record.id, report.snapshots.0
     )
 }

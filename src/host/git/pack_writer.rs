@@ -82,6 +82,12 @@ impl PackWriter {
         self.known.contains_key(id)
     }
 
+    /// The object that was written first.
+    #[must_use]
+    pub fn first(&self) -> Option<ObjectId> {
+        self.entries.first().map(|entry| entry.id)
+    }
+
     /// Where an object's entry stands in this pack.
     #[must_use]
     pub fn offset_of(&self, id: &ObjectId) -> Option<u64> {

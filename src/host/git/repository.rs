@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use gix::sec::Permission;
 
 use super::object::ObjectFormat;
+use super::reftable;
 use crate::host::disk;
 
 /// Where a repository is looked for and which configuration counts.
@@ -99,18 +100,31 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
     let repository = found.map_err(|error| classify(&error))?.to_thread_local();
     let common_dir = canonical(repository.common_dir())?;
     if canonical(repository.git_dir())? != common_dir {
-        return open(&common_dir, lookup);
+        let main = open(&common_dir, lookup)?;
+        let says_it_has_one = repository.config_snapshot().boolean("core.bare") == Some(false);
+        if main.worktree.is_none() && says_it_has_one {
+            return Err(OpenError::NotSupported(
+                "main working tree that cannot be found from here",
+                format!(
+                    "nothing in '{}' says where it is; ask in that working tree",
+                    common_dir.display()
+                ),
+            ));
+        }
+        return Ok(main);
     }
     let worktree = repository.workdir().map(canonical).transpose()?;
     finish(repository, worktree, lookup)
 }
 
-/// Opens the repository whose common git directory is `git_dir`.
+/// Opens the repository whose common git directory is `git_dir`. Whose it is is not asked: it belongs to one that was found, and
+/// nothing it configures is run.
 ///
 /// # Errors
 /// As [`discover`].
 pub fn open(git_dir: &Path, lookup: &Lookup) -> Result<Repository, OpenError> {
-    let opened = open_options(false).open_path_as_is(true).open(git_dir);
+    let options = open_options(false).bail_if_untrusted(false);
+    let opened = options.open_path_as_is(true).open(git_dir);
     let repository = opened.map_err(|error| classify(&error))?.to_thread_local();
     let worktree = main_worktree(&repository, git_dir)?;
     finish(repository, worktree, lookup)
@@ -145,15 +159,6 @@ fn main_worktree(
     if is_named_git(git_dir) {
         return git_dir.parent().map(canonical).transpose();
     }
-    if config.boolean("core.bare") == Some(false) {
-        return Err(OpenError::NotSupported(
-            "main working tree that cannot be found from here",
-            format!(
-                "nothing in '{}' says where it is; ask in that working tree",
-                git_dir.display()
-            ),
-        ));
-    }
     Ok(None)
 }
 
@@ -167,6 +172,7 @@ fn finish(
     let format = ObjectFormat::from_gix(repository.object_hash())
         .ok_or_else(|| OpenError::FormatUnknown(repository.object_hash().to_string()))?;
     check_format(&repository)?;
+    let ref_storage = check_ref_storage(&repository, &git_dir)?;
     if worktree.is_none() && is_named_git(&git_dir) && !has_entries(&git_dir.join("worktrees"))? {
         let reason = format!("core.bare is true in '{}'", git_dir.display());
         return Err(OpenError::NotSupported(
@@ -175,11 +181,16 @@ fn finish(
         ));
     }
     let configured = if lookup.configuration_from_environment {
-        let again = open_options(true).open_path_as_is(true).open(&git_dir);
+        // Its owner was asked for when it was found.
+        let options = open_options(true).bail_if_untrusted(false);
+        let again = options.open_path_as_is(true).open(&git_dir);
         again.map_err(|error| classify(&error))?.to_thread_local()
     } else {
         repository
     };
+    if ref_storage == RefStorage::Tables {
+        check_no_setting_by_branch(&configured)?;
+    }
     let settings = read_settings(&configured, lookup, worktree.as_deref())?;
     let is_partial = has_promisor_remote(&configured);
     Ok(Repository {
@@ -221,8 +232,11 @@ fn classify(error: &gix::Error) -> OpenError {
     }
 }
 
+/// Largest `HEAD` that is read to see where refs are.
+const HEAD_LIMIT_BYTES: u64 = 1 << 20;
+
 /// Extensions whose meaning is known (git-config(1), `extensions.*`); with them the values that are.
-const KNOWN_EXTENSIONS: [(&str, Option<&str>); 8] = [
+const KNOWN_EXTENSIONS: [(&str, Option<&str>); 10] = [
     ("noop", None),
     ("noop-v1", None),
     ("preciousobjects", None),
@@ -230,14 +244,14 @@ const KNOWN_EXTENSIONS: [(&str, Option<&str>); 8] = [
     ("relativeworktrees", None),
     ("objectformat", None),
     ("partialclone", None),
+    ("submodulepathconfig", None),
     ("refstorage", Some("files")),
+    ("refstorage", Some("reftable")),
 ];
 
 /// Extensions that are known, and that this version cannot capture whole.
-const NOT_SUPPORTED_EXTENSIONS: [(&str, &str); 2] = [
-    ("compatobjectformat", "two object formats at once"),
-    ("refstorage", "reftable"),
-];
+const NOT_SUPPORTED_EXTENSIONS: [(&str, &str); 1] =
+    [("compatobjectformat", "two object formats at once")];
 
 /// Refuses format versions and extensions that are not known: gix opens some of them as if they were not there.
 fn check_format(repository: &gix::Repository) -> Result<(), OpenError> {
@@ -265,13 +279,65 @@ fn check_format(repository: &gix::Repository) -> Result<(), OpenError> {
             }
             let reason = NOT_SUPPORTED_EXTENSIONS
                 .iter()
-                .find(|(known, word)| *known == name && (*known != "refstorage" || *word == value));
+                .find(|(known, _)| *known == name);
             return Err(match reason {
                 Some((_, word)) => {
                     OpenError::NotSupported(word, format!("extensions.{name} is '{value}'"))
                 }
                 None => OpenError::FormatUnknown(format!("extensions.{name} is '{value}'")),
             });
+        }
+    }
+    Ok(())
+}
+
+/// Where refs are (git-config(1), `extensions.refStorage`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RefStorage {
+    Files,
+    Tables,
+}
+
+/// Settings and `HEAD` must agree on where refs are: git goes by the settings; what was captured is read by `HEAD`.
+fn check_ref_storage(
+    repository: &gix::Repository,
+    git_dir: &Path,
+) -> Result<RefStorage, OpenError> {
+    let config = repository.config_snapshot();
+    let configured = config.string("extensions.refStorage");
+    let is_reftable = configured.is_some_and(|value| value.eq_ignore_ascii_case(b"reftable"));
+    // One that cannot be read is refused where it is captured.
+    let head = disk::read_bounded(&git_dir.join("HEAD"), HEAD_LIMIT_BYTES).unwrap_or_default();
+    let version = config.integer("core.repositoryFormatVersion").unwrap_or(0);
+    match (is_reftable, reftable::is_announced(&head)) {
+        (true, true) if version == 0 => Err(OpenError::FormatUnknown(
+            "extensions.refStorage is 'reftable', and core.repositoryFormatVersion is 0".to_owned(),
+        )),
+        (true, true) => Ok(RefStorage::Tables),
+        (false, false) => Ok(RefStorage::Files),
+        (true, false) => Err(OpenError::FormatUnknown(
+            "extensions.refStorage is 'reftable', and HEAD is not what goes with it".to_owned(),
+        )),
+        (false, true) => Err(OpenError::FormatUnknown(
+            "HEAD is that of a repository whose extensions.refStorage is 'reftable'".to_owned(),
+        )),
+    }
+}
+
+/// Which branch it is, gix does not know when refs are in tables: it would pass over settings that count for this branch only.
+fn check_no_setting_by_branch(repository: &gix::Repository) -> Result<(), OpenError> {
+    let config = repository.config_snapshot();
+    let sections = config.plumbing().sections_by_name("includeIf");
+    let names = sections
+        .into_iter()
+        .flatten()
+        .filter_map(|section| section.header().subsection_name());
+    for name in names {
+        if name.to_ascii_lowercase().starts_with(b"onbranch:") {
+            return Err(OpenError::NotSupported(
+                "settings that depend on the branch, with refs in tables",
+                format!("there is a section 'includeIf \"{name}\"'"),
+            ));
         }
     }
     Ok(())

@@ -23,6 +23,29 @@ pub struct Stores {
     format: ObjectFormat,
 }
 
+/// Packs without an index, and indices without a pack, in the stores reachable from `objects`: git reads neither.
+///
+/// # Errors
+/// When a store cannot be listed.
+pub fn unpaired(objects: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for directory in Alternates::find(objects)?.directories {
+        let pack = directory.join("pack");
+        let names = match disk::list(&pack) {
+            Err(error) if error.is_not_found() => continue,
+            names => names?,
+        };
+        let names: BTreeSet<PathBuf> = names.into_iter().map(|name| pack.join(name)).collect();
+        let is_alone = |path: &&PathBuf| match path.extension().map(OsStrExt::as_bytes) {
+            Some(b"pack") => !names.contains(&path.with_extension("idx")),
+            Some(b"idx") => !names.contains(&path.with_extension("pack")),
+            _ => false,
+        };
+        found.extend(names.iter().filter(is_alone).cloned());
+    }
+    Ok(found)
+}
+
 /// A pack of the source.
 pub struct SourcePack {
     /// What identifies the file: a pack of this fingerprint that is already mirrored need not be opened again.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::object::ObjectId;
+use super::ref_files::{head_fault, packed_refs_fault};
+use super::reftable::{self, Value};
 
 /// What a git directory says about its history, read from the captured bytes of its files.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Tips {
     pub operations: Vec<String>,
     /// Refs that hold neither an id of an object nor the name of a ref.
     pub broken: Vec<Vec<u8>>,
+    /// Files without which git does nothing at all, and that it cannot read: their paths, and what is wrong with them.
+    pub unusable: Vec<(&'static str, &'static str)>,
 }
 
 /// Files at the top of a git directory that hold one id, or one a line, without which an operation cannot go on.
@@ -75,6 +79,7 @@ pub fn is_relevant(path: &[u8]) -> bool {
     !path.contains(&b'/') && is_top_level_name(path)
         || path.starts_with(b"refs/")
         || path.starts_with(b"logs/")
+        || reftable::is_relevant(path)
         || OPERATION_DIRECTORY_FILES.contains(&path)
         || TODO_FILES.contains(&path)
 }
@@ -99,13 +104,43 @@ fn is_top_level_name(name: &[u8]) -> bool {
         || [&b"HEAD"[..], b"packed-refs", b"ORIG_HEAD", b"FETCH_HEAD"].contains(&name)
 }
 
+/// Refs by name, `HEAD` included; what they lead to is not looked up.
+#[derive(Default)]
+struct Refs {
+    ids: BTreeMap<Vec<u8>, ObjectId>,
+    symbolic: BTreeMap<Vec<u8>, Vec<u8>>,
+    optional: Option<ObjectId>,
+}
+
 /// Reads the tips off the relevant files, by path relative to the git directory; `paths` are the paths of all files.
-#[must_use]
-pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
+///
+/// # Errors
+/// When refs are kept in tables, and these cannot be read.
+pub fn read(
+    files: &BTreeMap<Vec<u8>, Vec<u8>>,
+    paths: &[Vec<u8>],
+) -> Result<Tips, reftable::Error> {
+    read_with_refs(files, paths).map(|(tips, _refs)| tips)
+}
+
+fn read_with_refs(
+    files: &BTreeMap<Vec<u8>, Vec<u8>>,
+    paths: &[Vec<u8>],
+) -> Result<(Tips, Refs), reftable::Error> {
     let mut tips = Tips::default();
-    let refs = read_refs(files, &mut tips);
-    read_head(files, &refs, &mut tips);
-    tips.needed.extend(refs.values().copied());
+    let refs = match reftable::read(files)? {
+        Some(stack) => {
+            tips.tolerated.extend(stack.logged);
+            tips.needed.extend(stack.stashed);
+            Refs::of_tables(stack.refs, &mut tips)
+        }
+        None => {
+            read_logs(files, &mut tips);
+            read_refs(files, &mut tips)
+        }
+    };
+    read_head(&refs, &mut tips);
+    tips.needed.extend(refs.ids.values().copied());
     let single = OPERATION_FILES.iter().chain(&OPERATION_DIRECTORY_FILES);
     for content in single.filter_map(|path| files.get(*path)) {
         tips.needed
@@ -126,6 +161,27 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
         tips.tolerated
             .extend(content.split(|byte| *byte == b'\n').filter_map(first_id));
     }
+    let optional = files.get(OPTIONAL_FILE).and_then(|text| first_id(text));
+    let optional = optional.into_iter().chain(refs.optional).collect();
+    tips.tolerated.retain(|id| !id.is_null());
+    tips.needed.retain(|id| !id.is_null());
+    tips.add_optional(optional);
+    let marked = OPERATIONS.iter().filter(|(mark, _)| {
+        let is_mark = |path: &Vec<u8>| {
+            path == mark.as_bytes() || (mark.ends_with('/') && path.starts_with(mark.as_bytes()))
+        };
+        paths.iter().any(is_mark) || refs.ids.contains_key(mark.as_bytes())
+    });
+    for word in marked.map(|(_, word)| *word).chain(sequence(files)) {
+        if !tips.operations.iter().any(|known| known == word) {
+            tips.operations.push(word.to_owned());
+        }
+    }
+    Ok((tips, refs))
+}
+
+/// The ids in reflogs that are files.
+fn read_logs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) {
     for (path, content) in files.iter().filter(|(path, _)| path.starts_with(b"logs/")) {
         // The entries of a stash but the newest are in its reflog only.
         let is_stash = path == b"logs/refs/stash";
@@ -144,23 +200,6 @@ pub fn read(files: &BTreeMap<Vec<u8>, Vec<u8>>, paths: &[Vec<u8>]) -> Tips {
             named.extend(new);
         }
     }
-    let optional = files
-        .get(OPTIONAL_FILE)
-        .and_then(|content| first_id(content));
-    tips.tolerated.retain(|id| !id.is_null());
-    tips.needed.retain(|id| !id.is_null());
-    tips.add_optional(optional.into_iter().collect());
-    let marked = OPERATIONS.iter().filter(|(mark, _)| {
-        paths.iter().any(|path| {
-            path == mark.as_bytes() || (mark.ends_with('/') && path.starts_with(mark.as_bytes()))
-        })
-    });
-    for word in marked.map(|(_, word)| *word).chain(sequence(files)) {
-        if !tips.operations.iter().any(|known| known == word) {
-            tips.operations.push(word.to_owned());
-        }
-    }
-    tips
 }
 
 /// What a sequence does of which the rest waits, perhaps after the commit that stopped it was made by hand: git looks at
@@ -193,11 +232,13 @@ impl Tips {
 
 /// Reads the tips of a repository with linked worktrees: those of all its working trees together, with branch and HEAD of the
 /// main one; and those of each linked one, by the name of its directory in `worktrees`.
-#[must_use]
+///
+/// # Errors
+/// As [`read`]; and when a linked working tree has its refs elsewhere than the main one.
 pub fn read_all(
     files: &BTreeMap<Vec<u8>, Vec<u8>>,
     paths: &[Vec<u8>],
-) -> (Tips, BTreeMap<Vec<u8>, Tips>) {
+) -> Result<(Tips, BTreeMap<Vec<u8>, Tips>), reftable::Error> {
     let names: BTreeSet<Vec<u8>> = paths
         .iter()
         .filter_map(|path| in_its_worktree(path).0.map(<[u8]>::to_vec))
@@ -214,8 +255,8 @@ pub fn read_all(
         (files, paths.iter().filter_map(own).collect::<Vec<_>>())
     };
     let (main_files, main_paths) = of(None);
-    let mut tips = read(&main_files, &main_paths);
-    let refs = read_refs(&main_files, &mut Tips::default());
+    let (mut tips, refs) = read_with_refs(&main_files, &main_paths)?;
+    let is_in_tables = |files: &BTreeMap<Vec<u8>, Vec<u8>>| files.contains_key(reftable::LIST);
     let mut optional = std::mem::take(&mut tips.optional);
     tips.needed.retain(|id| !optional.contains(id));
     let mut linked = BTreeMap::new();
@@ -224,20 +265,28 @@ pub fn read_all(
         if own_paths.is_empty() {
             continue;
         }
-        let mut own = read(&own_files, &own_paths);
+        let prefix = [b"worktrees/", name.as_slice(), b"/"].concat();
+        if own_files.contains_key(&b"HEAD"[..])
+            && is_in_tables(&own_files) != is_in_tables(&main_files)
+        {
+            return Err(reftable::Error::Damaged {
+                file: [&prefix, reftable::LIST].concat(),
+                reason: "refs are in tables in one working tree, and in files in another",
+            });
+        }
+        let mut own = read(&own_files, &own_paths).map_err(|error| error.below(&prefix))?;
         if let Some(branch) = &own.branch {
-            own.head = own.head.or_else(|| refs.get(branch).copied());
+            own.head = own.head.or_else(|| refs.follow(branch));
         }
         optional.extend(own.optional.iter().copied());
         tips.needed.extend(own.needed.difference(&own.optional));
         tips.tolerated.extend(own.tolerated.iter().copied());
-        let prefix = [b"worktrees/", name.as_slice(), b"/"].concat();
         let broken = own.broken.iter().map(|path| [&prefix, &path[..]].concat());
         tips.broken.extend(broken);
         linked.insert(name, own);
     }
     tips.add_optional(optional);
-    (tips, linked)
+    Ok((tips, linked))
 }
 
 /// The commit a line of a list of work names: `pick <id>`, `merge -C <id> label`, `fixup -c <id>`.
@@ -249,13 +298,22 @@ fn todo_id(line: &[u8]) -> Option<ObjectId> {
 }
 
 /// The id at the beginning of a line, up to white space.
-fn first_id(line: &[u8]) -> Option<ObjectId> {
+pub(super) fn first_id(line: &[u8]) -> Option<ObjectId> {
     ObjectId::from_hex(line.split(u8::is_ascii_whitespace).next()?)
 }
 
-/// All refs with their ids: packed ones, and loose ones over them. Broken ones are noted.
-fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> BTreeMap<Vec<u8>, ObjectId> {
-    let mut refs = BTreeMap::new();
+/// All refs that are files: packed ones, and loose ones over them. Broken ones are noted.
+fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> Refs {
+    let mut refs = Refs::default();
+    let fault = |name: &str, find: fn(&[u8]) -> Option<&'static str>| {
+        files.get(name.as_bytes()).and_then(|content| find(content))
+    };
+    if let Some(why) = fault("HEAD", head_fault) {
+        tips.unusable.push(("HEAD", why));
+    }
+    if let Some(why) = fault("packed-refs", packed_refs_fault) {
+        tips.unusable.push(("packed-refs", why));
+    }
     for line in files
         .get(&b"packed-refs"[..])
         .into_iter()
@@ -265,62 +323,71 @@ fn read_refs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) -> BTreeMap<Ve
         if !line.starts_with(b"#") && !line.starts_with(b"^") && !line.is_empty() {
             let mut fields = line.splitn(2, |byte| *byte == b' ');
             match (fields.next().and_then(ObjectId::from_hex), fields.next()) {
-                (Some(id), Some(name)) => drop(refs.insert(name.to_vec(), id)),
+                (Some(id), Some(name)) => drop(refs.ids.insert(name.to_vec(), id)),
                 _ => tips.broken.push(line.to_vec()),
             }
         }
     }
-    for (path, content) in files.iter().filter(|(path, _)| path.starts_with(b"refs/")) {
-        match first_id(content).filter(|id| !id.is_null()) {
-            Some(id) => drop(refs.insert(path.clone(), id)),
-            None if symbolic_target(content).is_some() => drop(refs.remove(path)),
-            None => {
-                refs.remove(path);
-                tips.broken.push(path.clone());
-            }
+    let is_ref = |path: &[u8]| path == b"HEAD" || path.starts_with(b"refs/");
+    for (path, content) in files.iter().filter(|(path, _)| is_ref(path)) {
+        refs.ids.remove(path);
+        let id = first_id(content).filter(|id| path == b"HEAD" || !id.is_null());
+        match (id, symbolic_target(content)) {
+            (Some(id), _) => drop(refs.ids.insert(path.clone(), id)),
+            (None, Some(target)) => drop(refs.symbolic.insert(path.clone(), target.to_vec())),
+            (None, None) if path == b"HEAD" => {}
+            (None, None) => tips.broken.push(path.clone()),
         }
     }
     refs
 }
 
+impl Refs {
+    /// The id of a ref, through as many symbolic refs as git follows.
+    fn follow(&self, name: &[u8]) -> Option<ObjectId> {
+        let mut name = name;
+        for _ in 0..reftable::LINKED_REFS {
+            if let Some(id) = self.ids.get(name) {
+                return Some(*id);
+            }
+            name = self.symbolic.get(name)?;
+        }
+        None
+    }
+
+    /// Refs that are kept in tables. What are files at the top of a git directory otherwise is among them, and is needed or
+    /// tolerated as those are.
+    fn of_tables(values: BTreeMap<Vec<u8>, Value>, tips: &mut Tips) -> Self {
+        let mut refs = Self::default();
+        for (name, value) in values {
+            let is_needed =
+                name == b"HEAD" || name.starts_with(b"refs/") || OPERATION_FILES.contains(&&*name);
+            match value {
+                Value::Id(id) if id.is_null() => tips.broken.push(name),
+                Value::Id(id) if name == OPTIONAL_FILE => refs.optional = Some(id),
+                Value::Id(id) if is_needed => drop(refs.ids.insert(name, id)),
+                Value::Id(id) => drop(tips.tolerated.insert(id)),
+                Value::Symbolic(target) => drop(refs.symbolic.insert(name, target)),
+            }
+        }
+        refs
+    }
+}
+
 /// The ref a symbolic ref names.
-fn symbolic_target(content: &[u8]) -> Option<&[u8]> {
+pub(super) fn symbolic_target(content: &[u8]) -> Option<&[u8]> {
     content.strip_prefix(b"ref:").map(<[u8]>::trim_ascii)
 }
 
 /// HEAD, through as many symbolic refs as git follows.
-fn read_head(
-    files: &BTreeMap<Vec<u8>, Vec<u8>>,
-    refs: &BTreeMap<Vec<u8>, ObjectId>,
-    tips: &mut Tips,
-) {
-    let Some(content) = files.get(&b"HEAD"[..]) else {
-        tips.broken.push(b"HEAD".to_vec());
-        return;
-    };
-    if let Some(id) = first_id(content) {
-        tips.head = Some(id);
-        tips.needed.insert(id);
-        return;
-    }
-    let Some(target) = symbolic_target(content) else {
-        tips.broken.push(b"HEAD".to_vec());
-        return;
-    };
-    tips.branch = Some(target.to_vec());
-    let mut target = target.to_vec();
-    for _ in 0..5 {
-        if let Some(id) = refs.get(&target) {
-            tips.head = Some(*id);
-            return;
-        }
-        match files
-            .get(&target)
-            .and_then(|content| symbolic_target(content))
-        {
-            Some(next) => target = next.to_vec(),
-            None => return,
-        }
+fn read_head(refs: &Refs, tips: &mut Tips) {
+    let head = &b"HEAD"[..];
+    tips.head = refs.ids.get(head).copied();
+    tips.branch = refs.symbolic.get(head).cloned();
+    match (&tips.branch, tips.head) {
+        (Some(branch), _) => tips.head = refs.follow(branch),
+        (None, Some(_)) => {}
+        (None, None) => tips.broken.push(head.to_vec()),
     }
 }
 
@@ -337,7 +404,7 @@ mod tests {
             .iter()
             .map(|(path, content)| (path.as_bytes().to_vec(), content.as_bytes().to_vec()))
             .collect();
-        read(&files, &files.keys().cloned().collect::<Vec<_>>())
+        read(&files, &files.keys().cloned().collect::<Vec<_>>()).unwrap()
     }
 
     fn id(hex: &str) -> ObjectId {

@@ -8,10 +8,11 @@ use proptest::sample::select;
 pub const SNAPSHOT: &str = "git vault snapshot";
 
 /// How a repository begins.
-pub const BEGINNINGS: [&[&str]; 3] = [
+pub const BEGINNINGS: [&[&str]; 4] = [
     &["git init --quiet"],
     &["git init --quiet", DIVERGED],
     &["git init --quiet --object-format=sha256", DIVERGED],
+    &["git init --quiet --ref-format=reftable", DIVERGED],
 ];
 
 /// Branches `main`, `one` and `two`, in conflict in `a.txt`, and a few files.
@@ -320,7 +321,7 @@ pub fn lives() -> impl Strategy<Value = Vec<String>> {
         3 => line(&TREES),
         5 => Just(SNAPSHOT.to_owned()),
     ];
-    let beginning = prop_oneof![1 => Just(0), 6 => Just(1), 2 => Just(2)];
+    let beginning = prop_oneof![1 => Just(0), 6 => Just(1), 2 => Just(2), 2 => Just(3)];
     (beginning, vec(line, 1..26)).prop_map(|(beginning, lines)| {
         let beginning = BEGINNINGS[beginning].iter().map(|line| (*line).to_owned());
         let last = SNAPSHOT.to_owned();

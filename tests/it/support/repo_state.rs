@@ -94,7 +94,7 @@ impl RepoState {
     /// Looks at a repository, files first and git afterwards, and makes sure that looking changed nothing.
     #[track_caller]
     pub fn capture(sandbox: &Sandbox, path: &Path, kind: Kind) -> Self {
-        let git_path = git_path(path, kind);
+        let git_path = git_path(sandbox, path, kind);
         let git_directory = list_git_directory(&git_path);
         let working_tree = list_working_tree(path, kind);
         let mut state = Self {
@@ -166,6 +166,10 @@ impl RepoState {
         state
             .git_directory
             .retain(|name, _| name != b"index" && !name.starts_with(b"sharedindex."));
+        // Git gives tables of refs random names; what is in them is asked of git.
+        state
+            .git_directory
+            .retain(|name, _| !name.starts_with(b"reftable/"));
         let entries = state.git_directory.values_mut();
         for entry in entries.chain(state.working_tree.values_mut()) {
             entry.mtime_nanoseconds = 0;
@@ -254,27 +258,72 @@ impl RepoState {
     }
 }
 
-fn git_path(path: &Path, kind: Kind) -> PathBuf {
+/// Where the git directory is: of a linked worktree or submodule that is elsewhere.
+fn git_path(sandbox: &Sandbox, path: &Path, kind: Kind) -> PathBuf {
     match kind {
-        Kind::Workspace => path.join(".git"),
+        Kind::Workspace if path.join(".git").is_dir() => path.join(".git"),
+        Kind::Workspace => {
+            PathBuf::from(sandbox.git_text(path, &["rev-parse", "--absolute-git-dir"]))
+        }
         Kind::Bare => path.to_path_buf(),
     }
 }
 
 fn list_git_directory(git_path: &Path) -> Listing {
-    listing::list(git_path, &|name| {
-        let is_store =
-            name == b"objects" || name.starts_with(b"modules/") && name.ends_with(b"/objects");
-        !is_store && !name.ends_with(b".lock")
-    })
+    let mut listing = listing::list(git_path, &|name| {
+        let is_linked = name.starts_with(b"linked-") && files::at(git_path, name).is_dir();
+        !is_object_store(git_path, name) && !name.ends_with(b".lock") && !is_linked
+    });
+    blank_pointers(&mut listing);
+    listing
 }
 
 fn list_working_tree(path: &Path, kind: Kind) -> Listing {
     match kind {
-        Kind::Workspace => listing::list(path, &|name| {
-            name != b".git" && !name.ends_with(b"/.git/objects")
-        }),
+        Kind::Workspace => {
+            let mut listing = listing::list(path, &|name| {
+                let part: &[u8] = b".git/linked-";
+                let is_linked = name.windows(part.len()).any(|window| window == part);
+                name != b".git" && !is_object_store(path, name) && !is_linked
+            });
+            blank_pointers(&mut listing);
+            listing
+        }
         Kind::Bare => Listing::new(),
+    }
+}
+
+/// Whether a directory below `root` is the object store of a git directory that is compared by what is in it.
+fn is_object_store(root: &Path, name: &[u8]) -> bool {
+    let is_inside = name == b"objects"
+        || (name.ends_with(b"/objects")
+            && [&b".git/"[..], b"modules/"]
+                .iter()
+                .any(|part| name.windows(part.len()).any(|window| window == *part)));
+    let path = files::at(root, name);
+    is_inside && path.is_dir() && path.with_file_name("HEAD").exists()
+}
+
+/// What names the place of another tree says something else in a restored copy; where it leads is asked of git.
+fn blank_pointers(listing: &mut Listing) {
+    for (name, entry) in listing {
+        let is_admin = name == b"gitdir"
+            || (name.windows(10).any(|window| window == b"worktrees/")
+                && name.ends_with(b"/gitdir"));
+        let is_gitfile = name.ends_with(b".git")
+            && matches!(&entry.content, Content::Bytes(bytes) if bytes.starts_with(b"gitdir: "));
+        if (name == b"config" || name.ends_with(b"/config"))
+            && let Content::Bytes(bytes) = &mut entry.content
+        {
+            let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+            let kept = lines.filter(|line| !line.starts_with(b"\tworktree = "));
+            *bytes = kept.flatten().copied().collect();
+            entry.size_bytes = bytes.len() as u64;
+        }
+        if is_admin || is_gitfile {
+            entry.content = Content::Special("pointer");
+            entry.size_bytes = 0;
+        }
     }
 }
 

@@ -10,8 +10,11 @@ mod index_formats;
 mod names;
 mod operations;
 mod refs;
+mod reftable;
 mod stopped;
 mod worktree;
+
+pub use reftable::refs_in_tables;
 
 use std::path::PathBuf;
 
@@ -37,6 +40,7 @@ pub fn all_states() -> Vec<State> {
         worktree::states(),
         refs::states(),
         formats::states(),
+        reftable::states(),
         index_formats::states(),
         stopped::states(),
         history::states(),

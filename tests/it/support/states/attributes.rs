@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 
 use super::super::Sandbox;
-use super::super::files::{append, write};
-use super::{State, planted_command, workspace};
+use super::super::files::{append, chmod, mkdir, noise, symlink, write};
+use super::{State, planted_command, planted_script, workspace};
 
 pub fn states() -> Vec<State> {
     vec![
         workspace("attributes", attributes),
         workspace("filter_that_must_never_run", filter_that_must_never_run),
         workspace("crlf_with_autocrlf", crlf_with_autocrlf),
+        workspace("large_files_by_pointers", large_files_by_pointers),
+        workspace("large_files_by_links", large_files_by_links),
     ]
 }
 
@@ -101,4 +103,101 @@ fn utf16(text: &str) -> Vec<u8> {
     let mut bytes = vec![0xff, 0xfe];
     bytes.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
     bytes
+}
+
+/// As git-lfs leaves it, without git-lfs: pointers in the history, objects of which one was never pushed in `.git/lfs`, a
+/// smudged file, one that is still a pointer, hooks; and a filter that leaves the marker when it is run.
+fn large_files_by_pointers(sandbox: &Sandbox) -> PathBuf {
+    let repository = super::small_repository(sandbox);
+    let planted = planted_command(sandbox);
+    for (key, value) in [
+        ("filter.lfs.clean", format!("{planted}; cat")),
+        ("filter.lfs.smudge", format!("{planted}; cat")),
+        ("filter.lfs.required", "true".to_owned()),
+        ("lfs.repositoryformatversion", "0".to_owned()),
+        ("lfs.url", "https://example.com/lfs".to_owned()),
+    ] {
+        sandbox.git(&repository, &["config", key, &value]);
+    }
+    let pointer = |id: &str, bytes: usize| {
+        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{id}\nsize {bytes}\n")
+    };
+    let large = noise(11, 70_000);
+    for (name, id) in [
+        ("pushed.bin", "a1".repeat(32)),
+        ("unpushed.bin", "b2".repeat(32)),
+    ] {
+        // Without attributes yet, no filter is asked.
+        write(&repository, name, pointer(&id, large.len()));
+        let place = format!(".git/lfs/objects/{}/{}/{id}", &id[..2], &id[2..4]);
+        chmod(&write(&repository, place, &large), 0o444);
+    }
+    sandbox.commit(&repository, "pointers");
+    write(
+        &repository,
+        ".gitattributes",
+        "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+    );
+    sandbox.git(&repository, &["add", ".gitattributes"]);
+    sandbox.git(&repository, &["commit", "--quiet", "-m", "tracked by lfs"]);
+    write(&repository, "pushed.bin", &large);
+    write(&repository, "untracked.bin", &large[1..]);
+    mkdir(&repository, ".git/lfs/tmp");
+    write(&repository, ".git/lfs/incomplete/c3.part", &large[..1000]);
+    write(
+        &repository,
+        ".git/lfs/cache/locks/refs/heads/main/verifiable",
+        "[]\n",
+    );
+    for hook in ["post-checkout", "post-commit", "post-merge", "pre-push"] {
+        let path = write(
+            &repository,
+            format!(".git/hooks/{hook}"),
+            planted_script(sandbox),
+        );
+        chmod(&path, 0o755);
+    }
+    repository
+}
+
+/// As git-annex leaves it, without git-annex: tracked links into `.git/annex`, where files and their directories are read-only.
+fn large_files_by_links(sandbox: &Sandbox) -> PathBuf {
+    let repository = super::small_repository(sandbox);
+    for (number, name) in ["photo.jpg", "deep/film.mkv"].into_iter().enumerate() {
+        let key = format!("SHA256E-s50000--{}", format!("{number}f").repeat(32));
+        let place = format!(".git/annex/objects/{number}x/y{number}/{key}");
+        let path = write(
+            &repository,
+            format!("{place}/{key}"),
+            noise(number as u64 + 3, 50_000),
+        );
+        chmod(&path, 0o444);
+        let up = if name.contains('/') { "../" } else { "" };
+        symlink(&repository, name, format!("{up}{place}/{key}"));
+        chmod(&repository.join(&place), 0o555);
+    }
+    symlink(
+        &repository,
+        "not-here.iso",
+        ".git/annex/objects/No/No/KEY/KEY",
+    );
+    sandbox.commit(&repository, "annexed");
+    sandbox.git(&repository, &["branch", "git-annex"]);
+    sandbox.git(
+        &repository,
+        &[
+            "config",
+            "annex.uuid",
+            "00000000-0000-0000-0000-000000000001",
+        ],
+    );
+    sandbox.git(&repository, &["config", "annex.version", "10"]);
+    write(&repository, ".git/annex/index", "an index of its own\n");
+    write(
+        &repository,
+        ".git/annex/journal/x.log",
+        "1600000000s 1 uuid\n",
+    );
+    write(&repository, ".git/annex/index.lck", "");
+    repository
 }
