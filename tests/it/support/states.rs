@@ -40,9 +40,9 @@ pub fn all_states() -> Vec<State> {
         worktree::states(),
         refs::states(),
         formats::states(),
-        reftable::states(),
         index_formats::states(),
         stopped::states(),
+        reftable::states(),
         history::states(),
     ]
     .concat()
