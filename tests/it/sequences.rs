@@ -204,7 +204,7 @@ fn script(lines: &[String]) -> String {
 #[test]
 fn every_snapshot_of_a_life_of_random_commands_comes_back() {
     let config = Config {
-        cases: 16 * u32::try_from(effort()).expect("an effort"),
+        cases: 40 * u32::try_from(effort()).expect("an effort"),
         failure_persistence: None,
         max_shrink_iters: 200,
         ..Config::default()
