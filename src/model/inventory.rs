@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::ids::Digest;
-use super::place::Spot;
+use super::place::{Place, Spot};
 
 /// What a pack holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,10 +45,15 @@ pub struct PackRecord {
 }
 
 impl PackRecord {
-    /// Whether the name has the one form a pack name may have, so that it is safe as a file name.
+    /// Whether the name has the one form a pack name may have, so that it is safe as a file name, and only history is said to
+    /// be that of a nested repository, or to come from a promisor remote.
     #[must_use]
-    pub fn has_valid_name(&self) -> bool {
+    pub fn is_well_formed(&self) -> bool {
+        let is_plain = self.of.is_none() && !self.promisor;
+        let main = Spot::top(Place::Gitdir);
         is_pack_name(&self.name)
+            && (self.role == PackRole::History || is_plain)
+            && self.of.as_ref() != Some(&main)
     }
 }
 

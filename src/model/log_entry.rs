@@ -361,7 +361,7 @@ impl LogEntry {
             LogKind::SetAside => LogEvent::SetAside(self.set_aside.clone()?),
         };
         let has_nothing_else = Self::new(self.header(), &event) == *self;
-        (has_nothing_else && event.has_valid_names()).then_some(event)
+        (has_nothing_else && event.is_well_formeds()).then_some(event)
     }
 
     fn header(&self) -> Header {
@@ -395,9 +395,9 @@ impl LogEvent {
     }
 
     /// Names that become paths have the one form they may have.
-    fn has_valid_names(&self) -> bool {
+    fn is_well_formeds(&self) -> bool {
         match self {
-            Self::Snapshot(_, packs) => packs.iter().all(PackRecord::has_valid_name),
+            Self::Snapshot(_, packs) => packs.iter().all(PackRecord::is_well_formed),
             Self::Copy(copy) => match copy.form {
                 CopyForm::Kit => copy.file.is_empty() && copy.bytes == 0,
                 CopyForm::Escrow => escrow_key(&copy.file) == Some(copy.key),
