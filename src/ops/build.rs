@@ -11,6 +11,7 @@ use crate::host::disk::{self, Context};
 use crate::host::git::object::ObjectFormat;
 use crate::host::git::packs::Packs;
 use crate::host::git::repository::{executable_settings, join_bytes};
+use crate::host::git::tips::Tips;
 use crate::host::metadata;
 use crate::model::escape::{name_from_text, text_name};
 use crate::model::event::{Event, Monitor, Phase};
@@ -238,7 +239,11 @@ fn copy(
 fn check(job: &Job<'_>, staging: &RestoreStaging, git_dir: &Spot) -> Result<()> {
     let format = job.vault.format;
     let path = join_bytes(staging.path(), &job.layout.relative(git_dir));
-    let names = names_of(job.manifest, git_dir, &path, format)?;
+    let mut names = names_of(job.manifest, git_dir, &path, format)?;
+    let stated = stated_tips(job.manifest, git_dir);
+    if stated.is_some_and(|(_, digest)| digest != tips_digest(&names.tips)) {
+        names.do_without_optional();
+    }
     let incomplete = |fact: String| {
         Refusal::new(
             RefusalCode::RecordContradiction,
@@ -260,7 +265,7 @@ fn check(job: &Job<'_>, staging: &RestoreStaging, git_dir: &Spot) -> Result<()> 
         return Err(incomplete(format!("object {lost} is not in it")));
     }
     let found = (names.tips.needed.len() as u64, tips_digest(&names.tips));
-    if Some(found) == stated_tips(job.manifest, git_dir) {
+    if Some(found) == stated {
         Ok(())
     } else {
         Err(incomplete("its refs name other objects".to_owned()))
@@ -276,6 +281,14 @@ pub(super) fn stated_tips(manifest: &Manifest, git_dir: &Spot) -> Option<(u64, D
     let mut nested = manifest.nested.iter();
     let nested = nested.find(|nested| nested.git_dir == *git_dir)?;
     Some((nested.tips, nested.tips_blake3))
+}
+
+/// The tips as a manifest counted them: if the source lacked what git does without, then without it.
+pub(super) fn as_stated(mut tips: Tips, stated: Option<Digest>) -> Tips {
+    if stated.is_some_and(|stated| stated != tips_digest(&tips)) {
+        tips.do_without_optional();
+    }
+    tips
 }
 
 /// What a restored repository names.

@@ -63,6 +63,14 @@ pub struct Look {
     files: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
+impl Names {
+    /// Does not ask for what git does without: for a source that lacks it.
+    pub(super) fn do_without_optional(&mut self) {
+        self.tips.do_without_optional();
+        self.needed = self.tips.needed.union(&self.index_ids).copied().collect();
+    }
+}
+
 impl Look {
     /// Looks at a git directory.
     ///

@@ -223,7 +223,7 @@ fn every_test_that_the_table_of_fidelity_names_exists() {
             count += 1;
             let module = name.split("::").next().expect("a module");
             let test = name.rsplit("::").next().expect("a test");
-            let source = read(&format!("tests/it/{module}.rs"));
+            let source = read(format!("tests/it/{module}.rs"));
             let is_there = source.contains(&format!("fn {test}()"))
                 || source.lines().any(|line| line.trim() == test);
             if !is_there {
