@@ -56,6 +56,8 @@ pub struct Question<'a> {
     pub expected: Expected,
     /// The names of its linked worktrees.
     pub linked: Vec<Vec<u8>>,
+    /// Working trees that lie in it.
+    pub trees: BTreeSet<Vec<u8>>,
     /// What the source lacked, and a promisor remote has promised.
     pub promised: BTreeSet<ObjectId>,
     /// Where the git directory of ours may be made; nothing is there yet.
@@ -140,7 +142,7 @@ pub fn ask(question: &Question<'_>) -> Result<GitVerdict> {
     let Some(format) = ObjectFormat::parse(&question.expected.object_format) else {
         return not_asked("the format of its objects is not known");
     };
-    let mut look = look(question.restored, &question.linked, format)?;
+    let mut look = look(question, format)?;
     look.tips = as_stated(look.tips, question.expected.tips);
     if !is_repository_to_git(&look.tips) {
         return not_asked("HEAD is broken, as it was in the source: git sees no repository");
@@ -189,7 +191,8 @@ fn indices(git_dir: &Path, linked: &[Vec<u8>]) -> Vec<PathBuf> {
         .collect()
 }
 
-fn look(git_dir: &Path, linked: &[Vec<u8>], format: ObjectFormat) -> Result<Look> {
+fn look(question: &Question<'_>, format: ObjectFormat) -> Result<Look> {
+    let (git_dir, linked) = (question.restored, &question.linked);
     let changed = |fact: String| {
         Refusal::new(
             RefusalCode::DrillDiffers,
@@ -197,7 +200,7 @@ fn look(git_dir: &Path, linked: &[Vec<u8>], format: ObjectFormat) -> Result<Look
         )
         .because(fact)
     };
-    let scan = GitdirLook::new(git_dir);
+    let scan = GitdirLook::new(git_dir, question.trees.clone());
     walk(git_dir, &scan, GitdirContext::default())
         .map_err(|error| changed(format!("{error:?}")))?;
     let mut files = scan

@@ -1,6 +1,7 @@
 //! Builds a workspace in the staging directory of a restore: all places, the history of each repository, pointers between the
 //! trees; and checks what was built.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -239,7 +240,8 @@ fn copy(
 fn check(job: &Job<'_>, staging: &RestoreStaging, git_dir: &Spot) -> Result<()> {
     let format = job.vault.format;
     let path = join_bytes(staging.path(), &job.layout.relative(git_dir));
-    let mut names = names_of(job.manifest, git_dir, &path, format)?;
+    let trees = job.layout.trees_in(git_dir);
+    let mut names = names_of(job.manifest, git_dir, (&path, trees), format)?;
     let stated = stated_tips(job.manifest, git_dir);
     if stated.is_some_and(|(_, digest)| digest != tips_digest(&names.tips)) {
         names.do_without_optional();
@@ -295,11 +297,11 @@ pub(super) fn as_stated(mut tips: Tips, stated: Option<Digest>) -> Tips {
 fn names_of(
     manifest: &Manifest,
     git_dir: &Spot,
-    path: &Path,
+    (path, trees): (&Path, BTreeSet<Vec<u8>>),
     format: ObjectFormat,
 ) -> Result<Names> {
     let read = || -> std::result::Result<Names, CaptureError> {
-        let look = Look::at(path)?;
+        let look = Look::at(path, trees.clone())?;
         let mut indices = vec![open_index(&path.join("index"), format)?];
         for linked in manifest
             .linked

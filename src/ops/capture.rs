@@ -150,7 +150,8 @@ pub fn capture(
     };
     context.monitor.event(started);
     let git_dir = &context.repository.git_dir;
-    let (gitdir, gitdir_cache) = capture_gitdir(context, known(context.cache, Place::Gitdir))?;
+    let (gitdir, gitdir_cache) =
+        capture_gitdir(context, metadata, known(context.cache, Place::Gitdir))?;
     metadata.check_same(Place::Gitdir, &gitdir)?;
     let mut cache = ScanCache {
         borders: context.borders.clone(),
@@ -174,7 +175,7 @@ pub fn capture(
     for (place, walked) in &places {
         metadata.check_same(*place, walked)?;
     }
-    let (gitdir_again, gitdir_cache) = capture_gitdir(context, &gitdir_cache)?;
+    let (gitdir_again, gitdir_cache) = capture_gitdir(context, metadata, &gitdir_cache)?;
     metadata.check_same(Place::Gitdir, &gitdir_again)?;
     if gitdir != gitdir_again {
         return Err(CaptureError::Moved(git_dir.clone()));
@@ -278,12 +279,14 @@ type Scanned = (Vec<Walked<Stored>>, Files);
 
 fn capture_gitdir(
     context: &CaptureContext<'_>,
+    metadata: &Metadata,
     cache: &Files,
 ) -> std::result::Result<Scanned, CaptureError> {
     let reader = FileReader::new(context.writer, cache, context.clock, context.monitor).fine();
     let root = &context.repository.git_dir;
     let scan = GitdirScan {
         root: root.clone(),
+        trees: metadata.workspace.trees_in(root),
         reader,
     };
     let walked = walk(root, &scan, GitdirContext::default()).map_err(moved)?;

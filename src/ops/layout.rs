@@ -1,7 +1,7 @@
 //! Where the places of a snapshot lie in a restored workspace, and what the pointers between its trees say there: as captured
 //! where they lead to the right place, and rewritten where they would not. A restored copy never points to the original.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,17 @@ impl<'a> Layout<'a> {
             apart.push(b".git".to_vec());
         }
         apart
+    }
+
+    /// The working trees that a restore puts into a git directory, relative to it.
+    #[must_use]
+    pub fn trees_in(&self, git_dir: &Spot) -> BTreeSet<Vec<u8>> {
+        let inside = |linked: &LinkedWorktree| {
+            let name = name_from_text(linked.directory.as_ref()?)?;
+            let spot = linked.git_dir.join(&name);
+            git_dir.relative(&spot).map(<[u8]>::to_vec)
+        };
+        self.manifest.linked.iter().filter_map(inside).collect()
     }
 
     /// What the pointers that would lead elsewhere say in the restored workspace.

@@ -514,7 +514,9 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
 
     fn judge(&self, context: &Context, path: &[u8], kind: Kind) -> Result<Judgement> {
         let context = match context {
-            Context::Gitdir(context) => return context.judge(&self.root, path, kind),
+            Context::Gitdir(context) => {
+                return context.judge(&self.root, &self.apart.roots, path, kind);
+            }
             Context::Tree(context) => context,
         };
         if self.apart.main_git_dir.as_deref() == Some(path) {

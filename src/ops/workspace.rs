@@ -97,26 +97,28 @@ impl Workspace {
         })
     }
 
+    /// The working trees that are places of their own and lie inside a directory, relative to it.
+    #[must_use]
+    pub fn trees_in(&self, directory: &Path) -> BTreeSet<Vec<u8>> {
+        let roots = self.places.iter().map(|(_, root)| root);
+        roots.filter_map(|root| inside(directory, root)).collect()
+    }
+
     /// What in a working tree is not of it.
     #[must_use]
     pub fn apart(&self, place: Place) -> Apart {
         let Some((_, root)) = self.places.iter().find(|(known, _)| *known == place) else {
             return Apart::default();
         };
-        let inside = |path: &Path| {
-            let path = path.strip_prefix(root).ok()?;
-            let path = path_bytes(path).to_vec();
-            (!path.is_empty()).then_some(path)
-        };
+        let inside = |path: &Path| inside(root, path);
         let main = self.members.first().map(|main| &main.repository.git_dir);
-        let others = self.places.iter().filter(|(known, _)| *known != place);
         let git_dirs = self.members.iter().map(|member| &member.git_dir);
         let git_dirs = git_dirs.filter(|git_dir| git_dir.place == place);
         Apart {
             is_main: place == Place::Worktree,
             main_git_dir: main.and_then(|git_dir| inside(git_dir)),
             git_dirs: git_dirs.map(|git_dir| git_dir.path.clone()).collect(),
-            roots: others.filter_map(|(_, root)| inside(root)).collect(),
+            roots: self.trees_in(root),
         }
     }
 
@@ -131,6 +133,12 @@ impl Workspace {
         };
         Some(repository::join_bytes(root, &spot.path))
     }
+}
+
+/// A path relative to a directory it lies in; `None` when it does not, or is the same.
+fn inside(directory: &Path, path: &Path) -> Option<Vec<u8>> {
+    let path = path_bytes(path.strip_prefix(directory).ok()?);
+    (!path.is_empty()).then(|| path.to_vec())
 }
 
 /// A linked worktree as the directory in `worktrees` tells of it.

@@ -892,3 +892,42 @@ fn a_main_tree_inside_a_linked_one() {
     assert!(text.contains("edited outside"), "{text}");
     assert!(!linked.join("main").exists(), "the main tree is there once");
 }
+
+#[test]
+fn what_lies_in_a_git_directory_and_is_no_worktree_of_it_is_kept() {
+    let sandbox = Sandbox::new();
+    let repository = small_repository(&sandbox);
+    let kept = mkdir(&repository, ".git/kept");
+    write(&kept, ".git", "gitdir: ../worktrees/no-more\n");
+    write(
+        &kept,
+        "work.txt",
+        "of a worktree whose records were pruned\n",
+    );
+    sandbox.git(
+        &repository,
+        &[
+            "worktree",
+            "add",
+            "--quiet",
+            "-b",
+            "deep",
+            ".git/some/where/deep",
+        ],
+    );
+    let deep = repository.join(".git/some/where/deep");
+    append(&deep, "README.md", "edited deep inside\n");
+    symlink(&deep, "link", "README.md");
+    let before = RepoState::capture(&sandbox, &deep, Kind::Workspace);
+    sandbox.snapshot(&repository);
+    let restored = assert_restores(&sandbox, &repository);
+    let text = fs::read_to_string(restored.join(".git/kept/work.txt")).expect("kept");
+    assert_eq!(text, "of a worktree whose records were pruned\n");
+    let found = RepoState::capture(
+        &sandbox,
+        &restored.join(".git/linked-deep"),
+        Kind::Workspace,
+    );
+    RepoState::assert_same_workspace(&before, &found);
+    assert_points_nowhere_else(&sandbox, &restored, &sandbox.workplace());
+}
