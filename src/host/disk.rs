@@ -302,7 +302,7 @@ pub fn lock_existing(path: &Path, patience: Duration) -> Result<Option<Lock>> {
 pub fn is_locked(path: &Path) -> bool {
     use rustix::fs::{FlockOperation, flock};
     let held = |file: File| flock(&file, FlockOperation::NonBlockingLockShared);
-    File::open(path).map(held).ok() == Some(Err(rustix::io::Errno::WOULDBLOCK))
+    open_regular(path).map(held).ok() == Some(Err(rustix::io::Errno::WOULDBLOCK))
 }
 
 /// What the system answers when a file is not open for what is wanted.

@@ -199,38 +199,3 @@ fn nothing_tracked_names_a_place_on_one_machine() {
     }
     assert_eq!(found, [""; 0]);
 }
-
-/// Each row of the table of fidelity names tests, and they exist.
-#[test]
-fn every_test_that_the_table_of_fidelity_names_exists() {
-    let table = read("docs/FIDELITY.md");
-    let mut missing = Vec::new();
-    let mut count = 0;
-    for row in table.lines().filter(|line| line.starts_with("| ")) {
-        let last = row
-            .trim_end_matches(" |")
-            .rsplit(" | ")
-            .next()
-            .expect("a column");
-        if ["Test", "-"].iter().any(|head| last.starts_with(head)) {
-            continue;
-        }
-        let names: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
-        if names.is_empty() {
-            missing.push(format!("no test: {row}"));
-        }
-        for name in names {
-            count += 1;
-            let module = name.split("::").next().expect("a module");
-            let test = name.rsplit("::").next().expect("a test");
-            let source = read(format!("tests/it/{module}.rs"));
-            let is_there = source.contains(&format!("fn {test}()"))
-                || source.lines().any(|line| line.trim() == test);
-            if !is_there {
-                missing.push(name.to_owned());
-            }
-        }
-    }
-    assert!(count > 0, "the table names tests");
-    assert_eq!(missing, [""; 0]);
-}

@@ -66,6 +66,7 @@ mod loop_disk;
 mod lying_kernel;
 mod naming;
 mod narrow_destinations;
+mod nested_repositories;
 mod oracle;
 mod ownership;
 mod partial_clones;
