@@ -129,18 +129,18 @@ impl<'a> Layout<'a> {
         let pointers = self.pointers();
         let mut rewritten = Rewritten::new();
         for place in self.manifest.places() {
-            let mut wanted = pointers.iter().filter(|one| one.file.place == place);
-            if wanted.clone().next().is_none() {
+            let wanted = pointers.iter().filter(|one| one.file.place == place);
+            let wanted: Vec<&Pointer> = wanted.collect();
+            if wanted.is_empty() {
                 continue;
             }
             reader.each_directory(place, &mut |directory| {
-                for pointer in wanted.clone() {
+                for pointer in &wanted {
                     let content = self.rewrite(pointer, &directory, store)?;
                     rewritten.extend(content.map(|content| (pointer.file.clone(), content)));
                 }
                 Ok(())
             })?;
-            wanted.next();
         }
         Ok(rewritten)
     }
@@ -174,12 +174,14 @@ impl<'a> Layout<'a> {
         directory: &Directory,
         store: &Store,
     ) -> Result<Option<Vec<u8>>> {
-        let Some(content) = directory
-            .contents
-            .iter()
-            .find(|(name, _)| join(&directory.path, name) == pointer.file.path)
-            .map(|(_, content)| content)
-        else {
+        let path = &pointer.file.path;
+        let slash = path.iter().rposition(|byte| *byte == b'/');
+        let (above, name) = match slash {
+            Some(slash) => (path.get(..slash), path.get(slash + 1..)),
+            None => (Some(&b""[..]), Some(path.as_slice())),
+        };
+        let content = name.and_then(|name| directory.contents.get(name));
+        let Some(content) = content.filter(|_| above == Some(&directory.path)) else {
             return Ok(None);
         };
         let mut bytes = Limited(Vec::new());
