@@ -204,7 +204,8 @@ impl Finder<'_> {
             let in_another = others
                 .chain(main.worktree.as_deref())
                 .any(|other| root != other && root.starts_with(other));
-            !in_another || root.starts_with(&main.git_dir)
+            let mut git_dirs = self.members.values().map(|member| &member.git_dir);
+            !in_another || git_dirs.any(|git_dir| root.starts_with(git_dir))
         };
         let mut roots: Vec<(&Spot, &[u8], &PathBuf)> = self
             .links
@@ -310,7 +311,7 @@ impl Finder<'_> {
             .filter_map(|(place, root)| Some((place, path.strip_prefix(root).ok()?)))
             .min_by_key(|(_, rest)| rest.as_os_str().len());
         let (place, rest) = around?;
-        // A place of its own may lie in the git directory; nothing else there is a working tree.
+        // A place of its own may lie in a git directory; nothing else there is a working tree.
         if path.starts_with(&main.git_dir) && !matches!(place, Place::Linked(_)) {
             return None;
         }

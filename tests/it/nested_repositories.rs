@@ -61,6 +61,16 @@ fn repositories_inside_the_tree() {
     ];
     let restored = assert_round_trip(&sandbox, &repository, &trees);
     assert!(!restored.join("vendor/nested/build.log").exists());
+    // Once more, with a linked worktree in the git directory of a nested repository.
+    let aside = restored.join("vendor/nested/.git/linked-aside");
+    let before = RepoState::capture(&sandbox, &aside, Kind::Workspace);
+    let id = sandbox.snapshot(&restored);
+    let _said = sandbox.vault(&restored, &["drill"]).succeeded();
+    let twice = sandbox.restore(&restored, &id, "twice");
+    let aside = twice.join("vendor/nested/.git/linked-aside");
+    let found = RepoState::capture(&sandbox, &aside, Kind::Workspace);
+    RepoState::assert_same_workspace(&before.without_ignored(), &found);
+    assert_points_nowhere_else(&sandbox, &twice, &restored);
     let main = sandbox.git_text(&restored.join("bare.git"), &["rev-parse", "main"]);
     assert_eq!(main, sandbox.git_text(&nested, &["rev-parse", "main"]));
 }
