@@ -297,6 +297,14 @@ pub fn lock_existing(path: &Path, patience: Duration) -> Result<Option<Lock>> {
     }
 }
 
+/// Whether somebody holds the lock on a file; where that cannot be told, nobody does.
+#[must_use]
+pub fn is_locked(path: &Path) -> bool {
+    use rustix::fs::{FlockOperation, flock};
+    let held = |file: File| flock(&file, FlockOperation::NonBlockingLockShared);
+    open_regular(path).map(held).ok() == Some(Err(rustix::io::Errno::WOULDBLOCK))
+}
+
 /// What the system answers when a file is not open for what is wanted.
 const BAD_DESCRIPTOR: i32 = rustix::io::Errno::BADF.raw_os_error();
 

@@ -15,11 +15,12 @@ use crate::host::git::tips::{self, Tips};
 use crate::host::git_program::{Answer, FROM_INPUT, GitProgram};
 use crate::host::walk::walk;
 use crate::model::escape::text_name;
-use crate::model::ids::SnapshotId;
+use crate::model::ids::{Digest, SnapshotId};
 use crate::model::manifest::Manifest;
 use crate::model::place::Spot;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::ops::build::{as_stated, stated_tips};
 use crate::ops::gitdir_scan::{GitdirContext, GitdirLook};
 
 /// What came of asking git.
@@ -55,6 +56,8 @@ pub struct Question<'a> {
     pub expected: Expected,
     /// The names of its linked worktrees.
     pub linked: Vec<Vec<u8>>,
+    /// Working trees that lie in it.
+    pub trees: BTreeSet<Vec<u8>>,
     /// What the source lacked, and a promisor remote has promised.
     pub promised: BTreeSet<ObjectId>,
     /// Where the git directory of ours may be made; nothing is there yet.
@@ -67,6 +70,7 @@ pub struct Expected {
     object_format: String,
     branch: String,
     head: String,
+    tips: Option<Digest>,
     lacks_objects: bool,
 }
 
@@ -86,6 +90,7 @@ impl Expected {
             object_format: source.object_format.clone(),
             branch: branch.clone().unwrap_or_default(),
             head: head.clone().unwrap_or_default(),
+            tips: stated_tips(manifest, git_dir).map(|(_, digest)| digest),
             lacks_objects: weak_missing > 0 || manifest.history.holes > 0,
         }
     }
@@ -137,7 +142,8 @@ pub fn ask(question: &Question<'_>) -> Result<GitVerdict> {
     let Some(format) = ObjectFormat::parse(&question.expected.object_format) else {
         return not_asked("the format of its objects is not known");
     };
-    let look = look(question.restored, &question.linked, format)?;
+    let mut look = look(question, format)?;
+    look.tips = as_stated(look.tips, question.expected.tips);
     if !is_repository_to_git(&look.tips) {
         return not_asked("HEAD is broken, as it was in the source: git sees no repository");
     }
@@ -185,7 +191,8 @@ fn indices(git_dir: &Path, linked: &[Vec<u8>]) -> Vec<PathBuf> {
         .collect()
 }
 
-fn look(git_dir: &Path, linked: &[Vec<u8>], format: ObjectFormat) -> Result<Look> {
+fn look(question: &Question<'_>, format: ObjectFormat) -> Result<Look> {
+    let (git_dir, linked) = (question.restored, &question.linked);
     let changed = |fact: String| {
         Refusal::new(
             RefusalCode::DrillDiffers,
@@ -193,7 +200,7 @@ fn look(git_dir: &Path, linked: &[Vec<u8>], format: ObjectFormat) -> Result<Look
         )
         .because(fact)
     };
-    let scan = GitdirLook::new(git_dir);
+    let scan = GitdirLook::new(git_dir, question.trees.clone());
     walk(git_dir, &scan, GitdirContext::default())
         .map_err(|error| changed(format!("{error:?}")))?;
     let mut files = scan

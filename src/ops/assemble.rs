@@ -24,7 +24,7 @@ use crate::model::timestamp::Timestamp;
 use crate::ops::capture::{CaptureContext, CaptureError, capture, changing, find_borders};
 use crate::ops::describe::manifest;
 use crate::ops::metadata::{Metadata, Names};
-use crate::ops::mirror::{check_histories, mirror_all};
+use crate::ops::mirror::{check_histories, do_without_missing, mirror_all};
 use crate::ops::scan::Clock;
 use crate::ops::snapshot::SnapshotRequest;
 use crate::ops::verify::check_bytes;
@@ -234,10 +234,11 @@ fn attempt(
     progress: &mut Progress,
 ) -> std::result::Result<Attempted, CaptureError> {
     let borders = progress.known.borders.clone();
-    let metadata = Metadata::read(task.repository, task.lookup, &borders)?;
+    let mut metadata = Metadata::read(task.repository, task.lookup, &borders)?;
     metadata.check_usable()?;
     check_places(task, &metadata)?;
     let mirrored = mirror_all(task, progress, &metadata)?;
+    do_without_missing(progress, &mut metadata)?;
     let checked = check_histories(task, progress, &metadata)?;
     let format = task.vault.format;
     let writer = ContentWriter::new(&progress.store, task.staging, format);

@@ -1,6 +1,7 @@
 //! Builds a workspace in the staging directory of a restore: all places, the history of each repository, pointers between the
 //! trees; and checks what was built.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -11,6 +12,7 @@ use crate::host::disk::{self, Context};
 use crate::host::git::object::ObjectFormat;
 use crate::host::git::packs::Packs;
 use crate::host::git::repository::{executable_settings, join_bytes};
+use crate::host::git::tips::Tips;
 use crate::host::metadata;
 use crate::model::escape::{name_from_text, text_name};
 use crate::model::event::{Event, Monitor, Phase};
@@ -238,7 +240,12 @@ fn copy(
 fn check(job: &Job<'_>, staging: &RestoreStaging, git_dir: &Spot) -> Result<()> {
     let format = job.vault.format;
     let path = join_bytes(staging.path(), &job.layout.relative(git_dir));
-    let names = names_of(job.manifest, git_dir, &path, format)?;
+    let trees = job.layout.trees_in(git_dir);
+    let mut names = names_of(job.manifest, git_dir, (&path, trees), format)?;
+    let stated = stated_tips(job.manifest, git_dir);
+    if stated.is_some_and(|(_, digest)| digest != tips_digest(&names.tips)) {
+        names.do_without_optional();
+    }
     let incomplete = |fact: String| {
         Refusal::new(
             RefusalCode::RecordContradiction,
@@ -260,7 +267,7 @@ fn check(job: &Job<'_>, staging: &RestoreStaging, git_dir: &Spot) -> Result<()> 
         return Err(incomplete(format!("object {lost} is not in it")));
     }
     let found = (names.tips.needed.len() as u64, tips_digest(&names.tips));
-    if Some(found) == stated_tips(job.manifest, git_dir) {
+    if Some(found) == stated {
         Ok(())
     } else {
         Err(incomplete("its refs name other objects".to_owned()))
@@ -278,15 +285,23 @@ pub(super) fn stated_tips(manifest: &Manifest, git_dir: &Spot) -> Option<(u64, D
     Some((nested.tips, nested.tips_blake3))
 }
 
+/// The tips as a manifest counted them: if the source lacked what git does without, then without it.
+pub(super) fn as_stated(mut tips: Tips, stated: Option<Digest>) -> Tips {
+    if stated.is_some_and(|stated| stated != tips_digest(&tips)) {
+        tips.do_without_optional();
+    }
+    tips
+}
+
 /// What a restored repository names.
 fn names_of(
     manifest: &Manifest,
     git_dir: &Spot,
-    path: &Path,
+    (path, trees): (&Path, BTreeSet<Vec<u8>>),
     format: ObjectFormat,
 ) -> Result<Names> {
     let read = || -> std::result::Result<Names, CaptureError> {
-        let look = Look::at(path)?;
+        let look = Look::at(path, trees.clone())?;
         let mut indices = vec![open_index(&path.join("index"), format)?];
         for linked in manifest
             .linked

@@ -14,7 +14,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::ops::gitdir_scan::{GitdirContext, GitdirScan};
 use crate::ops::metadata::{Metadata, first_difference, seen};
 use crate::ops::patterns::Patterns;
-use crate::ops::scan::{Borders, Clock, FileReader, LookOnly, WorktreeScan, is_fresh};
+use crate::ops::scan::{Apart, Borders, Clock, FileReader, LookOnly, WorktreeScan, is_fresh};
 use crate::vault::builder::{self, Times};
 use crate::vault::cache::{CachedFile, ScanCache};
 use crate::vault::content::{ContentWriter, Stored};
@@ -150,7 +150,8 @@ pub fn capture(
     };
     context.monitor.event(started);
     let git_dir = &context.repository.git_dir;
-    let (gitdir, gitdir_cache) = capture_gitdir(context, known(context.cache, Place::Gitdir))?;
+    let (gitdir, gitdir_cache) =
+        capture_gitdir(context, metadata, known(context.cache, Place::Gitdir))?;
     metadata.check_same(Place::Gitdir, &gitdir)?;
     let mut cache = ScanCache {
         borders: context.borders.clone(),
@@ -164,6 +165,7 @@ pub fn capture(
             place: *place,
             root,
             borders: &borders,
+            apart: metadata.workspace.apart(*place),
         };
         let (walked, files) = capture_worktree(context, &tree, &mut met)?;
         cache.files.insert(*place, files);
@@ -173,7 +175,7 @@ pub fn capture(
     for (place, walked) in &places {
         metadata.check_same(*place, walked)?;
     }
-    let (gitdir_again, gitdir_cache) = capture_gitdir(context, &gitdir_cache)?;
+    let (gitdir_again, gitdir_cache) = capture_gitdir(context, metadata, &gitdir_cache)?;
     metadata.check_same(Place::Gitdir, &gitdir_again)?;
     if gitdir != gitdir_again {
         return Err(CaptureError::Moved(git_dir.clone()));
@@ -254,9 +256,9 @@ pub fn find_borders(
         let mut looked = Vec::new();
         for (place, root) in &metadata.workspace.places {
             let known = metadata.borders(*place);
-            let is_main = *place == Place::Worktree;
             let patterns = (&include, &exclude);
-            let scan = WorktreeScan::new(root, is_main, &known, patterns, LookOnly);
+            let apart = metadata.workspace.apart(*place);
+            let scan = WorktreeScan::new(root, apart, &known, patterns, LookOnly);
             let walked = walk(root, &scan, WorktreeScan::<LookOnly>::outside());
             looked.push((*place, walked.map_err(refuse_walk)?));
             met.note(&scan);
@@ -277,12 +279,14 @@ type Scanned = (Vec<Walked<Stored>>, Files);
 
 fn capture_gitdir(
     context: &CaptureContext<'_>,
+    metadata: &Metadata,
     cache: &Files,
 ) -> std::result::Result<Scanned, CaptureError> {
     let reader = FileReader::new(context.writer, cache, context.clock, context.monitor).fine();
     let root = &context.repository.git_dir;
     let scan = GitdirScan {
         root: root.clone(),
+        trees: metadata.workspace.trees_in(root),
         reader,
     };
     let walked = walk(root, &scan, GitdirContext::default()).map_err(moved)?;
@@ -294,6 +298,7 @@ struct TreeToCapture<'a> {
     place: Place,
     root: &'a Path,
     borders: &'a Borders,
+    apart: Apart,
 }
 
 /// Scans a working tree until what was seen is what was there at one moment: either nothing in it changed after the scan
@@ -315,9 +320,9 @@ fn capture_worktree(
             .as_ref()
             .map_or(known(context.cache, tree.place), |(_, cache)| cache);
         let reader = FileReader::new(context.writer, cache, context.clock, context.monitor);
-        let is_main = tree.place == Place::Worktree;
         let patterns = (&include, &exclude);
-        let scan = WorktreeScan::new(tree.root, is_main, tree.borders, patterns, reader);
+        let apart = tree.apart.clone();
+        let scan = WorktreeScan::new(tree.root, apart, tree.borders, patterns, reader);
         let walked = match walk(tree.root, &scan, WorktreeScan::<LookOnly>::outside()) {
             Err(walk::Error::Changing(path)) => {
                 last_change = path;

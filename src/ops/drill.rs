@@ -370,6 +370,7 @@ fn ask_all(
             restored: &layout.path(git_dir),
             expected: Expected::of(manifest, git_dir),
             promised: promised.of(git_dir),
+            trees: layout.trees_in(git_dir),
             linked: linked
                 .filter_map(|linked| name_from_text(&linked.name))
                 .collect(),

@@ -1,12 +1,12 @@
 //! What is captured of git directories, and what is left out: those of submodules lie inside that of the repository above, and
 //! the same rules hold in each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::host::disk::{self, Context as _};
+use crate::host::disk::Context as _;
 use crate::host::git::gitfile;
 use crate::host::git::grafts;
 use crate::host::git::repository::join_bytes;
@@ -62,11 +62,20 @@ impl GitdirContext {
         path.get(self.start..).unwrap_or_default()
     }
 
-    /// What becomes of an entry.
+    /// What becomes of an entry; `trees` are working trees in the walk that are places of their own.
     ///
     /// A symbolic link where git keeps state would make the restored copy read or write the original's: only what git
     /// reads and never writes may be linked: hooks, `info/exclude` and `info/attributes`.
-    pub(super) fn judge(&self, root: &Path, path: &[u8], kind: Kind) -> Result<Judgement> {
+    pub(super) fn judge(
+        &self,
+        root: &Path,
+        trees: &BTreeSet<Vec<u8>>,
+        path: &[u8],
+        kind: Kind,
+    ) -> Result<Judgement> {
+        if trees.contains(path) {
+            return Ok(Judgement::LeaveOut(Reason::LinkedWorktree, String::new()));
+        }
         let own = self.own(path);
         let may_be_linked = own.starts_with(b"hooks/")
             || [&b"hooks"[..], b"info/exclude", b"info/attributes"].contains(&own);
@@ -85,9 +94,6 @@ impl GitdirContext {
         if let Some(text) = self.gitfile.as_ref().filter(|_| path.ends_with(b"/.git")) {
             return Ok(Judgement::LeaveOut(Reason::Gitfile, text.clone()));
         }
-        if kind == Kind::Directory && may_hold_linked(own) && is_linked(&join_bytes(root, path))? {
-            return Ok(Judgement::LeaveOut(Reason::LinkedWorktree, String::new()));
-        }
         Ok(Judgement::Keep)
     }
 }
@@ -98,38 +104,23 @@ fn is_among_modules(own: &[u8]) -> bool {
         || matches!(tips::in_its_worktree(own), (Some(_), rest) if rest.starts_with(b"modules/"))
 }
 
-/// Whether somebody may have put a linked worktree at this path in a git directory: a restore does.
-fn may_hold_linked(own: &[u8]) -> bool {
-    let git_keeps: [&[u8]; 6] = [b"refs", b"logs", b"lfs", b"modules", b"worktrees", b"hooks"];
-    let mut names = own.split(|byte| *byte == b'/');
-    let is_gits = names.next().is_some_and(|first| git_keeps.contains(&first));
-    !is_gits && names.count() <= 1
-}
-
-/// Whether a directory is the working tree of a linked worktree.
-fn is_linked(path: &Path) -> Result<bool> {
-    match std::fs::symlink_metadata(path.join(".git")) {
-        Ok(metadata) => Ok(metadata.is_file()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(disk::Error::new("look at", &path.join(".git"), error).into()),
-    }
-}
-
 /// Looks at a git directory first: fingerprints of everything, and the bytes of the files that name tips.
-#[derive(Default)]
 pub struct GitdirLook {
     /// Where it is.
-    pub root: std::path::PathBuf,
+    pub root: PathBuf,
+    /// Working trees in it.
+    pub trees: BTreeSet<Vec<u8>>,
     /// The bytes, by path.
     pub tip_files: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
 impl GitdirLook {
-    /// Looks at the git directory at `root`.
+    /// Looks at the git directory at `root`, but for the working trees that lie in it.
     #[must_use]
-    pub fn new(root: &Path) -> Self {
+    pub fn new(root: &Path, trees: BTreeSet<Vec<u8>>) -> Self {
         Self {
             root: root.to_owned(),
+            trees,
             tip_files: Mutex::default(),
         }
     }
@@ -149,7 +140,7 @@ impl Scan for GitdirLook {
     }
 
     fn judge(&self, context: &GitdirContext, path: &[u8], kind: Kind) -> Result<Judgement> {
-        context.judge(&self.root, path, kind)
+        context.judge(&self.root, &self.trees, path, kind)
     }
 
     fn file(
@@ -186,7 +177,9 @@ impl Scan for GitdirLook {
 /// Captures a git directory.
 pub struct GitdirScan<C> {
     /// Where it is.
-    pub root: std::path::PathBuf,
+    pub root: PathBuf,
+    /// Working trees in it, which are places of their own.
+    pub trees: BTreeSet<Vec<u8>>,
     /// Takes the files.
     pub reader: C,
 }
@@ -205,7 +198,7 @@ impl<C: Contents> Scan for GitdirScan<C> {
     }
 
     fn judge(&self, context: &GitdirContext, path: &[u8], kind: Kind) -> Result<Judgement> {
-        context.judge(&self.root, path, kind)
+        context.judge(&self.root, &self.trees, path, kind)
     }
 
     fn file(

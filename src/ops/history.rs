@@ -162,6 +162,30 @@ pub fn mirror(
     Ok(Some(pack))
 }
 
+/// A pack of the empty tree alone. Git has that object built in, and writes things that name it without storing it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn pack_of_empty_tree(target: &Target<'_>) -> Result<FinishedPack> {
+    let (directory, format) = (target.staging.directory()?, target.format);
+    let label = format!("history-{}", next_number(&directory));
+    let write = || {
+        let mut writer = PackWriter::create(&directory, &label, format)?;
+        if let Some(id) = empty_tree(format) {
+            writer.add(id, ObjectKind::Tree, b"")?;
+        }
+        mark(&mut writer, target)?;
+        writer.finish()
+    };
+    write().map_err(|error: Error| refuse_git_write(&error))
+}
+
+/// The id of the tree without entries.
+#[must_use]
+pub fn empty_tree(format: ObjectFormat) -> Option<ObjectId> {
+    hash_object(format, ObjectKind::Tree, b"")
+}
+
 /// Two repositories may bring the very same objects, and packs are named by what is in them: one that the vault could have
 /// already gets an object of its own, which says whose it is.
 fn mark(writer: &mut PackWriter, target: &Target<'_>) -> std::result::Result<(), Error> {
@@ -252,6 +276,22 @@ pub fn missing(
         .filter(|id| !history.contains(id) && !promised.contains(id))
         .copied()
         .collect()
+}
+
+/// Whether all of the ids are there, with everything they reach.
+///
+/// # Errors
+/// When an object cannot be read.
+pub fn is_whole(
+    history: &Packs,
+    ids: &BTreeSet<ObjectId>,
+    lacks: Lacks<'_>,
+    grafts: &Grafts,
+) -> Result<bool> {
+    if !missing(history, ids, lacks.promised).is_empty() {
+        return Ok(false);
+    }
+    Ok(lacks.holes.is_empty() || reach_hole(history, ids, lacks, grafts)?.is_none())
 }
 
 /// What a history lacks.

@@ -1,7 +1,7 @@
 //! Where the places of a snapshot lie in a restored workspace, and what the pointers between its trees say there: as captured
 //! where they lead to the right place, and rewritten where they would not. A restored copy never points to the original.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -110,6 +110,17 @@ impl<'a> Layout<'a> {
         apart
     }
 
+    /// The working trees that a restore puts into a git directory, relative to it.
+    #[must_use]
+    pub fn trees_in(&self, git_dir: &Spot) -> BTreeSet<Vec<u8>> {
+        let inside = |linked: &LinkedWorktree| {
+            let name = name_from_text(linked.directory.as_ref()?)?;
+            let spot = linked.git_dir.join(&name);
+            git_dir.relative(&spot).map(<[u8]>::to_vec)
+        };
+        self.manifest.linked.iter().filter_map(inside).collect()
+    }
+
     /// What the pointers that would lead elsewhere say in the restored workspace.
     ///
     /// # Errors
@@ -118,18 +129,18 @@ impl<'a> Layout<'a> {
         let pointers = self.pointers();
         let mut rewritten = Rewritten::new();
         for place in self.manifest.places() {
-            let mut wanted = pointers.iter().filter(|one| one.file.place == place);
-            if wanted.clone().next().is_none() {
+            let wanted = pointers.iter().filter(|one| one.file.place == place);
+            let wanted: Vec<&Pointer> = wanted.collect();
+            if wanted.is_empty() {
                 continue;
             }
             reader.each_directory(place, &mut |directory| {
-                for pointer in wanted.clone() {
+                for pointer in &wanted {
                     let content = self.rewrite(pointer, &directory, store)?;
                     rewritten.extend(content.map(|content| (pointer.file.clone(), content)));
                 }
                 Ok(())
             })?;
-            wanted.next();
         }
         Ok(rewritten)
     }
@@ -163,12 +174,14 @@ impl<'a> Layout<'a> {
         directory: &Directory,
         store: &Store,
     ) -> Result<Option<Vec<u8>>> {
-        let Some(content) = directory
-            .contents
-            .iter()
-            .find(|(name, _)| join(&directory.path, name) == pointer.file.path)
-            .map(|(_, content)| content)
-        else {
+        let path = &pointer.file.path;
+        let slash = path.iter().rposition(|byte| *byte == b'/');
+        let (above, name) = match slash {
+            Some(slash) => (path.get(..slash), path.get(slash + 1..)),
+            None => (Some(&b""[..]), Some(path.as_slice())),
+        };
+        let content = name.and_then(|name| directory.contents.get(name));
+        let Some(content) = content.filter(|_| above == Some(&directory.path)) else {
             return Ok(None);
         };
         let mut bytes = Limited(Vec::new());

@@ -63,13 +63,21 @@ pub struct Look {
     files: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
+impl Names {
+    /// Does not ask for what git does without: for a source that lacks it.
+    pub(super) fn do_without_optional(&mut self) {
+        self.tips.do_without_optional();
+        self.needed = self.tips.needed.union(&self.index_ids).copied().collect();
+    }
+}
+
 impl Look {
-    /// Looks at a git directory.
+    /// Looks at a git directory, but for the working trees that lie in it.
     ///
     /// # Errors
     /// [`CaptureError`].
-    pub fn at(git_dir: &Path) -> Capturing<Self> {
-        let scan = GitdirLook::new(git_dir);
+    pub fn at(git_dir: &Path, trees: BTreeSet<Vec<u8>>) -> Capturing<Self> {
+        let scan = GitdirLook::new(git_dir, trees);
         let walked = walk(git_dir, &scan, GitdirContext::default()).map_err(moved)?;
         let files = scan
             .tip_files
@@ -182,7 +190,8 @@ impl Metadata {
         let workspace = Workspace::find(main, lookup, borders)?;
         let mut looks = Vec::new();
         for member in workspace.roots() {
-            let look = Look::at(&member.repository.git_dir)?;
+            let git_dir = &member.repository.git_dir;
+            let look = Look::at(git_dir, workspace.trees_in(git_dir))?;
             looks.push((member.git_dir.clone(), look));
         }
         let mut trees = BTreeMap::new();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::host::git::object::ObjectId;
+use crate::host::git::pack_writer::FinishedPack;
 use crate::host::git::repository::Repository;
 use crate::host::git::stores::{PackStamp, Stores, unpaired};
 use crate::model::ids::Digest;
@@ -70,31 +71,72 @@ fn mirror(
     let borrowed = stores.alternates.clone();
     progress.borrowed.insert(git_dir.clone(), borrowed);
     for part in [Part::Promisor, Part::Own] {
-        let target = Target {
-            store: &progress.store,
-            git_dir,
-            format,
-            staging: task.staging,
-            layout: &task.vault.layout,
-        };
+        let target = target(task, progress, git_dir);
         let mirrored = history::mirror(&stores, part, &target, task.monitor);
         let Some(pack) = mirrored.map_err(moved)? else {
             continue;
         };
-        let is_promisor = part == Part::Promisor;
-        let (pack, read_back) = IncompletePack::history(pack, git_dir, is_promisor, format)
-            .verify(&mut progress.store, task.monitor)?;
-        progress.packs.push(pack);
-        let lacking = match part {
-            Part::Promisor => &mut progress.promised,
-            Part::Own => &mut progress.holes,
-        };
-        lacking.extend(git_dir, read_back.holes.into_keys());
-        if is_main {
-            progress.root_commits.extend(read_back.root_commits);
-        }
+        take(task, progress, git_dir, part, pack)?;
+    }
+    let is_named =
+        |id: &ObjectId| names.needed.contains(id) || progress.holes.contains(git_dir, id);
+    let empty = history::empty_tree(format).filter(is_named);
+    if empty.is_some_and(|id| !progress.store.history(git_dir).contains(&id)) {
+        let pack = history::pack_of_empty_tree(&target(task, progress, git_dir))?;
+        take(task, progress, git_dir, Part::Own, pack)?;
     }
     Ok(stores.packs.into_iter().map(|pack| pack.stamp).collect())
+}
+
+fn target<'a>(task: &'a Task<'_>, progress: &'a Progress, git_dir: &'a Spot) -> Target<'a> {
+    Target {
+        store: &progress.store,
+        git_dir,
+        format: task.vault.format,
+        staging: task.staging,
+        layout: &task.vault.layout,
+    }
+}
+
+/// Reads a pack of history back and counts it among those of this snapshot.
+fn take(
+    task: &Task<'_>,
+    progress: &mut Progress,
+    git_dir: &Spot,
+    part: Part,
+    pack: FinishedPack,
+) -> Result<()> {
+    let is_promisor = part == Part::Promisor;
+    let pack = IncompletePack::history(pack, git_dir, is_promisor, task.vault.format);
+    let (pack, read_back) = pack.verify(&mut progress.store, task.monitor)?;
+    progress.packs.push(pack);
+    let lacking = match part {
+        Part::Promisor => &mut progress.promised,
+        Part::Own => &mut progress.holes,
+    };
+    lacking.extend(git_dir, read_back.holes.into_keys());
+    if *git_dir == Spot::top(Place::Gitdir) {
+        progress.root_commits.extend(read_back.root_commits);
+    }
+    Ok(())
+}
+
+/// Asks no repository for what git does without if it lacks it.
+pub(super) fn do_without_missing(progress: &Progress, metadata: &mut Metadata) -> Result<()> {
+    let members = metadata.workspace.members.iter();
+    for (member, names) in members.zip(&mut metadata.members) {
+        let history = progress.store.history(&member.git_dir);
+        let promised = promised_to(progress, member);
+        let holes = holes_of(progress, member, names, &promised);
+        let lacks = history::Lacks {
+            holes: &holes,
+            promised: &promised,
+        };
+        if !history::is_whole(history, &names.tips.optional, lacks, &names.grafts)? {
+            names.do_without_optional();
+        }
+    }
+    Ok(())
 }
 
 /// A repository made anew at the old path, none of whose objects the vault knows, is another one: its work must not be mixed
@@ -164,6 +206,28 @@ pub(super) fn check_histories(
     })
 }
 
+/// What objects of a repository must not lead to.
+fn holes_of(
+    progress: &Progress,
+    member: &Member,
+    names: &Names,
+    promised: &BTreeSet<ObjectId>,
+) -> BTreeSet<ObjectId> {
+    let history = progress.store.history(&member.git_dir);
+    let parents = names.grafts.parents().values().flatten();
+    let lacking = parents.filter(|parent| !history.contains(parent));
+    let known = progress.holes.of(&member.git_dir);
+    // What was promised once counts for nothing where no promisor remote is left.
+    let stated = progress.promised.of(&member.git_dir);
+    known
+        .iter()
+        .chain(&stated)
+        .chain(lacking)
+        .filter(|id| !promised.contains(id))
+        .copied()
+        .collect()
+}
+
 fn check_history(
     task: &Task<'_>,
     progress: &Progress,
@@ -182,24 +246,14 @@ fn check_history(
     if let Some(missing) = history::missing(history, &names.needed, &promised).first() {
         progress.store.check()?;
         // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
-        let again = Metadata::read(task.repository, task.lookup, &progress.known.borders)?;
+        let mut again = Metadata::read(task.repository, task.lookup, &progress.known.borders)?;
+        do_without_missing(progress, &mut again)?;
         if again.members != metadata.members {
             return Err(CaptureError::Moved(member.repository.git_dir.clone()));
         }
         return Err(refuse(missing, named_by(missing, names)));
     }
-    let parents = names.grafts.parents().values().flatten();
-    let lacking = parents.filter(|parent| !history.contains(parent));
-    let known = progress.holes.of(&member.git_dir);
-    // What was promised once counts for nothing where no promisor remote is left.
-    let stated = progress.promised.of(&member.git_dir);
-    let holes: BTreeSet<ObjectId> = known
-        .iter()
-        .chain(&stated)
-        .chain(lacking)
-        .filter(|id| !promised.contains(id))
-        .copied()
-        .collect();
+    let holes = holes_of(progress, member, names, &promised);
     let lacks = history::Lacks {
         holes: &holes,
         promised: &promised,

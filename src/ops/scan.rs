@@ -286,8 +286,8 @@ enum Inside {
 pub struct WorktreeScan<'a, C> {
     /// The root of the working tree.
     pub root: PathBuf,
-    /// Whether it is the main one, whose `.git` is a place of its own.
-    pub is_main: bool,
+    /// What in it is a place of its own, or a git directory.
+    pub apart: Apart,
     /// The borders that are known.
     pub borders: &'a Borders,
     /// Patterns of ignored files to capture.
@@ -298,6 +298,19 @@ pub struct WorktreeScan<'a, C> {
     pub reader: C,
     /// The borders that were met.
     pub met: Mutex<Met>,
+}
+
+/// What in a working tree is not of it, by path.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Apart {
+    /// Whether it is the main working tree, whose `.git` leads to a place of its own.
+    pub is_main: bool,
+    /// The main git directory, if it lies in here: it is a place of its own.
+    pub main_git_dir: Option<Vec<u8>>,
+    /// Other git directories that lie in here: they are captured here, by rules of their own.
+    pub git_dirs: BTreeSet<Vec<u8>>,
+    /// Roots of other places.
+    pub roots: BTreeSet<Vec<u8>>,
 }
 
 /// Borders that a scan met: directories with a `.git` that makes a repository of them.
@@ -338,7 +351,7 @@ impl<'a, C> WorktreeScan<'a, C> {
     #[must_use]
     pub fn new(
         root: &Path,
-        is_main: bool,
+        apart: Apart,
         borders: &'a Borders,
         patterns: (&'a Patterns, &'a Patterns),
         reader: C,
@@ -346,7 +359,7 @@ impl<'a, C> WorktreeScan<'a, C> {
         let (include, exclude) = patterns;
         Self {
             root: root.to_owned(),
-            is_main,
+            apart,
             borders,
             include,
             exclude,
@@ -367,13 +380,15 @@ impl<'a, C> WorktreeScan<'a, C> {
         self.met.lock().map(|met| met.clone()).unwrap_or_default()
     }
 
-    /// Whether a border is known below a directory.
+    /// Whether a border, or a git directory, is known below a directory.
     fn leads_to_border(&self, directory: &[u8]) -> bool {
         let start = [directory, b"/"].concat();
-        self.borders
-            .range(start.clone()..)
-            .next()
-            .is_some_and(|(path, _)| path.starts_with(&start))
+        let borders = self.borders.range(start.clone()..);
+        let git_dirs = self.apart.git_dirs.range(start.clone()..);
+        let next = [borders.map(|(path, _)| path).next(), { git_dirs }.next()];
+        next.into_iter()
+            .flatten()
+            .any(|path| path.starts_with(&start))
     }
 
     /// Decides on a path, and what holds inside when it is a directory that is entered.
@@ -426,7 +441,9 @@ impl<'a, C> WorktreeScan<'a, C> {
     /// What begins at a directory that holds something named `.git`.
     fn border(&self, directory: &Opened<'_>, above: &mut TreeContext) -> Result<()> {
         let known = self.borders.get(directory.path);
-        if known.is_none() && !is_repository(directory)? {
+        let dot_git = directory.path_of(b".git");
+        let is_main = self.apart.main_git_dir.as_ref() == Some(&dot_git);
+        if known.is_none() && (is_main || !is_repository(directory)?) {
             return Ok(());
         }
         if let Ok(mut met) = self.met.lock() {
@@ -470,7 +487,7 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
             _ if directory.path.is_empty() => self.at_root(directory)?,
             Context::Gitdir(above) => return Ok(Context::Gitdir(above.enter(directory, names)?)),
             Context::Tree(above) => {
-                if above.dot_git == DotGit::Own && above.own(directory.path) == b".git" {
+                if self.apart.git_dirs.contains(directory.path) {
                     return Ok(Context::Gitdir(GitdirContext::at(directory.path)));
                 }
                 let inside = self.decide(above, directory.path, true).1;
@@ -497,9 +514,20 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
 
     fn judge(&self, context: &Context, path: &[u8], kind: Kind) -> Result<Judgement> {
         let context = match context {
-            Context::Gitdir(context) => return context.judge(&self.root, path, kind),
+            Context::Gitdir(context) => {
+                return context.judge(&self.root, &self.apart.roots, path, kind);
+            }
             Context::Tree(context) => context,
         };
+        if self.apart.main_git_dir.as_deref() == Some(path) {
+            return Ok(Judgement::Skip);
+        }
+        if self.apart.roots.contains(path) {
+            return Ok(Judgement::LeaveOut(Reason::LinkedWorktree, String::new()));
+        }
+        if self.apart.git_dirs.contains(path) {
+            return Ok(Judgement::Keep);
+        }
         if path == b".git" || path.ends_with(b"/.git") {
             match &context.dot_git {
                 DotGit::Apart => return Ok(Judgement::Skip),
@@ -548,7 +576,7 @@ impl<C> WorktreeScan<'_, C> {
             dot_git: DotGit::Own,
         };
         context.begin(directory.path, tracked);
-        if self.is_main {
+        if self.apart.is_main {
             context.dot_git = DotGit::Apart;
         }
         Ok(context)

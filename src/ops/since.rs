@@ -9,7 +9,7 @@ use crate::model::listing::Entry;
 use crate::model::place::Place;
 use crate::model::refusal::Result;
 use crate::ops::assemble::tips_digest;
-use crate::ops::build::stated_tips;
+use crate::ops::build::{as_stated, stated_tips};
 use crate::ops::capture::{CaptureError, changing, find_borders};
 use crate::vault::cache::ScanCache;
 use crate::vault::inspect::Vault;
@@ -79,7 +79,9 @@ pub fn work_since(
         .eq(manifest.git_dirs());
     let same_tips = metadata.each().all(|(member, names)| {
         let stated = stated_tips(manifest, &member.git_dir);
-        stated.is_some_and(|(_, digest)| digest == tips_digest(&names.tips))
+        stated.is_some_and(|(_, digest)| {
+            tips_digest(&as_stated(names.tips.clone(), Some(digest))) == digest
+        })
     });
     since.git_changed =
         !same_repositories || !same_tips || changed(vault, newest, Place::Gitdir, &in_git)?.0 > 0;

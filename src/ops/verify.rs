@@ -24,7 +24,7 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::{RefusalCode, Severity};
 use crate::model::timestamp::Timestamp;
 use crate::ops::assemble::tips_digest;
-use crate::ops::build::stated_tips;
+use crate::ops::build::{as_stated, stated_tips};
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
 use crate::ops::selection::select;
@@ -418,8 +418,9 @@ impl TipFiles {
             let paths: Vec<Vec<u8>> = contents.keys().cloned().collect();
             let (tips, _linked) = tips::read_all(&contents, &paths)
                 .map_err(|error| lacks_history(manifest, format!("{git_dir}: {error}")))?;
-            let found = (tips.needed.len() as u64, tips_digest(&tips));
             let stated = stated_tips(manifest, git_dir);
+            let tips = as_stated(tips, stated.map(|(_, digest)| digest));
+            let found = (tips.needed.len() as u64, tips_digest(&tips));
             let lost = missing(store.history(git_dir), &tips.needed, &promised.of(git_dir));
             if stated != Some(found) || !lost.is_empty() {
                 let stated = stated.map_or(0, |(tips, _)| tips);

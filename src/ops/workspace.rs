@@ -14,6 +14,7 @@ use crate::model::place::{Place, Spot};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::CaptureError;
 use crate::ops::locate::refuse_open;
+use crate::ops::scan::Apart;
 use crate::vault::structure::LINKED_DIRECTORY;
 
 /// A repository of a workspace.
@@ -96,6 +97,31 @@ impl Workspace {
         })
     }
 
+    /// The working trees that are places of their own and lie inside a directory, relative to it.
+    #[must_use]
+    pub fn trees_in(&self, directory: &Path) -> BTreeSet<Vec<u8>> {
+        let roots = self.places.iter().map(|(_, root)| root);
+        roots.filter_map(|root| inside(directory, root)).collect()
+    }
+
+    /// What in a working tree is not of it.
+    #[must_use]
+    pub fn apart(&self, place: Place) -> Apart {
+        let Some((_, root)) = self.places.iter().find(|(known, _)| *known == place) else {
+            return Apart::default();
+        };
+        let inside = |path: &Path| inside(root, path);
+        let main = self.members.first().map(|main| &main.repository.git_dir);
+        let git_dirs = self.members.iter().map(|member| &member.git_dir);
+        let git_dirs = git_dirs.filter(|git_dir| git_dir.place == place);
+        Apart {
+            is_main: place == Place::Worktree,
+            main_git_dir: main.and_then(|git_dir| inside(git_dir)),
+            git_dirs: git_dirs.map(|git_dir| git_dir.path.clone()).collect(),
+            roots: self.trees_in(root),
+        }
+    }
+
     /// Where something that was captured lies in the source.
     #[must_use]
     pub fn path(&self, spot: &Spot) -> Option<PathBuf> {
@@ -107,6 +133,12 @@ impl Workspace {
         };
         Some(repository::join_bytes(root, &spot.path))
     }
+}
+
+/// A path relative to a directory it lies in; `None` when it does not, or is the same.
+fn inside(directory: &Path, path: &Path) -> Option<Vec<u8>> {
+    let path = path_bytes(path.strip_prefix(directory).ok()?);
+    (!path.is_empty()).then(|| path.to_vec())
 }
 
 /// A linked worktree as the directory in `worktrees` tells of it.
@@ -172,7 +204,8 @@ impl Finder<'_> {
             let in_another = others
                 .chain(main.worktree.as_deref())
                 .any(|other| root != other && root.starts_with(other));
-            !in_another || root.starts_with(&main.git_dir)
+            let mut git_dirs = self.members.values().map(|member| &member.git_dir);
+            !in_another || git_dirs.any(|git_dir| root.starts_with(git_dir))
         };
         let mut roots: Vec<(&Spot, &[u8], &PathBuf)> = self
             .links
@@ -208,7 +241,8 @@ impl Finder<'_> {
             return Ok(());
         };
         if metadata.is_dir() {
-            if self.members.contains_key(&own) {
+            let real = std::fs::canonicalize(&dot_git).unwrap_or_else(|_| dot_git.clone());
+            if self.members.values().any(|member| member.git_dir == real) {
                 return Ok(());
             }
             let format = self.members.values().next().map(|main| main.format);
@@ -222,6 +256,7 @@ impl Finder<'_> {
             return Ok(());
         };
         let real = std::fs::canonicalize(&target).ok();
+        self.add_target(border, real.as_deref(), places)?;
         let is_ours = |real: &PathBuf| {
             self.members
                 .values()
@@ -233,6 +268,27 @@ impl Finder<'_> {
         if !real.as_ref().is_some_and(is_ours) {
             let text = String::from_utf8_lossy(path_bytes(&target)).into_owned();
             outside.insert(spot, text);
+        }
+        Ok(())
+    }
+
+    /// Adds the repository whose `.git` file leads to a git directory inside a working tree.
+    fn add_target(
+        &mut self,
+        border: &Path,
+        real: Option<&Path>,
+        places: &[(Place, PathBuf)],
+    ) -> Result<()> {
+        let Some(real) = real else { return Ok(()) };
+        let is_git_dir = real.join("HEAD").is_file() && real.join("objects").is_dir();
+        let is_known = self.members.values().any(|member| member.git_dir == real);
+        let spot = self.spot_of(real, places);
+        let format = self.members.values().next().map(|main| main.format);
+        if let (true, false, Some(spot), Some(format)) = (is_git_dir, is_known, spot, format) {
+            self.open(&spot, real, format)?;
+            if let Some(member) = self.members.get_mut(&spot) {
+                member.worktree = Some(border.to_owned());
+            }
         }
         Ok(())
     }
@@ -255,7 +311,7 @@ impl Finder<'_> {
             .filter_map(|(place, root)| Some((place, path.strip_prefix(root).ok()?)))
             .min_by_key(|(_, rest)| rest.as_os_str().len());
         let (place, rest) = around?;
-        // A place of its own may lie in the git directory; nothing else there is a working tree.
+        // A place of its own may lie in a git directory; nothing else there is a working tree.
         if path.starts_with(&main.git_dir) && !matches!(place, Place::Linked(_)) {
             return None;
         }

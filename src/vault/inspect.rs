@@ -159,7 +159,7 @@ impl Vault {
         loop {
             let before = disk::list(&layout.log()).ok();
             match Self::open_once(&layout, opening) {
-                Err(_) if attempt < LOOKS && is_being_written(&layout, before.as_deref()) => {
+                Err(_) if is_worth_another(attempt, &layout, before.as_deref()) => {
                     attempt += 1;
                     std::thread::sleep(BETWEEN_LOOKS);
                 }
@@ -231,17 +231,32 @@ impl Vault {
     }
 }
 
-/// How often a vault that another process writes to is looked at.
+/// How often a vault that another process may be writing to is looked at, and one that is locked by it.
 const LOOKS: usize = 6;
+const LOOKS_WHILE_LOCKED: usize = 200;
 /// How long to wait between two looks.
 const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(50);
 
-/// Whether another process seems to be writing: the log has grown, or a snapshot is on its way.
+/// Whether another look may see something else.
+fn is_worth_another(
+    attempt: usize,
+    layout: &Layout,
+    before: Option<&[std::ffi::OsString]>,
+) -> bool {
+    if attempt < LOOKS {
+        is_being_written(layout, before)
+    } else {
+        attempt < LOOKS_WHILE_LOCKED && disk::is_locked(&layout.vault_toml())
+    }
+}
+
+/// Whether another process seems to be writing: the log has grown, a snapshot is on its way, or the vault is locked.
 fn is_being_written(layout: &Layout, log_before: Option<&[std::ffi::OsString]>) -> bool {
     let on_its_way =
         |name: &std::ffi::OsString| name.to_string_lossy().starts_with(INCOMPLETE_PREFIX);
     disk::list(&layout.log()).ok().as_deref() != log_before
         || disk::list(&layout.snapshots()).is_ok_and(|names| names.iter().any(on_its_way))
+        || disk::is_locked(&layout.vault_toml())
 }
 
 /// Whether there is something that looks like a vault at `root`.

@@ -28,7 +28,7 @@ use crate::vault::log::LoggedSnapshot;
 use crate::vault::skeleton::MANIFEST_LIMIT_BYTES;
 use crate::vault::store::Store;
 use crate::vault::structure;
-use crate::vault::topmost::{PROMISED, is_possible, root_names};
+use crate::vault::topmost::{Borders, PROMISED, is_possible, root_names};
 
 /// A manifest that is authentic and agrees with the log. Only [`trust`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -433,8 +433,14 @@ impl<'a> SnapshotReader<'a> {
             root: Some(listing),
             ..TreeCounts::default()
         };
+        let mut borders = Borders::of(self.manifest, place);
         while let Some(next) = pending.pop() {
             let directory = self.directory(next, &mut pending)?;
+            if !borders.admits(&directory.path, &directory.listing) {
+                let shown = text_name(&directory.path);
+                let fact = format!("'{shown}' in {} is not what it tells of", place.name());
+                return Err(self.contradiction(fact));
+            }
             if directory.path.is_empty() && !is_possible(place, &directory.listing) {
                 let place = place.name();
                 return Err(self.contradiction(format!("no workspace has such a {place}")));
@@ -442,7 +448,10 @@ impl<'a> SnapshotReader<'a> {
             count(&directory, &mut counts);
             each(directory)?;
         }
-        if counts == *stated {
+        if let Some(path) = borders.unmet() {
+            let fact = format!("'{}' in {} is not there", text_name(&path), place.name());
+            Err(self.contradiction(fact))
+        } else if counts == *stated {
             Ok(())
         } else {
             Err(self.contradiction(format!("it states {stated:?}, found {counts:?}")))

@@ -1,9 +1,11 @@
 //! What the topmost trees and listings of a snapshot must hold, and what only a restore puts there.
 
+use std::collections::BTreeSet;
+
 use crate::host::git::object::ObjectId;
 use crate::model::listing::{Entry, Listing};
 use crate::model::manifest::Manifest;
-use crate::model::place::Place;
+use crate::model::place::{Place, Spot};
 use crate::model::refusal::Result;
 use crate::vault::reader::SnapshotReader;
 
@@ -64,12 +66,57 @@ pub fn is_possible(place: Place, listing: &Listing) -> bool {
     match place {
         Place::Worktree => entry(b".git").is_none(),
         Place::Linked(_) => matches!(entry(b".git"), Some(Entry::File { .. })),
-        Place::Gitdir => {
-            let has_head = matches!(
-                entry(b"HEAD"),
-                Some(Entry::File { .. } | Entry::Link { .. })
-            );
-            has_head && matches!(entry(b"objects"), None | Some(Entry::LeftOut { .. }))
+        Place::Gitdir => is_git_dir(listing),
+    }
+}
+
+/// Without HEAD there is no git directory; its objects are elsewhere.
+fn is_git_dir(listing: &Listing) -> bool {
+    let entry = |name: &[u8]| listing.entries.get(name);
+    let has_head = matches!(
+        entry(b"HEAD"),
+        Some(Entry::File { .. } | Entry::Link { .. })
+    );
+    has_head && matches!(entry(b"objects"), None | Some(Entry::LeftOut { .. }))
+}
+
+/// Directories inside a place that a manifest says to be git directories or working trees of their own.
+pub(super) struct Borders {
+    git_dirs: BTreeSet<Vec<u8>>,
+    trees: BTreeSet<Vec<u8>>,
+}
+
+impl Borders {
+    /// Those of a place.
+    pub(super) fn of(manifest: &Manifest, place: Place) -> Self {
+        let inside = |spot: &Spot| spot.place == place && !spot.path.is_empty();
+        let nested = manifest
+            .nested
+            .iter()
+            .filter_map(|one| one.worktree.clone());
+        let linked = manifest
+            .linked
+            .iter()
+            .filter_map(|one| one.worktree.clone());
+        let paths = |spots: &mut dyn Iterator<Item = Spot>| {
+            spots.filter(inside).map(|spot| spot.path).collect()
+        };
+        Self {
+            git_dirs: paths(&mut manifest.git_dirs().into_iter()),
+            trees: paths(&mut nested.chain(linked)),
         }
+    }
+
+    /// Whether a directory is what the manifest says; notes that it was met.
+    pub(super) fn admits(&mut self, path: &[u8], listing: &Listing) -> bool {
+        let dot_git = listing.entries.get(&b".git"[..]);
+        let is_tree = matches!(dot_git, Some(Entry::File { .. } | Entry::Directory { .. }));
+        (!self.git_dirs.remove(path) || is_git_dir(listing))
+            && (!self.trees.remove(path) || is_tree)
+    }
+
+    /// One that was not met.
+    pub(super) fn unmet(self) -> Option<Vec<u8>> {
+        self.git_dirs.into_iter().chain(self.trees).next()
     }
 }

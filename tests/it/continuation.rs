@@ -3,34 +3,41 @@
 use std::path::Path;
 
 use crate::support::files::write;
-use crate::support::listing::{Content, Listing};
-use crate::support::{Kind, RepoState, Sandbox, states};
+use crate::support::{Kind, RepoState, RootTimes, Sandbox, states};
 
 type Step = fn(&Sandbox, &Path);
 
-/// What is there after the operation went on, apart from times and commit ids.
-#[derive(Debug, Eq, PartialEq)]
-struct Result {
-    head_tree: String,
-    branch: String,
-    status: String,
-    subjects: String,
-    working_tree: Vec<String>,
-    operation_files: Vec<String>,
-}
+/// Later than any commit of a state.
+const LATER_SECONDS: u64 = 1_800_000_000;
 
+/// Settings of the user that make new repositories in each format.
+const FORMATS: [(&str, &str); 2] = [
+    ("init", "defaultObjectFormat = sha1"),
+    (
+        "init",
+        "defaultObjectFormat = sha256\n\tdefaultRefFormat = reftable",
+    ),
+];
+
+/// Takes the same step in a faithful copy of the original and in the restored one, at the same hour: the same commits,
+/// files and answers of git must come of it.
 #[track_caller]
-fn assert_goes_on_alike(state: &str, step: Step) {
-    let sandbox = Sandbox::new();
-    let source = (states::find(state).build)(&sandbox);
-    let id = sandbox.snapshot(&source);
-    let restored = sandbox.restore(&source, &id, "restored");
-    let copied = sandbox.copy(&source, "copied");
-    for repository in [&copied, &restored] {
-        refresh_stat_data(&sandbox, repository);
-        step(&sandbox, repository);
+pub fn assert_goes_on_alike(state: &str, step: Step) {
+    for (section, line) in FORMATS {
+        let sandbox = Sandbox::with_setting(section, line);
+        let source = (states::find(state).build)(&sandbox);
+        let id = sandbox.snapshot(&source);
+        let restored = sandbox.restore(&source, &id, "restored");
+        let copied = sandbox.copy(&source, "copied");
+        let [copied, restored] = [&copied, &restored].map(|repository| {
+            refresh_stat_data(&sandbox, repository);
+            sandbox.set_clock(LATER_SECONDS);
+            step(&sandbox, repository);
+            RepoState::capture(&sandbox, repository, Kind::Workspace).regardless_of_times()
+        });
+        let differences = copied.differences(&restored, RootTimes::Compared);
+        assert_eq!(differences, [""; 0], "{line}");
     }
-    assert_eq!(look(&sandbox, &restored), look(&sandbox, &copied));
 }
 
 /// What any `git status` does. In a byte-exact index the inodes are those of the original, and `cherry-pick --abort`
@@ -39,46 +46,11 @@ fn refresh_stat_data(sandbox: &Sandbox, repository: &Path) {
     sandbox.git(repository, &["status", "--short"]);
 }
 
-fn look(sandbox: &Sandbox, repository: &Path) -> Result {
-    let status = [
-        "status",
-        "--porcelain=v2",
-        "--untracked-files=all",
-        "--show-stash",
-    ];
-    let state = RepoState::capture(sandbox, repository, Kind::Workspace);
-    Result {
-        head_tree: sandbox.git_text(repository, &["rev-parse", "HEAD^{tree}"]),
-        branch: sandbox.git_text(repository, &["branch", "--show-current"]),
-        status: sandbox.git_text(repository, &status),
-        subjects: sandbox.git_text(repository, &["log", "--format=%s %T"]),
-        working_tree: without_times(&state.working_tree),
-        operation_files: state
-            .git_directory
-            .keys()
-            // Git gives tables of refs random names.
-            .filter(|name| !name.starts_with(b"reftable/"))
-            .map(|name| name.escape_ascii().to_string())
-            .collect(),
-    }
-}
-
-fn without_times(listing: &Listing) -> Vec<String> {
-    let entries = listing.iter().map(|(name, entry)| {
-        let content = match &entry.content {
-            Content::Bytes(bytes) => bytes.escape_ascii().to_string(),
-            other => other.to_string(),
-        };
-        format!("{} {:o} {content}", name.escape_ascii(), entry.mode)
-    });
-    entries.collect()
-}
-
-fn is_rebasing(repository: &Path) -> bool {
+pub fn is_rebasing(repository: &Path) -> bool {
     repository.join(".git/rebase-merge").exists()
 }
 
-fn resolve(sandbox: &Sandbox, repository: &Path) {
+pub fn resolve(sandbox: &Sandbox, repository: &Path) {
     write(repository, "story.txt", "once upon a resolution\n");
     sandbox.git(repository, &["add", "story.txt"]);
 }
@@ -257,7 +229,7 @@ fn a_sparse_checkout_can_be_made_whole() {
 }
 
 #[track_caller]
-fn assert_autostash_is_back(repository: &Path, name: &str) {
+pub fn assert_autostash_is_back(repository: &Path, name: &str) {
     let text = std::fs::read_to_string(repository.join(name)).expect("the file is read");
     assert!(
         text.ends_with("an edit that is only in the autostash\n"),

@@ -131,8 +131,14 @@ pub struct Rig {
 
 impl Rig {
     pub fn new() -> Self {
+        Self::with(|_, _| {})
+    }
+
+    /// One whose source is prepared further before the snapshot that is to fail.
+    pub fn with(prepare: fn(&Sandbox, &Path)) -> Self {
         let laboratory = Laboratory::new();
         let (sandbox, source) = (&laboratory.sandbox, &laboratory.source);
+        prepare(sandbox, source);
         append(source, "src/two.txt", "for the next commit\n");
         sandbox.commit(source, "fifth");
         append(source, "src/one.txt", "and edited again\n");
@@ -357,7 +363,12 @@ impl Rig {
 /// Everything but the object store, which may be packed in another way.
 pub fn without_objects(directory: &Path) -> crate::support::listing::Listing {
     let mut listing = restored_listing(directory);
-    listing.retain(|name, _| !name.starts_with(b".git/objects"));
+    let is_stored = |name: &[u8]| {
+        [&b".git/objects"[..], b"modules/library/objects"]
+            .iter()
+            .any(|part| name.windows(part.len()).any(|window| window == *part))
+    };
+    listing.retain(|name, _| !is_stored(name));
     listing
 }
 
@@ -467,4 +478,46 @@ fn a_refused_change_of_names_is_never_a_snapshot() {
         ];
         Rig::new().sweep(&calls, "error=EROFS", failed);
     }
+}
+
+/// A submodule and a repository inside the tree, each with commits and edits of its own.
+fn several_repositories(sandbox: &Sandbox, source: &Path) {
+    let library = sandbox.init("library");
+    write(&library, "library.c", "int library;\n");
+    sandbox.commit(&library, "library");
+    let url = library.to_str().expect("UTF-8");
+    let add = [
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        url,
+        "library",
+    ];
+    sandbox.git(source, &add);
+    append(source, "library/library.c", "int edited;\n");
+    let nested = crate::support::files::mkdir(source, "nested");
+    sandbox.git(&nested, &["init", "--quiet"]);
+    write(&nested, "nested.txt", "nested\n");
+    sandbox.commit(&nested, "nested");
+    append(&nested, "nested.txt", "edited\n");
+}
+
+#[test]
+fn a_snapshot_of_several_repositories_killed_anywhere_leaves_every_sealed_one_whole() {
+    if !can_trace("several repositories") {
+        return;
+    }
+    let rig = Rig::with(several_repositories);
+    let calls = [
+        "openat",
+        "write",
+        "fsync",
+        "renameat2",
+        "linkat",
+        "unlinkat",
+        "mkdirat",
+    ];
+    rig.sweep_points(&calls, 12, "signal=SIGKILL", killed);
 }

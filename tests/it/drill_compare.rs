@@ -95,6 +95,7 @@ impl Scene {
             restored: &workspace.join(".git"),
             expected: Expected::of(self.trusted.manifest(), &Spot::top(Place::Gitdir)),
             linked: Vec::new(),
+            trees: BTreeSet::new(),
             promised: BTreeSet::new(),
             scratch,
         })

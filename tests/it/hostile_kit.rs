@@ -9,6 +9,7 @@ mod records;
 mod snapshots;
 mod texts;
 mod trees;
+mod workspaces;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -363,6 +364,11 @@ fn what_manifests_state() {
 #[test]
 fn listings_and_trees() {
     judge("trees", &trees::cases());
+}
+
+#[test]
+fn repositories_and_working_trees() {
+    judge("workspaces", &workspaces::cases());
 }
 
 #[test]

@@ -84,6 +84,11 @@ fn times_that_a_destination_cannot_hold_are_refused_and_others_are_exact() {
         let mut command = sandbox.command("touch", &source);
         let output = command.args(["--date", date]).arg(&path).output();
         assert!(output.is_ok_and(|output| output.status.success()));
+        let found = std::os::unix::fs::MetadataExt::mtime(&fs::metadata(&path).expect("its time"));
+        if found.to_string() != seconds {
+            eprintln!("SKIPPED: {test}: the source itself does not hold {date}");
+            continue;
+        }
         let _id = sandbox.snapshot(&source);
         let said = restore_to(&sandbox, &source, &place);
         let what = format!("a time is not kept: {seconds} seconds");

@@ -10,7 +10,7 @@ use crate::crash::can_trace;
 use crate::laboratory::{bounded, vaults};
 use crate::pause::paused;
 use crate::refusals::assert_refused;
-use crate::support::files::{append, chmod, mkdir, set_mtime, write};
+use crate::support::files::{append, chmod, mkdir, write};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::mount::{Mount, has_tool};
 use crate::support::{Kind, RepoState, Said, Sandbox, states};
@@ -269,14 +269,26 @@ fn where_change_times_can_be_set_every_file_is_read_again() {
     };
     let source = repository_at(&sandbox, &place);
     let path = source.join("file.txt");
-    set_mtime(&path, 1_500_000_000_000_000_000);
-    let before = fs::metadata(&path).expect("its times");
+    // This file system passes over a request to set one time without the other.
+    let settle = || {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000);
+        let times = fs::FileTimes::new().set_accessed(time).set_modified(time);
+        let file = fs::File::open(&path);
+        file.and_then(|file| file.set_times(times))
+            .expect("the times are set");
+        fs::metadata(&path).expect("its times")
+    };
+    let before = settle();
     let _id = sandbox.snapshot(&source);
     fs::write(&path, "OTHER content\n").expect("written");
-    set_mtime(&path, 1_500_000_000_000_000_000);
-    let after = fs::metadata(&path).expect("its times");
+    let after = settle();
     let seen = |found: &fs::Metadata| (found.ino(), found.len(), found.mtime(), found.ctime());
     assert_eq!(seen(&before), seen(&after), "nothing shows the edit");
+    assert_eq!(
+        before.ctime(),
+        1_500_000_000,
+        "change times can be set here"
+    );
     let original = RepoState::capture(&sandbox, &source, Kind::Workspace);
     let id = sandbox.snapshot(&source);
     let restored = sandbox.restore(&source, &id, "restored");
@@ -465,4 +477,85 @@ fn a_snapshot_from_within_a_hook_captures_the_same_repository() {
         fs::read(source.join("README.md")).expect("read")
     );
     sandbox.git(&restored, &["status"]);
+}
+
+/// The other way round: root's repository, and an ordinary user who may read it.
+#[test]
+fn a_user_takes_the_repository_of_root_when_git_does() {
+    let test = "a user on root's repository";
+    if !has_tool(test, "setpriv") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let program = sandbox.path("git-vault");
+    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    for name in ["home", "config", "data", "state", "tmp"] {
+        if !give(&sandbox, NOBODY, &sandbox.path(name)) {
+            return needs_root(test);
+        }
+    }
+    chmod(&sandbox.path(""), 0o755);
+    let as_nobody = |program: &Path, arguments: &[&str]| {
+        let mut command = sandbox.command("setpriv", &source);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(program).args(arguments);
+        bounded(
+            command,
+            &format!("as nobody: {} {arguments:?}", program.display()),
+        )
+    };
+    let git = Path::new("git");
+    for is_safe in [false, true] {
+        if is_safe {
+            let arguments = ["config", "--global", "safe.directory", text(&source)];
+            let _said = as_nobody(git, &arguments).succeeded();
+        }
+        let untouched = Fingerprint::of(&source);
+        let git_takes_it = as_nobody(git, &["status", "--porcelain"]).code == Some(0);
+        assert_eq!(git_takes_it, is_safe);
+        let said = as_nobody(&program, &["snapshot"]);
+        if is_safe {
+            let _said = said.succeeded();
+        } else {
+            assert_refused(&said, &["GV-2008"], text(&source));
+        }
+        untouched.assert_untouched(&source);
+    }
+}
+
+/// Root with the user's home, as some settings of sudo have it: what root has made there is refused to the user by its path.
+#[test]
+fn what_root_made_in_the_home_of_a_user_is_refused_to_that_user_by_name() {
+    let test = "what root made in the home of a user";
+    if !has_tool(test, "setpriv") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let program = sandbox.path("git-vault");
+    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    if !give(&sandbox, NOBODY, &sandbox.path("")) {
+        return needs_root(test);
+    }
+    chmod(&sandbox.path(""), 0o755);
+    let by_sudo = [("SUDO_UID", "65534")];
+    let said = sandbox
+        .vault_with(&source, &by_sudo, &["snapshot"])
+        .succeeded();
+    assert!(said.text().starts_with("SEALED"), "{said}");
+    let made = sandbox.path("data/git-vault");
+    let before = crate::support::listing::list(&made, &|_| true);
+    for (arguments, code) in [(["list"], "GV-3003"), (["snapshot"], "GV-1304")] {
+        let mut command = sandbox.command("setpriv", &source);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(&program).args(arguments);
+        let said = bounded(command, &format!("as nobody: git-vault {arguments:?}"));
+        assert_refused(&said, &[code], text(&made));
+    }
+    let after = crate::support::listing::list(&made, &|_| true);
+    assert_eq!(
+        crate::support::listing::differences("vaults", &before, &after),
+        [""; 0]
+    );
 }

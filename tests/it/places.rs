@@ -45,7 +45,7 @@ fn an_alternate_that_is_not_there_is_refused_by_its_path() {
         ".git/objects/info/alternates",
         format!("{}-gone\n", there.trim_end()),
     );
-    let said = sandbox.vault(&source, &["snapshot"]).refused("GV-2001");
+    let said = sandbox.vault(&source, &["snapshot"]).refused("GV-2005");
     assert!(
         String::from_utf8_lossy(&said.stderr).contains("-gone"),
         "{said}"

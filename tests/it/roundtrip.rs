@@ -82,6 +82,41 @@ mod state {
         untracked_cache
         sparse_index
         reflog_without_ref
+        index_with_offset_table
+        index_without_checksum
+        resolve_undo
+        fsmonitor_hook
+        fsmonitor_built_in
+        fsmonitor_valid_file_edited
+        split_index_rewritten
+        split_index_expired
+        split_index_in_a_conflict
+        every_index_extension
+        intended_and_gone
+        sparse_checkout_by_patterns
+        sparse_file_made_again
+        sparse_index_with_a_file_by_hand
+        sparse_checkout_in_a_conflict
+        worktree_excludes
+        rebase_among_fixups
+        rebase_of_merges_stopped
+        rebase_by_patches_stopped
+        rebase_command_failed
+        cherry_pick_committed_by_hand
+        cherry_pick_without_commit
+        revert_sequence_edited
+        bisect_with_skip_and_run
+        bisect_without_checkout
+        am_without_ancestors
+        merge_squashed
+        merge_not_committed
+        octopus_conflict
+        renames_in_conflict
+        checkout_with_merge
+        rerere_preimage
+        notes_merge_stopped
+        stash_pop_in_conflict
+        stashes_of_parts
         reftable_refs
         reftable_detached
         reftable_many_tables

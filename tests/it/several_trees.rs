@@ -6,17 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::roundtrip::assert_fsck_agrees;
-use crate::support::files::{append, at, mkdir, remove, symlink, write};
+use crate::support::files::{append, at, mkdir, write};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::states::small_repository;
-use crate::support::{Kind, RepoState, Said, Sandbox};
+use crate::support::{Kind, RepoState, Sandbox};
 
 /// A working tree by its path in the source's work place and in the restored workspace.
-type Tree = (&'static str, &'static str);
+pub type Tree = (&'static str, &'static str);
 
 /// Snapshots `source`, checks and drills the snapshot, restores it, and compares every tree as real git sees it.
 #[track_caller]
-fn assert_round_trip(sandbox: &Sandbox, source: &Path, trees: &[Tree]) -> PathBuf {
+pub fn assert_round_trip(sandbox: &Sandbox, source: &Path, trees: &[Tree]) -> PathBuf {
     let place = sandbox.workplace();
     let before: Vec<RepoState> = trees
         .iter()
@@ -71,7 +71,7 @@ fn assert_round_trip(sandbox: &Sandbox, source: &Path, trees: &[Tree]) -> PathBu
 
 /// No file by which git finds a tree leads out of the restored copy.
 #[track_caller]
-fn assert_points_nowhere_else(sandbox: &Sandbox, restored: &Path, place: &Path) {
+pub fn assert_points_nowhere_else(sandbox: &Sandbox, restored: &Path, place: &Path) {
     let mut pending = vec![restored.to_owned()];
     while let Some(directory) = pending.pop() {
         for entry in fs::read_dir(&directory).expect("it is listed") {
@@ -125,7 +125,7 @@ fn submodule(sandbox: &Sandbox, repository: &Path, arguments: &[&str]) {
 }
 
 /// `library` with a submodule `deep`, and `repository` with the submodule `vendor/library`.
-fn with_submodules(sandbox: &Sandbox) -> PathBuf {
+pub fn with_submodules(sandbox: &Sandbox) -> PathBuf {
     let deep = sandbox.init("deep");
     write(&deep, "deep.c", "int deep;\n");
     sandbox.commit(&deep, "deep");
@@ -400,135 +400,9 @@ fn a_linked_worktree_that_is_not_there_is_said() {
     assert_points_nowhere_else(&sandbox, &restored, &sandbox.workplace());
 }
 
-fn assert_restores(sandbox: &Sandbox, source: &Path) -> PathBuf {
+pub fn assert_restores(sandbox: &Sandbox, source: &Path) -> PathBuf {
     let _said = sandbox.vault(source, &["drill"]).succeeded();
     sandbox.restore(source, "@latest", "restored")
-}
-
-#[test]
-fn repositories_inside_the_tree() {
-    let sandbox = Sandbox::new();
-    let repository = small_repository(&sandbox);
-    let nested = mkdir(&repository, "vendor/nested");
-    sandbox.git(&nested, &["init", "--quiet"]);
-    write(&nested, ".gitignore", "*.log\n");
-    write(&nested, "kept.txt", "kept\n");
-    sandbox.commit(&nested, "nested");
-    append(&nested, "kept.txt", "edited\n");
-    write(&nested, "untracked.txt", "untracked\n");
-    write(&nested, "build.log", "left out by its own rules\n");
-    let inside = mkdir(&nested, "inside");
-    sandbox.git(&inside, &["init", "--quiet"]);
-    write(
-        &inside,
-        "inside.txt",
-        "a repository in a repository in a repository\n",
-    );
-    sandbox.commit(&inside, "inside");
-    let unborn = mkdir(&repository, "unborn");
-    sandbox.git(&unborn, &["init", "--quiet"]);
-    write(&unborn, "never.txt", "never committed\n");
-    sandbox.git(&repository, &["init", "--quiet", "--bare", "bare.git"]);
-    sandbox.git(&nested, &["push", "--quiet", "../../bare.git", "main"]);
-    sandbox.git(
-        &nested,
-        &[
-            "worktree",
-            "add",
-            "--quiet",
-            "-b",
-            "aside",
-            "../../../aside",
-        ],
-    );
-    append(
-        &sandbox.path("work/aside"),
-        "kept.txt",
-        "in a worktree of a nested one\n",
-    );
-    let trees = [
-        ("repository", ""),
-        ("repository/vendor/nested", "vendor/nested"),
-        ("repository/vendor/nested/inside", "vendor/nested/inside"),
-        ("repository/unborn", "unborn"),
-        ("aside", "vendor/nested/.git/linked-aside"),
-    ];
-    let restored = assert_round_trip(&sandbox, &repository, &trees);
-    assert!(!restored.join("vendor/nested/build.log").exists());
-    let main = sandbox.git_text(&restored.join("bare.git"), &["rev-parse", "main"]);
-    assert_eq!(main, sandbox.git_text(&nested, &["rev-parse", "main"]));
-}
-
-#[test]
-fn repositories_in_ignored_directories() {
-    let sandbox = Sandbox::new();
-    let repository = small_repository(&sandbox);
-    write(&repository, ".gitignore", "/repos/\n/lone/\n/build/\n");
-    write(&repository, "build/out.o", "left out\n");
-    for name in ["repos/one", "repos/two", "lone"] {
-        let nested = mkdir(&repository, name);
-        sandbox.git(&nested, &["init", "--quiet"]);
-        write(&nested, "work.txt", "work\n");
-        sandbox.commit(&nested, "work");
-        append(&nested, "work.txt", "edited\n");
-    }
-    write(
-        &repository,
-        "repos/notes.txt",
-        "ignored, and not in a repository\n",
-    );
-    let trees = [
-        ("repository", ""),
-        ("repository/repos/one", "repos/one"),
-        ("repository/repos/two", "repos/two"),
-        ("repository/lone", "lone"),
-    ];
-    let restored = assert_round_trip(&sandbox, &repository, &trees);
-    assert!(!restored.join("repos/notes.txt").exists());
-    assert!(!restored.join("build").exists());
-}
-
-#[test]
-fn a_tree_of_a_repository_outside_is_kept_as_files() {
-    let sandbox = Sandbox::new();
-    let repository = small_repository(&sandbox);
-    let other = sandbox.init("other");
-    write(&other, "other.txt", "of another repository\n");
-    sandbox.commit(&other, "other");
-    sandbox.git(
-        &other,
-        &[
-            "worktree",
-            "add",
-            "--quiet",
-            "-b",
-            "away",
-            "../repository/away",
-        ],
-    );
-    append(&repository.join("away"), "other.txt", "edited\n");
-    let untouched = Fingerprint::of(&sandbox.workplace());
-    let said = sandbox.vault(&repository, &["snapshot"]).succeeded().text();
-    assert!(
-        said.contains("'worktree/away' belongs to a repository outside"),
-        "{said}"
-    );
-    let _said = sandbox.vault(&repository, &["drill"]).succeeded();
-    let said = sandbox.vault(&repository, &["restore", "@latest", &destination(&sandbox)]);
-    let said = said.succeeded().text();
-    assert!(said.contains("away/.git"), "{said}");
-    let restored = sandbox.path("restored");
-    assert!(
-        !restored.join("away/.git").exists(),
-        "the pointer is not followed"
-    );
-    let text = fs::read_to_string(restored.join("away/other.txt")).expect("the files are there");
-    assert_eq!(text, "of another repository\nedited\n");
-    untouched.assert_untouched(&sandbox.workplace());
-}
-
-fn destination(sandbox: &Sandbox) -> String {
-    sandbox.path("restored").to_str().expect("UTF-8").to_owned()
 }
 
 #[test]
@@ -607,70 +481,6 @@ fn a_submodule_by_itself() {
 }
 
 #[test]
-fn a_working_tree_named_by_a_setting() {
-    let sandbox = Sandbox::new();
-    let tree = mkdir(&sandbox.workplace(), "files");
-    let git_dir = sandbox.workplace().join("files.git");
-    let tree_text = tree.to_str().expect("UTF-8");
-    sandbox.git(&sandbox.workplace(), &["init", "--quiet", "files.git"]);
-    fs::rename(git_dir.join(".git"), sandbox.path("work/kept.git")).expect("moved");
-    fs::remove_dir(&git_dir).expect("removed");
-    let git_dir = sandbox.path("work/kept.git");
-    sandbox.git(
-        &git_dir,
-        &["config", "--file", "config", "core.worktree", tree_text],
-    );
-    write(&tree, "profile", "export A=1\n");
-    sandbox.git(&git_dir, &["add", "--all"]);
-    sandbox.git(&git_dir, &["commit", "--quiet", "-m", "files"]);
-    append(&tree, "profile", "export B=2\n");
-    let before = sandbox.git_text(&git_dir, &["status", "--porcelain"]);
-    sandbox.snapshot(&git_dir);
-    let restored = assert_restores(&sandbox, &git_dir);
-    assert_eq!(
-        sandbox.git_text(&restored, &["status", "--porcelain"]),
-        before
-    );
-    let top = sandbox.git_text(&restored, &["rev-parse", "--show-toplevel"]);
-    assert_eq!(Path::new(&top), restored);
-}
-
-#[test]
-fn a_nested_repository_that_comes_changes_moves_and_goes() {
-    let sandbox = Sandbox::new();
-    let repository = small_repository(&sandbox);
-    sandbox.snapshot(&repository);
-    let nested = mkdir(&repository, "nested");
-    sandbox.git(&nested, &["init", "--quiet"]);
-    write(&nested, "file.txt", "one\n");
-    sandbox.commit(&nested, "one");
-    sandbox.snapshot(&repository);
-    let first = sandbox.git_text(&nested, &["rev-parse", "HEAD"]);
-    write(&nested, "file.txt", "two\n");
-    sandbox.commit(&nested, "two");
-    let id = sandbox.snapshot(&repository);
-    sandbox.git(&nested, &["reset", "--quiet", "--hard", "HEAD~1"]);
-    sandbox.git(&nested, &["reflog", "expire", "--expire=now", "--all"]);
-    sandbox.git(&nested, &["gc", "--quiet", "--prune=now"]);
-    fs::rename(&nested, repository.join("renamed")).expect("renamed");
-    sandbox.snapshot(&repository);
-    fs::remove_dir_all(repository.join("renamed")).expect("removed");
-    sandbox.snapshot(&repository);
-    let _said = sandbox
-        .vault(&repository, &["verify", "--deep"])
-        .succeeded();
-    let _said = sandbox.vault(&repository, &["drill", "--all"]).succeeded();
-    let restored = sandbox.restore(&repository, &id, "restored");
-    let copy = restored.join("nested");
-    assert_eq!(sandbox.git_text(&copy, &["rev-parse", "HEAD~1"]), first);
-    assert_eq!(
-        fs::read_to_string(copy.join("file.txt")).expect("there"),
-        "two\n"
-    );
-    sandbox.git(&copy, &["fsck", "--full"]);
-}
-
-#[test]
 fn a_restored_workspace_is_snapshotted_and_restored_again() {
     let sandbox = Sandbox::new();
     let repository = small_repository(&sandbox);
@@ -696,115 +506,6 @@ fn a_restored_workspace_is_snapshotted_and_restored_again() {
 }
 
 #[test]
-fn damage_in_a_nested_repository_refuses_and_names_it() {
-    let sandbox = Sandbox::new();
-    let repository = with_submodules(&sandbox);
-    let library = repository.join("vendor/library");
-    write(&library, "lost.c", "int lost;\n");
-    sandbox.commit(&library, "to be damaged");
-    let blob = sandbox.git_text(&library, &["rev-parse", "HEAD:lost.c"]);
-    let (directory, rest) = blob.split_at(2);
-    remove(
-        &repository
-            .join(".git/modules/vendor/library/objects")
-            .join(directory),
-        rest,
-    );
-    let said = sandbox.vault(&repository, &["snapshot"]).refused("GV-2005");
-    assert!(
-        said.to_string().contains("modules/vendor/library"),
-        "{said}"
-    );
-    assert_nothing_sealed(&sandbox, &repository);
-}
-
-fn assert_nothing_sealed(sandbox: &Sandbox, repository: &Path) {
-    let said = sandbox.vault(repository, &["list"]).text();
-    assert!(!said.contains("manual"), "{said}");
-}
-
-#[test]
-fn what_cannot_be_captured_of_a_nested_repository_is_refused_by_name() {
-    let refused = |name: &str, code: &str, word: &str, plant: &dyn Fn(&Sandbox, &Path)| {
-        let sandbox = Sandbox::new();
-        let repository = small_repository(&sandbox);
-        let nested = mkdir(&repository, "nested");
-        sandbox.git(&nested, &["init", "--quiet"]);
-        write(&nested, "file.txt", "one\n");
-        sandbox.commit(&nested, "one");
-        plant(&sandbox, &nested);
-        let untouched = Fingerprint::of(&sandbox.workplace());
-        let said: Said = sandbox.vault(&repository, &["snapshot"]).refused(code);
-        assert!(said.to_string().contains(word), "{name}: {said}");
-        untouched.assert_untouched(&sandbox.workplace());
-        assert_nothing_sealed(&sandbox, &repository);
-    };
-    refused("format", "GV-2003", "nested/.git", &|sandbox, nested| {
-        sandbox.git(nested, &["config", "core.repositoryFormatVersion", "99"]);
-    });
-    refused(
-        "other ids",
-        "GV-2004",
-        "object formats",
-        &|sandbox, nested| {
-            fs::remove_dir_all(nested.join(".git")).expect("removed");
-            sandbox.git(nested, &["init", "--quiet", "--object-format=sha256"]);
-        },
-    );
-    refused(
-        "index",
-        "GV-2007",
-        "nested/.git/index",
-        &|_sandbox, nested| {
-            write(nested, ".git/index", "nonsense");
-        },
-    );
-    refused(
-        "linked .git",
-        "GV-2004",
-        "symbolic link named .git",
-        &|_sandbox, nested| {
-            fs::rename(nested.join(".git"), nested.join("elsewhere")).expect("renamed");
-            symlink(nested, ".git", "elsewhere");
-        },
-    );
-}
-
-#[test]
-fn a_pattern_leaves_out_a_nested_repository_and_says_so() {
-    let sandbox = Sandbox::new();
-    let repository = small_repository(&sandbox);
-    let nested = mkdir(&repository, "nested");
-    sandbox.git(&nested, &["init", "--quiet"]);
-    write(&nested, "file.txt", "one\n");
-    sandbox.git(
-        &repository,
-        &["worktree", "add", "--quiet", "-b", "inner", "trees/inner"],
-    );
-    sandbox.git(
-        &repository,
-        &["config", "--add", "vault.exclude", "/nested/"],
-    );
-    sandbox.git(
-        &repository,
-        &["config", "--add", "vault.exclude", "/trees/"],
-    );
-    let said = sandbox.vault(&repository, &["snapshot"]).succeeded().text();
-    assert!(
-        said.contains("linked worktree 'inner' was left out by a pattern"),
-        "{said}"
-    );
-    let said = sandbox
-        .vault(&repository, &["show", "@latest"])
-        .succeeded()
-        .text();
-    assert!(said.contains("vault.exclude: /nested/"), "{said}");
-    let restored = assert_restores(&sandbox, &repository);
-    assert!(!restored.join("nested").exists());
-    assert_points_nowhere_else(&sandbox, &restored, &sandbox.workplace());
-}
-
-#[test]
 fn a_vault_home_in_a_linked_worktree_is_refused() {
     let sandbox = Sandbox::new();
     let repository = small_repository(&sandbox);
@@ -816,4 +517,27 @@ fn a_vault_home_in_a_linked_worktree_is_refused() {
     let home = home.to_str().expect("UTF-8");
     sandbox.git(&repository, &["config", "vault.home", home]);
     let _said = sandbox.vault(&repository, &["snapshot"]).refused("GV-1004");
+}
+
+#[test]
+fn a_main_tree_inside_a_linked_one() {
+    let sandbox = Sandbox::new();
+    let origin = small_repository(&sandbox);
+    let outer = sandbox.path("work/outer");
+    sandbox.git(
+        &origin,
+        &["worktree", "add", "--quiet", "-b", "outer", "../outer"],
+    );
+    let moved = outer.join("main");
+    fs::rename(&origin, &moved).expect("moved");
+    sandbox.git(&moved, &["worktree", "repair", "../../outer"]);
+    append(&outer, "README.md", "edited outside\n");
+    append(&moved, "README.md", "edited inside\n");
+    sandbox.snapshot(&moved);
+    let restored = assert_restores(&sandbox, &moved);
+    assert_points_nowhere_else(&sandbox, &restored, &sandbox.workplace());
+    let linked = restored.join(".git/linked-outer");
+    let text = fs::read_to_string(linked.join("README.md")).expect("there");
+    assert!(text.contains("edited outside"), "{text}");
+    assert!(!linked.join("main").exists(), "the main tree is there once");
 }

@@ -100,6 +100,14 @@ fn what_modes_keep_from_us_is_refused_by_its_path() {
         assert_refused(&said, &codes, path.to_str().expect("a UTF-8 path"));
         chmod(&path, mode);
     }
+    // A directory that can be listed and not entered, and the other way round.
+    for mode in [0o600, 0o300] {
+        let path = scene.source.join("private");
+        chmod(&path, mode);
+        let said = unprivileged.snapshot();
+        assert_refused(&said, &["GV-2001"], path.to_str().expect("a UTF-8 path"));
+        chmod(&path, 0o700);
+    }
     let _said = unprivileged.snapshot().succeeded();
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::laboratory::only_vault;
 use crate::refusals::assert_refused;
-use crate::support::files::{append, chmod, mkdir, noise, symlink, write};
+use crate::support::files::{append, chmod, mkdir, noise, write};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::{Sandbox, states};
 
@@ -113,25 +113,6 @@ fn id_of(object: &Path) -> String {
 }
 
 #[test]
-fn submodules_are_refused() {
-    let scene = Scene::new();
-    let other = scene.sandbox.init("other");
-    write(&other, "file", "of the submodule\n");
-    scene.sandbox.commit(&other, "first");
-    let url = other.to_str().expect("a UTF-8 path");
-    scene.git(&[
-        "-c",
-        "protocol.file.allow=always",
-        "submodule",
-        "--quiet",
-        "add",
-        url,
-        "sub",
-    ]);
-    scene.assert_refused(&["GV-2004"], "submodule");
-}
-
-#[test]
 fn a_gitlink_whose_repository_is_not_there_is_no_hole() {
     let scene = Scene::new();
     let head = scene
@@ -147,68 +128,6 @@ fn a_gitlink_whose_repository_is_not_there_is_no_hole() {
         scene.sandbox.git(&restored, &staged),
         scene.sandbox.git(&scene.source, &staged)
     );
-}
-
-#[test]
-fn repositories_inside_the_working_tree_are_refused() {
-    for kind in [
-        "with a commit",
-        "without a commit",
-        "a gitfile",
-        "a link",
-        "a linked worktree of another",
-    ] {
-        let scene = Scene::new();
-        let nested = mkdir(&scene.source, "deep/nested");
-        let elsewhere = scene.sandbox.init("elsewhere");
-        write(&elsewhere, "file", "x\n");
-        scene.sandbox.commit(&elsewhere, "first");
-        match kind {
-            "with a commit" => {
-                scene.sandbox.git(&nested, &["init", "--quiet"]);
-                write(&nested, "file", "x\n");
-                scene.sandbox.commit(&nested, "first");
-            }
-            "without a commit" => {
-                scene.sandbox.git(&nested, &["init", "--quiet"]);
-            }
-            "a gitfile" => {
-                write(
-                    &nested,
-                    ".git",
-                    format!("gitdir: {}/.git\n", elsewhere.display()),
-                );
-            }
-            "a link" => {
-                symlink(
-                    &nested,
-                    ".git",
-                    elsewhere.join(".git").as_os_str().as_encoded_bytes(),
-                );
-            }
-            _ => {
-                let path = nested.to_str().expect("a UTF-8 path");
-                scene
-                    .sandbox
-                    .git(&elsewhere, &["worktree", "add", "--quiet", "--force", path]);
-            }
-        }
-        scene.assert_refused(&["GV-2004"], "deep/nested");
-    }
-}
-
-#[test]
-fn linked_worktrees_are_refused_from_either_side() {
-    let scene = Scene::new();
-    let linked = scene.sandbox.workplace().join("linked");
-    scene.git(&[
-        "worktree",
-        "add",
-        "--quiet",
-        linked.to_str().expect("a UTF-8 path"),
-    ]);
-    scene.assert_refused(&["GV-2004"], "linked worktree");
-    scene.assert_refused_in(&linked, &["GV-2004"], "linked worktree");
 }
 
 #[test]
@@ -244,11 +163,6 @@ fn formats_and_settings_that_are_not_known_are_refused() {
             "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tcompatObjectFormat = sha256\n",
             &["GV-2003", "GV-2004"],
             "",
-        ),
-        (
-            "[core]\n\tworktree = ../..\n",
-            &["GV-2004", "GV-2003"],
-            "core.worktree",
         ),
         ("[core\n", &["GV-2003", "GV-1005"], ""),
         (

@@ -6,7 +6,7 @@ use crate::answers::Scene;
 use crate::laboratory::run;
 use crate::refusals::assert_refused;
 use crate::support::Said;
-use crate::support::files::{append, at, mkdir, write};
+use crate::support::files::{append, at, mkdir, symlink, write};
 
 /// A name that clears the screen, forges a line, turns text around, and ends in bytes that are no UTF-8.
 const EVIL: &[u8] = b"evil\x1b[2J\x1b]0;title\x07\nSEALED forged\r\xe2\x80\xae\xc2\x9b31m\xff";
@@ -58,7 +58,7 @@ fn json_holds_control_and_direction_characters_as_escapes_only() {
         );
     }
     mkdir(&nested, "x");
-    scene.sandbox.git(&nested, &["init", "--quiet"]);
+    symlink(&nested, ".git", "x");
     let said = scene.run(&["--json", "snapshot"]);
     assert_eq!(said.json()["code"], "GV-2004", "{said}");
     assert_harmless(&said);
@@ -131,11 +131,11 @@ fn a_name_with_escapes_reaches_the_terminal_nowhere() {
     // Refusals that name such a path.
     let said = say(&scene, &scene.source, &["restore", "@latest", destination]);
     assert_refused(&said, &["GV-2101"], "not empty");
-    scene.sandbox.git(&place, &["init", "--quiet"]);
+    symlink(&place, ".git", "elsewhere");
     assert_refused(
         &say(&scene, &scene.source, &["snapshot"]),
         &["GV-2004"],
-        "nested",
+        ".git",
     );
     assert_refused(
         &say(&scene, &scene.sandbox.home(), &["list"]),

@@ -9,8 +9,9 @@ only() { # STEP: the steps that are for other cases
   rm -rf "$TOP/disk/workspace-copy" "VALUE[/path/under/WHY]"
 }
 
-note "a nested repository"
-build_repository nested/inner
+note "a nested repository with other object ids"
+mkdir -p nested/inner && git -C nested/inner init -q --object-format=sha256
+( cd nested/inner && echo one > file && git add file && git commit -q -m one )
 keep source "$SOURCE"
 refused git vault snapshot
 put path/of/the/nested/repository nested/inner; put /path/of/the/nested/repository /nested/inner

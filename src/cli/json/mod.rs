@@ -60,6 +60,8 @@ fn snapshot_object(number: u64, manifest: &Manifest, proof: Option<&Proof>) -> V
         "new_bytes": new_bytes,
         "left_out": manifest.left_out,
         "notes": manifest.notes,
+        "nested": manifest.nested,
+        "linked": manifest.linked,
         "accepted": true,
         "proof": proof.and_then(|proof| proof.verified).map(|verified| json!({ "level": verified.level, "time": verified.time })),
         "drilled": proof.and_then(|proof| proof.drilled),

@@ -7,6 +7,7 @@ pub mod incident;
 pub mod key;
 pub mod set_aside;
 pub mod status;
+mod trees;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -128,6 +129,7 @@ pub fn snapshot(report: &SnapshotReport) -> String {
                 format!("{id}  snapshot {}, {}", report.number, manifest.created),
             );
             lines.add("HOLDS", holds(manifest));
+            trees::summary(&mut lines, manifest);
             lines.add("NEW", new(manifest));
         }
     }
@@ -178,8 +180,19 @@ fn holds(manifest: &Manifest) -> String {
     let tree = worktree.map_or("bare repository".to_owned(), |counts| {
         format!("working tree of {}", place(counts))
     });
+    let linked = &manifest.content.linked;
+    let linked = if linked.is_empty() {
+        String::new()
+    } else {
+        let all = TreeCounts {
+            files: linked.iter().map(|counts| counts.files).sum(),
+            bytes: linked.iter().map(|counts| counts.bytes).sum(),
+            ..TreeCounts::default()
+        };
+        format!("; linked ones of {}", place(&all))
+    };
     format!(
-        "{tree}; git directory of {}",
+        "{tree}{linked}; git directory of {}",
         place(&manifest.content.gitdir)
     )
 }
@@ -200,30 +213,36 @@ fn new(manifest: &Manifest) -> String {
 
 fn state(lines: &mut Lines, manifest: &Manifest) {
     let source = &manifest.source;
-    let branch = source
-        .branch
-        .as_deref()
-        .map(|branch| branch.strip_prefix("refs/heads/").unwrap_or(branch));
-    let head = source
-        .head
-        .as_deref()
-        .map(|head| head.get(..12).unwrap_or(head));
-    let place = match (branch, head) {
+    let (branch, head) = (source.branch.as_deref(), source.head.as_deref());
+    let state = match (branch, head) {
+        (Some(branch), None) if is_broken(manifest) => {
+            format!("on {}, which is broken", short(branch))
+        }
+        _ => at(branch, head, &source.operations),
+    };
+    lines.add("STATE", state);
+}
+
+/// The name of a branch without what all branches begin with.
+fn short(branch: &str) -> &str {
+    branch.strip_prefix("refs/heads/").unwrap_or(branch)
+}
+
+/// Where a HEAD stands, and what is in progress there.
+fn at(branch: Option<&str>, head: Option<&str>, operations: &[String]) -> String {
+    let head = head.map(|head| head.get(..12).unwrap_or(head));
+    let place = match (branch.map(short), head) {
         (Some(branch), Some(head)) => format!("on {branch} at {head}"),
-        (Some(branch), None) if is_broken(manifest) => format!("on {branch}, which is broken"),
         (Some(branch), None) => format!("on {branch}, which has no commit yet"),
         (None, Some(head)) => format!("detached at {head}"),
         (None, None) => "HEAD is broken".to_owned(),
     };
-    let operations = source.operations.join(", ");
-    lines.add(
-        "STATE",
-        if operations.is_empty() {
-            place
-        } else {
-            format!("{place}; in progress: {operations}")
-        },
-    );
+    let operations = operations.join(", ");
+    if operations.is_empty() {
+        place
+    } else {
+        format!("{place}; in progress: {operations}")
+    }
 }
 
 /// Whether the ref that HEAD names was kept as evidence only.
@@ -233,9 +252,14 @@ fn is_broken(manifest: &Manifest) -> bool {
     manifest.notes.contains(&note)
 }
 
+/// Whether a rule left out what may be somebody's work: object stores and locks of repositories inside the tree are not.
+fn is_of_user(one: &LeftOut) -> bool {
+    one.place != "gitdir" && !["objects", "lock", "linked-worktree"].contains(&one.reason.as_str())
+}
+
 /// How much the rules left out; what is always left out of a git directory is not worth a line.
 fn left_out(all: &[LeftOut]) -> Option<String> {
-    let of_user: Vec<&LeftOut> = all.iter().filter(|one| one.place == "worktree").collect();
+    let of_user: Vec<&LeftOut> = all.iter().filter(|one| is_of_user(one)).collect();
     let files: u64 = of_user.iter().map(|one| one.files).sum();
     let directories: u64 = of_user.iter().map(|one| one.directories).sum();
     let total_bytes = of_user.iter().map(|one| one.bytes).sum();
@@ -369,6 +393,7 @@ pub fn show(report: &ShowReport) -> String {
     );
     state(&mut lines, manifest);
     lines.add("HOLDS", holds(manifest));
+    trees::each(&mut lines, manifest);
     needs(&mut lines, manifest);
     lines.add("NEW", new(manifest));
     lines.add(
@@ -520,7 +545,7 @@ pub fn restore(report: &RestoreReport) -> String {
         .manifest
         .left_out
         .iter()
-        .filter(|one| one.place == "worktree")
+        .filter(|one| is_of_user(one))
     {
         lines.add("LEFT OUT", left_out_line(one));
     }
@@ -531,6 +556,7 @@ pub fn restore(report: &RestoreReport) -> String {
             shown(&report.destination)
         ),
     );
+    trees::restored(&mut lines, report);
     lines.0
 }
 

@@ -11,6 +11,8 @@ use super::reftable::{self, Value};
 pub struct Tips {
     /// Named by HEADs, refs and operations in progress.
     pub needed: BTreeSet<ObjectId>,
+    /// Those of `needed` that only `AUTO_MERGE` names: `git gc` does not keep them, and git does without.
+    pub optional: BTreeSet<ObjectId>,
     /// Named by reflogs, `ORIG_HEAD`, `FETCH_HEAD` only.
     pub tolerated: BTreeSet<ObjectId>,
     /// The branch HEAD names; `None` when detached.
@@ -26,17 +28,19 @@ pub struct Tips {
 }
 
 /// Files at the top of a git directory that hold one id, or one a line, without which an operation cannot go on.
-const OPERATION_FILES: [&[u8]; 9] = [
+const OPERATION_FILES: [&[u8]; 8] = [
     b"MERGE_HEAD",
     b"MERGE_AUTOSTASH",
     b"CHERRY_PICK_HEAD",
     b"REVERT_HEAD",
     b"REBASE_HEAD",
-    b"AUTO_MERGE",
     b"BISECT_HEAD",
     b"BISECT_EXPECTED_REV",
     b"NOTES_MERGE_PARTIAL",
 ];
+
+/// The tree of a merge with its conflict markers, there to be looked at with `git diff AUTO_MERGE` (see gitrevisions).
+const OPTIONAL_FILE: &[u8] = b"AUTO_MERGE";
 
 /// Files inside the directories of an operation that hold one id.
 const OPERATION_DIRECTORY_FILES: [&[u8]; 12] = [
@@ -58,7 +62,7 @@ const OPERATION_DIRECTORY_FILES: [&[u8]; 12] = [
 const TODO_FILES: [&[u8]; 2] = [b"rebase-merge/git-rebase-todo", b"sequencer/todo"];
 
 /// What shows that an operation is in progress.
-const OPERATIONS: [(&str, &str); 7] = [
+const OPERATIONS: [(&str, &str); 8] = [
     ("rebase-merge/", "rebase"),
     ("rebase-apply/applying", "am"),
     ("rebase-apply/rebasing", "rebase"),
@@ -66,6 +70,7 @@ const OPERATIONS: [(&str, &str); 7] = [
     ("CHERRY_PICK_HEAD", "cherry-pick"),
     ("REVERT_HEAD", "revert"),
     ("BISECT_LOG", "bisect"),
+    ("NOTES_MERGE_PARTIAL", "notes merge"),
 ];
 
 /// Whether the bytes of a file are needed by [`read`].
@@ -95,6 +100,7 @@ pub fn in_its_worktree(path: &[u8]) -> (Option<&[u8]>, &[u8]) {
 
 fn is_top_level_name(name: &[u8]) -> bool {
     OPERATION_FILES.contains(&name)
+        || name == OPTIONAL_FILE
         || [&b"HEAD"[..], b"packed-refs", b"ORIG_HEAD", b"FETCH_HEAD"].contains(&name)
 }
 
@@ -103,6 +109,7 @@ fn is_top_level_name(name: &[u8]) -> bool {
 struct Refs {
     ids: BTreeMap<Vec<u8>, ObjectId>,
     symbolic: BTreeMap<Vec<u8>, Vec<u8>>,
+    optional: Option<ObjectId>,
 }
 
 /// Reads the tips off the relevant files, by path relative to the git directory; `paths` are the paths of all files.
@@ -154,14 +161,19 @@ fn read_with_refs(
         tips.tolerated
             .extend(content.split(|byte| *byte == b'\n').filter_map(first_id));
     }
+    let optional = files.get(OPTIONAL_FILE).and_then(|text| first_id(text));
+    let optional = optional.into_iter().chain(refs.optional).collect();
     tips.tolerated.retain(|id| !id.is_null());
     tips.needed.retain(|id| !id.is_null());
-    for (mark, word) in OPERATIONS {
-        let seen = paths.iter().any(|path| {
+    tips.add_optional(optional);
+    let marked = OPERATIONS.iter().filter(|(mark, _)| {
+        let is_mark = |path: &Vec<u8>| {
             path == mark.as_bytes() || (mark.ends_with('/') && path.starts_with(mark.as_bytes()))
-        });
-        let seen = seen || refs.ids.contains_key(mark.as_bytes());
-        if seen && !tips.operations.iter().any(|known| known == word) {
+        };
+        paths.iter().any(is_mark) || refs.ids.contains_key(mark.as_bytes())
+    });
+    for word in marked.map(|(_, word)| *word).chain(sequence(files)) {
+        if !tips.operations.iter().any(|known| known == word) {
             tips.operations.push(word.to_owned());
         }
     }
@@ -187,6 +199,34 @@ fn read_logs(files: &BTreeMap<Vec<u8>, Vec<u8>>, tips: &mut Tips) {
             };
             named.extend(new);
         }
+    }
+}
+
+/// What a sequence does of which the rest waits, perhaps after the commit that stopped it was made by hand: git looks at
+/// the first command of the list, too.
+fn sequence(files: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<&'static str> {
+    let todo = files.get(&b"sequencer/todo"[..])?;
+    let mut words = todo.split(u8::is_ascii_whitespace);
+    match words.find(|word| !word.is_empty())? {
+        b"pick" | b"p" => Some("cherry-pick"),
+        b"revert" => Some("revert"),
+        _ => None,
+    }
+}
+
+impl Tips {
+    /// Adds what git does without, as far as nothing else needs it.
+    fn add_optional(&mut self, mut ids: BTreeSet<ObjectId>) {
+        ids.retain(|id| !id.is_null() && !self.needed.contains(id));
+        self.needed.extend(&ids);
+        self.optional = ids;
+    }
+
+    /// Counts what git does without among the tolerated: for a source that lacks it.
+    pub fn do_without_optional(&mut self) {
+        let optional = std::mem::take(&mut self.optional);
+        self.needed.retain(|id| !optional.contains(id));
+        self.tolerated.extend(optional);
     }
 }
 
@@ -217,6 +257,8 @@ pub fn read_all(
     let (main_files, main_paths) = of(None);
     let (mut tips, refs) = read_with_refs(&main_files, &main_paths)?;
     let is_in_tables = |files: &BTreeMap<Vec<u8>, Vec<u8>>| files.contains_key(reftable::LIST);
+    let mut optional = std::mem::take(&mut tips.optional);
+    tips.needed.retain(|id| !optional.contains(id));
     let mut linked = BTreeMap::new();
     for name in names {
         let (own_files, own_paths) = of(Some(&name));
@@ -236,12 +278,14 @@ pub fn read_all(
         if let Some(branch) = &own.branch {
             own.head = own.head.or_else(|| refs.follow(branch));
         }
-        tips.needed.extend(own.needed.iter().copied());
+        optional.extend(own.optional.iter().copied());
+        tips.needed.extend(own.needed.difference(&own.optional));
         tips.tolerated.extend(own.tolerated.iter().copied());
         let broken = own.broken.iter().map(|path| [&prefix, &path[..]].concat());
         tips.broken.extend(broken);
         linked.insert(name, own);
     }
+    tips.add_optional(optional);
     Ok((tips, linked))
 }
 
@@ -320,6 +364,7 @@ impl Refs {
                 name == b"HEAD" || name.starts_with(b"refs/") || OPERATION_FILES.contains(&&*name);
             match value {
                 Value::Id(id) if id.is_null() => tips.broken.push(name),
+                Value::Id(id) if name == OPTIONAL_FILE => refs.optional = Some(id),
                 Value::Id(id) if is_needed => drop(refs.ids.insert(name, id)),
                 Value::Id(id) => drop(tips.tolerated.insert(id)),
                 Value::Symbolic(target) => drop(refs.symbolic.insert(name, target)),
@@ -352,6 +397,7 @@ mod tests {
 
     const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    const C: &str = "cccccccccccccccccccccccccccccccccccccccc";
 
     fn tips(files: &[(&str, String)]) -> Tips {
         let files: BTreeMap<_, _> = files
@@ -396,9 +442,11 @@ mod tests {
                 format!("# {A}\nmerge -C {B} label # title\nlabel x\n"),
             ),
             ("packed-refs", format!("^{B}\n")),
+            ("sequencer/todo", "pick 1cc9497 one\n".into()),
         ]);
         assert_eq!(tips.needed, BTreeSet::from([id(A), id(B)]));
         assert!(tips.broken.is_empty());
+        assert_eq!(tips.operations, ["rebase", "cherry-pick"]);
     }
 
     #[test]
@@ -410,12 +458,17 @@ mod tests {
                 format!("{} {B} a <b> 0 +0000\tm\n", "0".repeat(40)),
             ),
             ("rebase-merge/autostash", format!("{B}\n")),
+            ("AUTO_MERGE", format!("{C}\n")),
             ("refs/heads/broken", String::new()),
         ]);
-        assert_eq!(tips.needed, BTreeSet::from([id(A), id(B)]));
+        assert_eq!(tips.needed, BTreeSet::from([id(A), id(B), id(C)]));
         assert_eq!(tips.tolerated, BTreeSet::from([id(B)]));
         assert_eq!(tips.operations, ["rebase"]);
         assert_eq!(tips.broken, [b"refs/heads/broken".to_vec()]);
-        assert_eq!((tips.branch, tips.head), (None, Some(id(A))));
+        assert_eq!((&tips.branch, tips.head), (&None, Some(id(A))));
+        let mut tips = tips;
+        tips.do_without_optional();
+        assert_eq!(tips.needed, BTreeSet::from([id(A), id(B)]));
+        assert_eq!(tips.tolerated, BTreeSet::from([id(B), id(C)]));
     }
 }

@@ -1,5 +1,6 @@
 //! What the tests stand on: a sealed-off sandbox, repository states built with real git, and an oracle.
 
+pub mod commands;
 pub mod extended_attributes;
 pub mod files;
 pub mod fingerprint;

@@ -75,6 +75,19 @@ impl Sandbox {
         }
     }
 
+    /// The same with a setting of the user before anything is made, such as the object format of new repositories.
+    pub fn with_setting(section: &str, line: &str) -> Self {
+        let sandbox = Self::new();
+        let setting = format!("[{section}]\n\t{line}\n");
+        files::append(&sandbox.home(), ".gitconfig", setting);
+        sandbox
+    }
+
+    /// Sets the date of the next command, so that two repositories can be given the same commits.
+    pub fn set_clock(&self, seconds: u64) {
+        self.clock_seconds.store(seconds, Ordering::Relaxed);
+    }
+
     /// A new repository on branch `main`, without commits.
     pub fn init(&self, name: &str) -> PathBuf {
         let repository = files::mkdir(&self.workplace(), name);

@@ -6,10 +6,12 @@ mod heavy;
 pub mod history;
 mod ignored;
 mod index;
+mod index_formats;
 mod names;
 mod operations;
 mod refs;
 mod reftable;
+mod stopped;
 mod worktree;
 
 pub use reftable::refs_in_tables;
@@ -38,6 +40,8 @@ pub fn all_states() -> Vec<State> {
         worktree::states(),
         refs::states(),
         formats::states(),
+        index_formats::states(),
+        stopped::states(),
         reftable::states(),
         history::states(),
     ]
