@@ -17,6 +17,9 @@ use crate::ops::locate::refuse_open;
 use crate::ops::scan::Apart;
 use crate::vault::structure::LINKED_DIRECTORY;
 
+/// So many bytes of the name of a linked worktree are in that of the directory that a restore makes for it.
+const LONGEST_NAME: usize = 200;
+
 /// A repository of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -338,6 +341,7 @@ impl Finder<'_> {
                 repository: repository.clone(),
             });
         }
+        let mut taken = BTreeSet::new();
         let mut linked: Vec<Linked> = self
             .links
             .iter()
@@ -350,7 +354,7 @@ impl Finder<'_> {
                     git_dir: link.git_dir.clone(),
                     name: link.name.clone(),
                     path: link.path.clone(),
-                    directory: is_apart.then(|| self.directory(link)),
+                    directory: is_apart.then(|| self.directory(link, &mut taken)),
                     worktree,
                 }
             })
@@ -365,22 +369,32 @@ impl Finder<'_> {
         }
     }
 
-    /// A name for the restored working tree that nothing in the git directory has, unless it is this very working tree.
-    fn directory(&self, link: &Link) -> Vec<u8> {
+    /// A name for the restored working tree that nothing in the git directory has, unless it is this very working tree, and
+    /// that no other linked worktree got; those are `taken`.
+    fn directory(&self, link: &Link, taken: &mut BTreeSet<(Spot, Vec<u8>)>) -> Vec<u8> {
         let git_dir = self
             .members
             .get(&link.git_dir)
             .map(|member| &member.git_dir);
-        let mut name = [LINKED_DIRECTORY, &link.name].concat();
+        let mut name = [LINKED_DIRECTORY, shortened(&link.name)].concat();
         while let Some(git_dir) = git_dir
             && let path = git_dir.join(OsStr::from_bytes(&name))
-            && path.symlink_metadata().is_ok()
-            && link.root.as_ref() != Some(&path)
+            && (path.symlink_metadata().is_ok() && link.root.as_ref() != Some(&path)
+                || taken.contains(&(link.git_dir.clone(), name.clone())))
         {
             name.extend_from_slice(b"-");
         }
+        taken.insert((link.git_dir.clone(), name.clone()));
         name
     }
+}
+
+/// The beginning of a name, so much of it that there is room for more in a file name, which has 255 bytes at most.
+fn shortened(name: &[u8]) -> &[u8] {
+    let is_inside = |end: usize| name.get(end).is_some_and(|byte| byte & 0xC0 == 0x80);
+    let end = (0..=name.len().min(LONGEST_NAME)).rev();
+    let end = { end }.find(|end| !is_inside(*end)).unwrap_or_default();
+    name.get(..end).unwrap_or(name)
 }
 
 /// Whether the `.git` of a working tree leads to a git directory.

@@ -541,3 +541,31 @@ fn a_main_tree_inside_a_linked_one() {
     assert!(text.contains("edited outside"), "{text}");
     assert!(!linked.join("main").exists(), "the main tree is there once");
 }
+
+#[test]
+fn linked_worktrees_get_directories_of_their_own_with_names_that_fit() {
+    let sandbox = Sandbox::new();
+    let repository = small_repository(&sandbox);
+    write(&repository, ".git/linked-a", "in the way\n");
+    let long = "\u{e9}".repeat(125);
+    for name in ["a", "a-", &long] {
+        let path = format!("../{name}");
+        sandbox.git(
+            &repository,
+            &["worktree", "add", "--quiet", "--detach", &path],
+        );
+        append(&sandbox.path("work").join(name), "README.md", name);
+    }
+    sandbox.snapshot(&repository);
+    let restored = assert_restores(&sandbox, &repository);
+    let short = format!("linked-{}", "\u{e9}".repeat(100));
+    for (name, directory) in [
+        ("a", "linked-a-"),
+        ("a-", "linked-a--"),
+        (&long, short.as_str()),
+    ] {
+        let path = restored.join(".git").join(directory).join("README.md");
+        let text = fs::read_to_string(path).expect("there");
+        assert!(text.ends_with(name), "{text}");
+    }
+}
