@@ -569,3 +569,15 @@ fn linked_worktrees_get_directories_of_their_own_with_names_that_fit() {
         assert!(text.ends_with(name), "{text}");
     }
 }
+
+#[test]
+fn a_working_tree_named_by_an_included_file_is_refused() {
+    let sandbox = Sandbox::new();
+    let repository = small_repository(&sandbox);
+    let other = sandbox.path("work/other");
+    fs::create_dir(&other).expect("made");
+    let text = format!("[core]\n\tworktree = {}\n", other.display());
+    write(&repository, ".git/included", &text);
+    sandbox.git(&repository, &["config", "include.path", "included"]);
+    let _said = sandbox.vault(&repository, &["snapshot"]).refused("GV-2004");
+}

@@ -162,6 +162,24 @@ fn main_worktree(
     Ok(None)
 }
 
+/// Git takes `core.worktree` from the files of the git directory themselves, never from what they include (its
+/// `check_repository_format_gently`): a working tree found by an included one would not be git's.
+fn check_worktree_setting(repository: &gix::Repository, git_dir: &Path) -> Result<(), OpenError> {
+    let config = repository.config_snapshot();
+    let sections = config.plumbing().sections_by_name("core");
+    let is_included = sections
+        .into_iter()
+        .flatten()
+        .any(|section| section.meta().level > 0 && section.value("worktree").is_some());
+    if is_included {
+        return Err(OpenError::NotSupported(
+            "core.worktree in an included file",
+            format!("git does not heed it there, in '{}'", git_dir.display()),
+        ));
+    }
+    Ok(())
+}
+
 /// Checks the format of an opened repository and reads its settings.
 fn finish(
     repository: gix::Repository,
@@ -172,6 +190,7 @@ fn finish(
     let format = ObjectFormat::from_gix(repository.object_hash())
         .ok_or_else(|| OpenError::FormatUnknown(repository.object_hash().to_string()))?;
     check_format(&repository)?;
+    check_worktree_setting(&repository, &git_dir)?;
     let ref_storage = check_ref_storage(&repository, &git_dir)?;
     if worktree.is_none() && is_named_git(&git_dir) && !has_entries(&git_dir.join("worktrees"))? {
         let reason = format!("core.bare is true in '{}'", git_dir.display());
