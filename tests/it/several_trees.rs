@@ -581,3 +581,20 @@ fn a_working_tree_named_by_an_included_file_is_refused() {
     sandbox.git(&repository, &["config", "include.path", "included"]);
     let _said = sandbox.vault(&repository, &["snapshot"]).refused("GV-2004");
 }
+
+#[test]
+fn a_working_tree_named_for_all_repositories_of_a_user_counts_for_nothing() {
+    let sandbox = Sandbox::new();
+    let repository = small_repository(&sandbox);
+    sandbox.git(
+        &repository,
+        &["worktree", "add", "--quiet", "--detach", "../linked"],
+    );
+    let other = sandbox.path("work/other");
+    fs::create_dir(&other).expect("made");
+    let other = other.to_str().expect("UTF-8");
+    sandbox.git(&repository, &["config", "--global", "core.worktree", other]);
+    sandbox.snapshot(&sandbox.path("work/linked"));
+    let restored = sandbox.restore(&repository, "@latest", "restored");
+    assert!(restored.join("README.md").exists());
+}

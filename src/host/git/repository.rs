@@ -149,7 +149,12 @@ fn main_worktree(
     if config.boolean("core.bare") == Some(true) {
         return Ok(None);
     }
-    if let Some(path) = config.string("core.worktree") {
+    // Git takes it from the files of the git directory only.
+    let is_own = |metadata: &gix::config::file::Metadata| {
+        let own = [gix::config::Source::Local, gix::config::Source::Worktree];
+        own.contains(&metadata.source)
+    };
+    if let Some(path) = config.plumbing().string_filter("core.worktree", is_own) {
         return match std::fs::canonicalize(join_bytes(git_dir, &path)) {
             Ok(path) => Ok(Some(path)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
