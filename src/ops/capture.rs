@@ -172,6 +172,7 @@ pub fn capture(
         places.insert(*place, walked);
     }
     let unmet = met.settle(context.borders)?;
+    metadata.workspace.check_asked(context.repository)?;
     for (place, walked) in &places {
         metadata.check_same(*place, walked)?;
     }
@@ -264,7 +265,10 @@ pub fn find_borders(
             met.note(&scan);
         }
         match met.settle(&borders) {
-            Ok(_unmet) => return Ok((metadata, borders, looked)),
+            Ok(_unmet) => {
+                metadata.workspace.check_asked(main)?;
+                return Ok((metadata, borders, looked));
+            }
             Err(CaptureError::Borders(met)) => borders = met,
             Err(error) => return Err(error),
         }

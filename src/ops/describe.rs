@@ -285,7 +285,7 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     }
     for (spot, target) in &attempt.metadata.workspace.outside {
         notes.push(format!(
-            "'{spot}' belongs to a repository outside, '{}': its files were captured, its history was not",
+            "'{spot}' belongs to a repository outside, '{}': its files were captured by the rules of the tree around them, its history was not",
             text_name(target.as_bytes())
         ));
     }

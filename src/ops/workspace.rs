@@ -11,6 +11,7 @@ use crate::host::git::gitfile;
 use crate::host::git::repository::{self, Lookup, OpenError, Repository};
 use crate::host::walk::path_bytes;
 use crate::model::place::{Place, Spot};
+use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::CaptureError;
 use crate::ops::locate::refuse_open;
@@ -123,6 +124,47 @@ impl Workspace {
             git_dirs: git_dirs.map(|git_dir| git_dir.path.clone()).collect(),
             roots: self.trees_in(root),
         }
+    }
+
+    /// Refuses when the linked worktree that was asked in is none of the workspace: its repository looks for it elsewhere, and
+    /// what is in it would be missing. To be asked when all borders are known.
+    ///
+    /// # Errors
+    /// [`RefusalCode::SourceNotSupported`].
+    pub fn check_asked(&self, main: &Repository) -> crate::model::refusal::Result<()> {
+        let Some(asked) = &main.unclaimed else {
+            return Ok(());
+        };
+        let is_it = |spot: &Spot| self.path(spot).as_ref() == Some(asked);
+        let mut trees = self.linked.iter().flat_map(|linked| &linked.worktree);
+        if trees.any(is_it) {
+            return Ok(());
+        }
+        let rival = self.linked.iter().find(|linked| {
+            let admin = self.path(&linked.git_dir.join(b"worktrees").join(&linked.name));
+            linked.worktree.is_some() && admin.is_some_and(|admin| gitfile::leads_to(asked, &admin))
+        });
+        let refusal = Refusal::new(
+            RefusalCode::SourceNotSupported,
+            "this working tree is not where its repository looks for it",
+        )
+        .because(format!("'{}'", asked.display()))
+        .because("what is in it would not be captured");
+        Err(match rival {
+            Some(rival) => refusal
+                .because(format!(
+                    "'{}' has the same index and HEAD",
+                    rival.path.display()
+                ))
+                .next(
+                    "git worktree add --detach ../another",
+                    "makes a working tree that the repository knows; take the files there",
+                ),
+            None => refusal.next(
+                "git worktree repair",
+                "tells the repository where this working tree is",
+            ),
+        })
     }
 
     /// Where something that was captured lies in the source.
@@ -259,6 +301,7 @@ impl Finder<'_> {
             return Ok(());
         };
         let real = std::fs::canonicalize(&target).ok();
+        self.find_moved(border, real.as_deref());
         self.add_target(border, real.as_deref(), places)?;
         let is_ours = |real: &PathBuf| {
             self.members
@@ -273,6 +316,17 @@ impl Finder<'_> {
             outside.insert(spot, text);
         }
         Ok(())
+    }
+
+    /// A linked worktree that is not where its repository says, and lies here: it was moved by hand, and git works in it.
+    fn find_moved(&mut self, border: &Path, real: Option<&Path>) {
+        let moved = self
+            .links
+            .iter()
+            .position(|link| link.root.is_none() && self.admin(link).as_deref() == real);
+        if let Some(link) = moved.and_then(|moved| self.links.get_mut(moved)) {
+            link.root = Some(border.to_owned());
+        }
     }
 
     /// Adds the repository whose `.git` file leads to a git directory inside a working tree.
@@ -332,7 +386,7 @@ impl Finder<'_> {
                 (git_dir, Some(_)) if *git_dir == Spot::top(Place::Gitdir) => {
                     Some(Spot::top(Place::Worktree))
                 }
-                (_, Some(root)) if leads_to(root, &repository.git_dir) => spot_of(root),
+                (_, Some(root)) if gitfile::leads_to(root, &repository.git_dir) => spot_of(root),
                 (_, Some(_) | None) => None,
             };
             members.push(Member {
@@ -397,14 +451,6 @@ fn shortened(name: &[u8]) -> &[u8] {
     name.get(..end).unwrap_or(name)
 }
 
-/// Whether the `.git` of a working tree leads to a git directory.
-fn leads_to(root: &Path, git_dir: &Path) -> bool {
-    let dot_git = root.join(".git");
-    let named = gitfile::read_gitfile(&dot_git).ok().flatten();
-    let found = std::fs::canonicalize(named.unwrap_or(dot_git)).ok();
-    found.as_deref() == Some(git_dir)
-}
-
 /// The linked worktrees of a repository.
 fn links_of(git_dir: &Spot, path: &Path) -> Result<Vec<Link>> {
     let mut links = Vec::new();
@@ -419,7 +465,7 @@ fn links_of(git_dir: &Spot, path: &Path) -> Result<Vec<Link>> {
         let root = stated
             .parent()
             .and_then(|root| std::fs::canonicalize(root).ok())
-            .filter(|root| leads_to(root, &admin));
+            .filter(|root| gitfile::leads_to(root, &admin));
         let path = stated.parent().map(gitfile::normal).unwrap_or_default();
         links.push(Link {
             git_dir: git_dir.clone(),

@@ -598,3 +598,52 @@ fn a_working_tree_named_for_all_repositories_of_a_user_counts_for_nothing() {
     let restored = sandbox.restore(&repository, "@latest", "restored");
     assert!(restored.join("README.md").exists());
 }
+
+/// A repository with a linked worktree `feature`, with work in it.
+fn with_feature(sandbox: &Sandbox, place: &str) -> (PathBuf, PathBuf) {
+    let repository = small_repository(sandbox);
+    sandbox.git(
+        &repository,
+        &["worktree", "add", "--quiet", "-b", "feature", place],
+    );
+    let feature = repository.join(place).canonicalize().expect("there");
+    write(&feature, "untracked.txt", "only there\n");
+    (repository, feature)
+}
+
+#[test]
+fn a_linked_worktree_that_its_repository_does_not_know_is_not_passed_over() {
+    let sandbox = Sandbox::new();
+    let (repository, feature) = with_feature(&sandbox, "../feature");
+    let moved = feature.with_file_name("moved");
+    fs::rename(&feature, &moved).expect("moved");
+    let said = sandbox.vault(&moved, &["snapshot"]).refused("GV-2004");
+    assert!(said.to_string().contains("worktree repair"), "{said}");
+    sandbox.git(&moved, &["worktree", "repair", "."]);
+    sandbox.snapshot(&moved);
+    let restored = assert_restores(&sandbox, &repository);
+    assert!(restored.join(".git/linked-feature/untracked.txt").exists());
+
+    let feature = sandbox.copy(&moved, "work/feature");
+    let said = sandbox.vault(&feature, &["snapshot"]).refused("GV-2004");
+    assert!(!said.to_string().contains("repair"), "{said}");
+    let _unchanged = sandbox.vault(&moved, &["snapshot"]).succeeded();
+    fs::remove_file(repository.join(".git/worktrees/feature/gitdir")).expect("removed");
+    let _said = sandbox.vault(&feature, &["snapshot"]).refused("GV-2004");
+}
+
+#[test]
+fn a_linked_worktree_that_was_moved_inside_the_tree_is_found() {
+    let sandbox = Sandbox::new();
+    let (repository, feature) = with_feature(&sandbox, "trees/feature");
+    write(&repository, ".gitignore", "/trees/\n");
+    append(&feature, "README.md", "staged there\n");
+    sandbox.git(&feature, &["add", "README.md"]);
+    let moved = feature.with_file_name("moved");
+    fs::rename(&feature, &moved).expect("moved");
+    sandbox.snapshot(&moved);
+    let restored = assert_restores(&sandbox, &repository);
+    assert_points_nowhere_else(&sandbox, &restored, &sandbox.workplace());
+    let status = sandbox.git_text(&restored.join("trees/moved"), &["status", "--porcelain"]);
+    assert_eq!(status, "M  README.md\n?? untracked.txt");
+}

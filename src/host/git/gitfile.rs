@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, openat};
@@ -87,6 +88,35 @@ pub fn read_gitfile(file: &Path) -> disk::Result<Option<PathBuf>> {
     }
     let bytes = disk::read_bounded(file, LIMIT_BYTES)?;
     Ok(path_in_gitfile(&bytes).and_then(|path| from(file, path)))
+}
+
+/// Whether the `.git` of a working tree leads to a git directory, of which the canonical path is given.
+#[must_use]
+pub fn leads_to(root: &Path, git_dir: &Path) -> bool {
+    let dot_git = root.join(".git");
+    let named = read_gitfile(&dot_git).ok().flatten();
+    let found = std::fs::canonicalize(named.unwrap_or(dot_git)).ok();
+    found.as_deref() == Some(git_dir)
+}
+
+/// The working tree around `start` whose `.git` leads to `admin`, a directory in `worktrees`, when that one says that it is
+/// elsewhere, or nothing: it was moved or copied by hand.
+///
+/// # Errors
+/// When what `admin` says cannot be read.
+pub fn unclaimed(start: &Path, admin: &Path) -> disk::Result<Option<PathBuf>> {
+    let Ok(start) = std::fs::canonicalize(start) else {
+        return Ok(None);
+    };
+    let root = start.ancestors().find(|above| leads_to(above, admin));
+    let stated = read_path(&admin.join("gitdir"))?;
+    let id = |path: &Path| {
+        let metadata = std::fs::metadata(path).ok();
+        metadata.map(|metadata| (metadata.dev(), metadata.ino()))
+    };
+    let claimed = stated.as_deref().and_then(Path::parent).and_then(id);
+    let unclaimed = root.filter(|root| claimed.is_none() || id(root) != claimed);
+    Ok(unclaimed.map(Path::to_owned))
 }
 
 fn from(file: &Path, path: &[u8]) -> Option<PathBuf> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use gix::sec::Permission;
 
+use super::gitfile;
 use super::object::ObjectFormat;
 use super::reftable;
 use crate::host::disk;
@@ -29,6 +30,8 @@ pub struct Repository {
     pub git_dir: PathBuf,
     /// Canonical path of the main working tree; `None` for a bare repository.
     pub worktree: Option<PathBuf>,
+    /// The linked worktree that the search began in, when the repository looks for it elsewhere.
+    pub unclaimed: Option<PathBuf>,
     /// The format of its ids.
     pub format: ObjectFormat,
     /// Whether it is a partial clone: a promisor remote may give what it lacks.
@@ -99,8 +102,10 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
     );
     let repository = found.map_err(|error| classify(&error))?.to_thread_local();
     let common_dir = canonical(repository.common_dir())?;
-    if canonical(repository.git_dir())? != common_dir {
-        let main = open(&common_dir, lookup)?;
+    let own_dir = canonical(repository.git_dir())?;
+    if own_dir != common_dir {
+        let mut main = open(&common_dir, lookup)?;
+        main.unclaimed = gitfile::unclaimed(&lookup.start, &own_dir)?;
         let says_it_has_one = repository.config_snapshot().boolean("core.bare") == Some(false);
         if main.worktree.is_none() && says_it_has_one {
             return Err(OpenError::NotSupported(
@@ -220,6 +225,7 @@ fn finish(
     Ok(Repository {
         git_dir,
         worktree,
+        unclaimed: None,
         format,
         is_partial,
         settings,
