@@ -11,7 +11,7 @@ use crate::host::git::ignore::Rules;
 use crate::host::git::index::Index;
 use crate::host::git::object::{ObjectFormat, ObjectId};
 use crate::host::git::reftable;
-use crate::host::git::repository::{Lookup, Repository, join_bytes};
+use crate::host::git::repository::{Lookup, Repository, Settings, join_bytes};
 use crate::host::git::tips::{self, Tips};
 use crate::host::metadata::Fingerprint;
 use crate::host::walk::{Found, Walked, join, walk};
@@ -314,20 +314,21 @@ fn read_member(
 ) -> Capturing<Names> {
     let repository = &member.repository;
     let mut indices = Vec::new();
-    let main = [(Vec::new(), member.worktree.clone())];
+    let main = [(Vec::new(), member.worktree.clone(), &repository.settings)];
     let linked = workspace
         .linked
         .iter()
         .filter(|linked| linked.git_dir == member.git_dir);
     let linked = linked.map(|linked| {
         let own = [b"worktrees/", linked.name.as_slice(), b"/"].concat();
-        (own, linked.worktree.clone())
+        let settings = linked.settings.as_ref().unwrap_or(&repository.settings);
+        (own, linked.worktree.clone(), settings)
     });
-    for (own, worktree) in main.into_iter().chain(linked) {
+    for (own, worktree, settings) in main.into_iter().chain(linked) {
         let path = join_bytes(&repository.git_dir, &[&own[..], b"index"].concat());
         let tracked = Arc::new(Tracked {
             index: open_index(&path, repository.format)?,
-            rules: rules_of(repository)?,
+            rules: rules_of(repository, settings)?,
         });
         trees.extend(worktree.map(|spot| (spot, Arc::clone(&tracked))));
         indices.push(tracked);
@@ -396,12 +397,11 @@ pub fn open_index(path: &Path, format: ObjectFormat) -> Result<Index> {
     })
 }
 
-/// The ignore rules that hold at the root of a working tree, before any `.gitignore`.
+/// The ignore rules that hold at the root of a working tree with these settings, before any `.gitignore`.
 ///
 /// # Errors
 /// When a file of rules is there and cannot be read.
-pub fn rules_of(repository: &Repository) -> Result<Rules> {
-    let settings = &repository.settings;
+pub fn rules_of(repository: &Repository, settings: &Settings) -> Result<Rules> {
     let info_exclude = repository.git_dir.join("info/exclude");
     Rules::everywhere(
         settings.excludes_file.as_deref(),

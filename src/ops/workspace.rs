@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::disk;
 use crate::host::git::gitfile;
-use crate::host::git::repository::{self, Lookup, OpenError, Repository};
+use crate::host::git::repository::{self, Lookup, OpenError, Repository, Settings};
 use crate::host::walk::path_bytes;
 use crate::model::place::{Place, Spot};
 use crate::model::refusal::Refusal;
@@ -43,6 +43,8 @@ pub struct Linked {
     pub path: PathBuf,
     /// Where its files are captured; `None` when it is not there.
     pub worktree: Option<Spot>,
+    /// The settings that hold in it, if it is there and git can work in it.
+    pub settings: Option<Settings>,
     /// What a restore calls its directory in the git directory; only for a place of its own.
     pub directory: Option<Vec<u8>>,
 }
@@ -360,6 +362,12 @@ impl Finder<'_> {
         )
     }
 
+    /// The settings that hold in a linked worktree.
+    fn settings(&self, link: &Link) -> Option<Settings> {
+        let (admin, root) = (self.admin(link)?, link.root.as_ref()?);
+        repository::settings_of_linked(&admin, root, self.lookup).ok()
+    }
+
     /// Where a directory of a working tree is captured.
     fn spot_of(&self, path: &Path, places: &[(Place, PathBuf)]) -> Option<Spot> {
         let main = self.members.get(&Spot::top(Place::Gitdir))?;
@@ -409,6 +417,7 @@ impl Finder<'_> {
                     name: link.name.clone(),
                     path: link.path.clone(),
                     directory: is_apart.then(|| self.directory(link, &mut taken)),
+                    settings: self.settings(link),
                     worktree,
                 }
             })

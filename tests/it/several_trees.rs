@@ -647,3 +647,33 @@ fn a_linked_worktree_that_was_moved_inside_the_tree_is_found() {
     let status = sandbox.git_text(&restored.join("trees/moved"), &["status", "--porcelain"]);
     assert_eq!(status, "M  README.md\n?? untracked.txt");
 }
+
+#[test]
+fn ignore_settings_of_one_working_tree_do_not_hold_in_another() {
+    let sandbox = Sandbox::new();
+    let (repository, feature) = with_feature(&sandbox, "../feature");
+    let rules = sandbox.path("work/rules");
+    fs::write(&rules, "untracked.txt\n").expect("written");
+    let rules = rules.to_str().expect("UTF-8");
+    write(&repository, "untracked.txt", "ignored here\n");
+    sandbox.git(
+        &repository,
+        &["config", "extensions.worktreeConfig", "true"],
+    );
+    let own = ["config", "--worktree", "core.excludesFile", rules];
+    sandbox.git(&repository, &own);
+    sandbox.snapshot(&repository);
+    let first = sandbox.restore(&repository, "@latest", "first");
+    assert!(first.join(".git/linked-feature/untracked.txt").exists());
+    assert!(!first.join("untracked.txt").exists());
+
+    sandbox.git(
+        &repository,
+        &["config", "--worktree", "--unset", "core.excludesFile"],
+    );
+    sandbox.git(&feature, &own);
+    sandbox.snapshot(&feature);
+    let second = sandbox.restore(&repository, "@latest", "second");
+    assert!(!second.join(".git/linked-feature/untracked.txt").exists());
+    assert!(second.join("untracked.txt").exists());
+}

@@ -135,6 +135,22 @@ pub fn open(git_dir: &Path, lookup: &Lookup) -> Result<Repository, OpenError> {
     finish(repository, worktree, lookup)
 }
 
+/// The settings that hold in a linked worktree, whose directory in `worktrees` is `admin`: its own `config.worktree` counts there
+/// (git-worktree(1)), not that of the main working tree.
+///
+/// # Errors
+/// When git could not work in it, either, or a setting makes no sense.
+pub fn settings_of_linked(
+    admin: &Path,
+    root: &Path,
+    lookup: &Lookup,
+) -> Result<Settings, OpenError> {
+    let options = open_options(lookup.configuration_from_environment).bail_if_untrusted(false);
+    let opened = options.open_path_as_is(true).open(admin);
+    let repository = opened.map_err(|error| classify(&error))?.to_thread_local();
+    read_settings(&repository, lookup, Some(root))
+}
+
 fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
     std::fs::canonicalize(path)
         .map_err(|source| OpenError::Disk(disk::Error::new("find", path, source)))
