@@ -150,12 +150,12 @@ impl<'a> Layout<'a> {
         let mut pointers = Vec::new();
         let main = Spot::top(Place::Gitdir);
         if self.manifest.content.worktree.is_some() {
-            pointers.extend(settings(&main, &Spot::top(Place::Worktree)));
+            pointers.extend(settings(&main, Some(&Spot::top(Place::Worktree))));
         }
         for nested in &self.manifest.nested {
+            pointers.extend(settings(&nested.git_dir, nested.worktree.as_ref()));
             if let Some(worktree) = &nested.worktree {
                 let file = worktree.join(b".git");
-                pointers.extend(settings(&nested.git_dir, worktree));
                 if file != nested.git_dir {
                     pointers.push(Pointer::new(file, Form::Gitfile, nested.git_dir.clone()));
                 }
@@ -165,6 +165,21 @@ impl<'a> Layout<'a> {
             pointers.extend(pointers_of(linked));
         }
         pointers
+    }
+
+    /// The place of something that lay in the captured main working tree or git directory, by its absolute path there.
+    fn inside_source(&self, path: &Path) -> Option<Spot> {
+        let source = &self.manifest.source;
+        let tops = [
+            (Place::Gitdir, Some(&source.git_dir)),
+            (Place::Worktree, source.worktree.as_ref()),
+        ];
+        let path = path.is_absolute().then(|| gitfile::normal(path))?;
+        tops.into_iter().find_map(|(place, top)| {
+            let top = name_from_text(top?)?;
+            let own = path.strip_prefix(OsStr::from_bytes(&top)).ok()?;
+            Some(Spot::top(place).join(path_bytes(own)))
+        })
     }
 
     /// The content of the file of a pointer, if it lies in this directory and leads elsewhere as it was captured.
@@ -192,8 +207,14 @@ impl<'a> Layout<'a> {
         };
         let file = self.path(&pointer.file);
         let base = file.parent().unwrap_or(self.destination);
-        let target = self.path(&pointer.target);
         let said = Path::new(OsStr::from_bytes(&said)).to_owned();
+        let target = match &pointer.target {
+            Some(target) => self.path(target),
+            None => match self.inside_source(&said) {
+                Some(target) => self.path(&target),
+                None => return Ok(None),
+            },
+        };
         if gitfile::normal(&base.join(&said)) == target {
             return Ok(None);
         }
@@ -234,7 +255,8 @@ impl std::io::Write for Limited {
 struct Pointer {
     file: Spot,
     form: Form,
-    target: Spot,
+    /// Where it must lead; `None` for a working tree that was not captured: to its place in the restored workspace.
+    target: Option<Spot>,
 }
 
 /// How a file names a path.
@@ -250,7 +272,11 @@ enum Form {
 
 impl Pointer {
     fn new(file: Spot, form: Form, target: Spot) -> Self {
-        Self { file, form, target }
+        Self {
+            file,
+            form,
+            target: Some(target),
+        }
     }
 }
 
@@ -275,9 +301,12 @@ impl Form {
 }
 
 /// The settings of a git directory that may name its working tree.
-fn settings(git_dir: &Spot, worktree: &Spot) -> [Pointer; 2] {
-    [&b"config"[..], b"config.worktree"]
-        .map(|name| Pointer::new(git_dir.join(name), Form::Setting, worktree.clone()))
+fn settings(git_dir: &Spot, worktree: Option<&Spot>) -> [Pointer; 2] {
+    [&b"config"[..], b"config.worktree"].map(|name| Pointer {
+        file: git_dir.join(name),
+        form: Form::Setting,
+        target: worktree.cloned(),
+    })
 }
 
 /// The pointers between a linked worktree and its repository. One that was not there would be looked for where the original

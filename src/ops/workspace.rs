@@ -90,7 +90,8 @@ impl Workspace {
                 break;
             }
         }
-        Ok(finder.finish(places, outside))
+        finder.check_trees(&places)?;
+        finder.finish(places, outside)
     }
 
     /// The git directories that are walked by themselves: the main one, and those that lie in working trees.
@@ -363,9 +364,36 @@ impl Finder<'_> {
     }
 
     /// The settings that hold in a linked worktree.
-    fn settings(&self, link: &Link) -> Option<Settings> {
-        let (admin, root) = (self.admin(link)?, link.root.as_ref()?);
-        repository::settings_of_linked(&admin, root, self.lookup).ok()
+    fn settings(&self, link: &Link) -> Result<Option<Settings>> {
+        let (Some(admin), Some(root)) = (self.admin(link), &link.root) else {
+            return Ok(None);
+        };
+        match repository::settings_of_linked(&admin, root, self.lookup) {
+            Ok(settings) => Ok(Some(settings)),
+            Err(error @ OpenError::NotSupported(..)) => Err(refuse(&error, &admin)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Refuses a repository inside the workspace whose working tree lies outside: what is in it would be missing, and the
+    /// restored copy would write there.
+    fn check_trees(&self, places: &[(Place, PathBuf)]) -> Result<()> {
+        let inner = self
+            .members
+            .iter()
+            .skip(1)
+            .map(|(_, repository)| repository);
+        for repository in inner {
+            let root = repository.worktree.as_ref();
+            let Some(root) = root.filter(|root| self.spot_of(root, places).is_none()) else {
+                continue;
+            };
+            let what = "repository in the workspace whose working tree lies outside";
+            let reason = format!("core.worktree names '{}'", root.display());
+            let error = OpenError::NotSupported(what, reason);
+            return Err(refuse(&error, &repository.git_dir));
+        }
+        Ok(())
     }
 
     /// Where a directory of a working tree is captured.
@@ -386,7 +414,11 @@ impl Finder<'_> {
         })
     }
 
-    fn finish(self, places: Vec<(Place, PathBuf)>, outside: BTreeMap<Spot, String>) -> Workspace {
+    fn finish(
+        self,
+        places: Vec<(Place, PathBuf)>,
+        outside: BTreeMap<Spot, String>,
+    ) -> Result<Workspace> {
         let spot_of = |root: &Path| self.spot_of(root, &places);
         let mut members: Vec<Member> = Vec::new();
         for (git_dir, repository) in &self.members {
@@ -412,24 +444,24 @@ impl Finder<'_> {
                 let is_apart = worktree
                     .as_ref()
                     .is_some_and(|spot| spot.path.is_empty() && spot.place != Place::Worktree);
-                Linked {
+                Ok(Linked {
                     git_dir: link.git_dir.clone(),
                     name: link.name.clone(),
                     path: link.path.clone(),
                     directory: is_apart.then(|| self.directory(link, &mut taken)),
-                    settings: self.settings(link),
+                    settings: self.settings(link)?,
                     worktree,
-                }
+                })
             })
-            .collect();
+            .collect::<Result<_>>()?;
         linked
             .sort_by(|left, right| (&left.git_dir, &left.name).cmp(&(&right.git_dir, &right.name)));
-        Workspace {
+        Ok(Workspace {
             members,
             linked,
             places,
             outside,
-        }
+        })
     }
 
     /// A name for the restored working tree that nothing in the git directory has, unless it is this very working tree, and
@@ -535,6 +567,16 @@ fn refuse(error: &OpenError, path: &Path) -> CaptureError {
         return unreadable(error);
     }
     let git_dir = format!("the git directory is '{}'", path.display());
+    if let OpenError::FormatUnknown(reason) = error {
+        let refusal = Refusal::new(
+            RefusalCode::SourceFormatUnknown,
+            "format or configuration of a repository inside the workspace cannot be understood",
+        );
+        let config = path.join("config");
+        let next = format!("git config --file '{}' --list", config.display());
+        let refusal = refusal.because(reason.clone()).because(git_dir);
+        return CaptureError::Refused(refusal.next(next, "shows its settings"));
+    }
     CaptureError::Refused(refuse_open(error, path).because(git_dir))
 }
 

@@ -64,6 +64,7 @@ mod laboratory;
 mod limits;
 mod loop_disk;
 mod lying_kernel;
+mod misplaced_trees;
 mod naming;
 mod narrow_destinations;
 mod nested_repositories;
