@@ -1,7 +1,9 @@
 //! `git vault restore`: gives a workspace back, exactly, into a directory that is absent or empty.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::host::git::repository::open;
 use crate::model::escape::{name_from_text, text_name};
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::inventory::{PackRecord, PackRole};
@@ -15,6 +17,7 @@ use crate::ops::layout::Layout;
 use crate::ops::locate::Workplace;
 use crate::ops::selection::{is_id, select};
 use crate::ops::verify::check_bytes;
+use crate::ops::workspace::Workspace;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::reader::{
@@ -204,9 +207,19 @@ pub(super) fn forbidden(
     for linked in &trusted.manifest().linked {
         places.push(("a captured linked worktree", path(&linked.path)));
     }
-    if let Ok(repository) = workplace.repository() {
-        places.push(("this git directory", Some(repository.git_dir)));
-        places.push(("this working tree", repository.worktree));
+    let here = workplace.repository().ok();
+    if let Some(repository) = &here {
+        places.push(("this git directory", Some(repository.git_dir.clone())));
+        places.push(("this working tree", repository.worktree.clone()));
+        places.push(("this working tree", repository.unclaimed.clone()));
+    }
+    // Linked worktrees that came since are of the source, too.
+    let source = path(&source.git_dir).and_then(|path| open(&path, &workplace.lookup).ok());
+    for repository in here.iter().chain(&source) {
+        let workspace = Workspace::find(repository, &workplace.lookup, &BTreeSet::new());
+        for (_, root) in workspace.into_iter().flat_map(|found| found.places) {
+            places.push(("a working tree of this repository", Some(root)));
+        }
     }
     let exists = |path: &PathBuf| path.symlink_metadata().is_ok();
     places

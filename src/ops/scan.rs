@@ -380,15 +380,21 @@ impl<'a, C> WorktreeScan<'a, C> {
         self.met.lock().map(|met| met.clone()).unwrap_or_default()
     }
 
-    /// Whether a border, or a git directory, is known below a directory.
+    /// Whether a border is known below a directory.
     fn leads_to_border(&self, directory: &[u8]) -> bool {
         let start = [directory, b"/"].concat();
-        let borders = self.borders.range(start.clone()..);
-        let git_dirs = self.apart.git_dirs.range(start.clone()..);
-        let next = [borders.map(|(path, _)| path).next(), { git_dirs }.next()];
-        next.into_iter()
-            .flatten()
-            .any(|path| path.starts_with(&start))
+        let mut borders = self.borders.range(start.clone()..);
+        borders
+            .next()
+            .is_some_and(|(path, _)| path.starts_with(&start))
+    }
+
+    /// Whether a git directory lies below a directory: it is kept if a working tree that is kept has it, whatever the rules
+    /// and patterns say where it lies.
+    fn leads_to_git_dir(&self, directory: &[u8]) -> bool {
+        let start = [directory, b"/"].concat();
+        let mut git_dirs = self.apart.git_dirs.range(start.clone()..);
+        git_dirs.next().is_some_and(|path| path.starts_with(&start))
     }
 
     /// Decides on a path, and what holds inside when it is a directory that is entered.
@@ -424,6 +430,7 @@ impl<'a, C> WorktreeScan<'a, C> {
         }
         let must_enter = is_directory
             && (context.tracks_below(path)
+                || self.leads_to_git_dir(path)
                 || (reason == Reason::Ignored
                     && (self.include.may_match_below(path)
                         || self.borders.contains_key(path)
@@ -436,6 +443,13 @@ impl<'a, C> WorktreeScan<'a, C> {
             Judgement::LeaveOut(reason, rule.clone()),
             Inside::LeftOut(reason, rule),
         )
+    }
+
+    /// Notes a bare repository, whose linked worktrees belong to the workspace.
+    fn note_bare(&self, path: &[u8]) {
+        if let Ok(mut met) = self.met.lock() {
+            met.known.insert(path.to_vec());
+        }
     }
 
     /// What begins at a directory that holds something named `.git`.
@@ -487,6 +501,9 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
             _ if directory.path.is_empty() => self.at_root(directory)?,
             Context::Gitdir(above) => return Ok(Context::Gitdir(above.enter(directory, names)?)),
             Context::Tree(above) => {
+                if is_bare_with_worktrees(directory.path, &has) {
+                    self.note_bare(directory.path);
+                }
                 if self.apart.git_dirs.contains(directory.path) {
                     return Ok(Context::Gitdir(GitdirContext::at(directory.path)));
                 }
@@ -581,6 +598,13 @@ impl<C> WorktreeScan<'_, C> {
         }
         Ok(context)
     }
+}
+
+/// Whether a directory is a bare repository that has linked worktrees, as the names in it tell. Their files may lie anywhere, and
+/// they and it name one another; a bare repository without them is a directory like any other.
+fn is_bare_with_worktrees(path: &[u8], has: &dyn Fn(&[u8]) -> bool) -> bool {
+    let names = [&b"HEAD"[..], b"objects", b"refs", b"worktrees"];
+    !path.ends_with(b"/.git") && !has(b".git") && names.into_iter().all(has)
 }
 
 /// The root of a working tree, from a directory in it and that directory's path in the tree.

@@ -286,7 +286,7 @@ impl Finder<'_> {
         let own = spot.join(b".git");
         // What is gone is no border any more; a scan will not meet it.
         let Ok(metadata) = std::fs::symlink_metadata(&dot_git) else {
-            return Ok(());
+            return self.add_bare(border, &spot);
         };
         if metadata.is_dir() {
             let real = std::fs::canonicalize(&dot_git).unwrap_or_else(|_| dot_git.clone());
@@ -319,6 +319,17 @@ impl Finder<'_> {
             outside.insert(spot, text);
         }
         Ok(())
+    }
+
+    /// Adds a bare repository that has linked worktrees.
+    fn add_bare(&mut self, path: &Path, spot: &Spot) -> Result<()> {
+        let is_git_dir = path.join("HEAD").is_file() && path.join("worktrees").is_dir();
+        let is_known = self.members.values().any(|member| member.git_dir == path);
+        let format = self.members.values().next().map(|main| main.format);
+        match format.filter(|_| is_git_dir && !is_known) {
+            Some(format) => self.open(spot, path, format),
+            None => Ok(()),
+        }
     }
 
     /// A linked worktree that is not where its repository says, and lies here: it was moved by hand, and git works in it.

@@ -143,3 +143,95 @@ fn a_working_tree_that_was_not_captured_is_not_looked_for_in_the_original() {
     assert!(!restored.join("tree/file").exists());
     before.assert_untouched(&repository);
 }
+
+#[test]
+fn linked_worktrees_of_a_bare_repository_in_the_tree_belong_to_the_workspace() {
+    let sandbox = Sandbox::new();
+    let repository = small_repository(&sandbox);
+    write(&repository, ".gitignore", "*.log\n");
+    sandbox.git(
+        &repository,
+        &["clone", "--quiet", "--bare", ".", "served/bare"],
+    );
+    let bare = repository.join("served/bare");
+    let add = |name: &str, path: &str| {
+        sandbox.git(&bare, &["worktree", "add", "--quiet", "-b", name, path]);
+        let tree = bare.join(path).canonicalize().expect("there");
+        write(&tree, "kept.log", "tracked\n");
+        sandbox.git(&tree, &["add", "--force", "kept.log"]);
+        sandbox.commit(&tree, "tracked");
+        append(&tree, "kept.log", "edited\n");
+        tree
+    };
+    let outside = add("outside", "../../../outside");
+    let inside = add("inside", "../../inside");
+    let before = [&outside, &inside, &bare].map(|path| (path, Fingerprint::of(path)));
+    sandbox.snapshot(&repository);
+    let restored = assert_restores(&sandbox, &repository);
+    assert_points_nowhere_else(&sandbox, &restored, &sandbox.workplace());
+    let bare = restored.join("served/bare");
+    sandbox.git(&bare, &["worktree", "repair"]);
+    for tree in [bare.join("linked-outside"), restored.join("inside")] {
+        let status = sandbox.git_text(&tree, &["status", "--porcelain"]);
+        assert_eq!(status, " M kept.log");
+        sandbox.git(
+            &bare,
+            &[
+                "worktree",
+                "remove",
+                "--force",
+                tree.to_str().expect("UTF-8"),
+            ],
+        );
+    }
+    for (path, before) in before {
+        before.assert_untouched(path);
+    }
+    let said = sandbox.vault(&repository, &["snapshot"]).succeeded();
+    assert!(said.text().starts_with("UNCHANGED"), "{said}");
+}
+
+#[test]
+fn a_git_directory_where_a_pattern_leaves_things_out_is_kept_with_its_tree() {
+    let sandbox = Sandbox::new();
+    let repository = small_repository(&sandbox);
+    let stores = mkdir(&repository, "stores");
+    write(&stores, "other", "left out\n");
+    let separate = [
+        "init",
+        "--quiet",
+        "--separate-git-dir",
+        "stores/library",
+        "library",
+    ];
+    sandbox.git(&repository, &separate);
+    let library = repository.join("library");
+    write(&library, "staged", "only there\n");
+    sandbox.git(&library, &["add", "staged"]);
+    sandbox.git(&repository, &["config", "vault.exclude", "/stores/"]);
+    sandbox.snapshot(&repository);
+    let restored = assert_restores(&sandbox, &repository);
+    let status = sandbox.git_text(&restored.join("library"), &["status", "--porcelain"]);
+    assert_eq!(status, "A  staged");
+    assert!(!restored.join("stores/other").exists());
+}
+
+#[test]
+fn nothing_is_restored_into_a_linked_worktree_that_came_since() {
+    let sandbox = Sandbox::new();
+    let repository = small_repository(&sandbox);
+    sandbox.snapshot(&repository);
+    sandbox.git(
+        &repository,
+        &["worktree", "add", "--quiet", "--detach", "../later"],
+    );
+    let later = sandbox.path("work/later");
+    let before = Fingerprint::of(&later);
+    let inside = later.join("restored");
+    let inside = inside.to_str().expect("UTF-8");
+    for directory in [&repository, &later] {
+        let said = sandbox.vault(directory, &["restore", "@latest", inside]);
+        let _said = said.refused("GV-2102");
+    }
+    before.assert_untouched(&later);
+}
