@@ -307,6 +307,37 @@ fn where_change_times_can_be_set_every_file_is_read_again() {
     assert!(said.text().starts_with("UNCHANGED"), "{said}");
 }
 
+/// The same of a single file on which one of such a file system is mounted, as containers are given files.
+#[test]
+fn a_file_that_is_mounted_by_itself_is_known_by_its_own_file_system() {
+    let test = "a file that is mounted by itself";
+    let sandbox = Sandbox::new();
+    let Some((_mount, place)) = mount_image(&sandbox, test, "mount.exfat-fuse", EXFAT) else {
+        return;
+    };
+    let source = states::small_repository(&sandbox);
+    let outside = write(&place, "file.txt", "first content\n");
+    let path = write(&source, "src/mounted.txt", "");
+    let Some(_bound) = Mount::bind(&outside, &path) else {
+        return needs_root(test);
+    };
+    for content in ["first content\n", "OTHER content\n"] {
+        fs::write(&path, content).expect("written");
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000);
+        let times = fs::FileTimes::new().set_accessed(time).set_modified(time);
+        let set = fs::File::open(&path).and_then(|file| file.set_times(times));
+        set.expect("the times are set");
+        let found = fs::metadata(&path).expect("its times");
+        assert_eq!(found.ctime(), 1_500_000_000, "change times can be set");
+        let id = sandbox.snapshot(&source);
+        let restored = sandbox.restore(&source, &id, &content[..5]);
+        let found = fs::read_to_string(restored.join("src/mounted.txt"));
+        assert_eq!(found.expect("read"), content);
+    }
+    let said = sandbox.vault(&source, &["snapshot"]).succeeded();
+    assert!(said.text().starts_with("UNCHANGED"), "{said}");
+}
+
 /// An edit within the second in which the file was read does not show: what is sealed is one moment all the same, and the
 /// next snapshot holds the edit.
 #[test]
