@@ -9,6 +9,7 @@ use std::process::Command;
 use crate::crash::can_trace;
 use crate::laboratory::{bounded, vaults};
 use crate::pause::paused;
+use crate::races::faketime_library;
 use crate::refusals::assert_refused;
 use crate::support::files::{append, chmod, mkdir, write};
 use crate::support::fingerprint::Fingerprint;
@@ -589,4 +590,52 @@ fn what_root_made_in_the_home_of_a_user_is_refused_to_that_user_by_name() {
         crate::support::listing::differences("vaults", &before, &after),
         [""; 0]
     );
+}
+
+/// What is kept of a file depends on whose it is: what root remembers of one counts for nothing when its owner looks.
+#[test]
+fn a_scan_cache_that_another_user_made_counts_as_none() {
+    let test = "a scan cache that another user made";
+    if !has_tool(test, "setpriv") {
+        return;
+    }
+    let Some(setting) = faketime_library(test) else {
+        return;
+    };
+    let (name, library) = setting.split_once('=').expect("a variable and its value");
+    let later = [
+        (name, library),
+        ("FAKETIME", "+2m"),
+        ("NO_FAKE_STAT", "1"),
+        ("SUDO_UID", "65534"),
+    ];
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let tool = write(&source, "tool", "x\n");
+    let program = sandbox.path("git-vault");
+    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    if !give(&sandbox, NOBODY, &sandbox.path("")) {
+        return needs_root(test);
+    }
+    chmod(&sandbox.path(""), 0o755);
+    chmod(&tool, 0o4755);
+    let said = sandbox.vault_with(&source, &later, &["snapshot"]);
+    let note = "set-user-ID and set-group-ID bits of files of another user are not kept: 1";
+    assert!(said.succeeded().text().contains(note), "as root");
+    for made in ["data", "config", "state"] {
+        assert!(give(&sandbox, NOBODY, &sandbox.path(made)));
+    }
+    let destination = sandbox.path("restored");
+    for arguments in [
+        &["snapshot"][..],
+        &["restore", "@latest", text(&destination)],
+    ] {
+        let mut command = sandbox.command("setpriv", &source);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(&program).args(arguments);
+        let said = bounded(command, &format!("as nobody: git-vault {arguments:?}")).succeeded();
+        assert!(!said.text().starts_with("UNCHANGED"), "{said}");
+    }
+    let mode = fs::metadata(destination.join("tool")).expect("its mode");
+    assert_eq!(mode.mode() & 0o7777, 0o4755);
 }
