@@ -121,6 +121,8 @@ pub struct Opened<'a> {
     pub shown: &'a Path,
     /// Whether change times in it tell of every write.
     pub has_change_times: bool,
+    /// Its device number.
+    device: u64,
 }
 
 impl Opened<'_> {
@@ -134,6 +136,18 @@ impl Opened<'_> {
     #[must_use]
     pub fn shown(&self, name: &[u8]) -> PathBuf {
         join_bytes(self.shown, name)
+    }
+
+    /// Whether the change time of a regular file in it tells of every write: another file system may be mounted on a single
+    /// file.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn tells_of_writes(&self, name: &[u8], fingerprint: &Fingerprint) -> Result<bool> {
+        if fingerprint.device == self.device || !self.has_change_times {
+            return Ok(self.has_change_times);
+        }
+        Ok(has_change_times(&self.open(name, fingerprint)?))
     }
 
     /// Opens a regular file without following links or waiting, and checks that it is the one that was looked at.
@@ -338,14 +352,19 @@ fn walk_directory<S: Scan>(root: &Path, scan: &S, job: &Job<S::Context>) -> Resu
         path: &job.path,
         shown: &shown,
         has_change_times: has_change_times(&directory),
+        device: metadata::look_at_open(&directory, &shown)?.device,
     };
     let names = list(&directory, &shown)?;
     let context = scan.enter(&opened, &job.context, &names)?;
     let mut entries = Vec::with_capacity(names.len());
     let mut jobs = Vec::new();
+    let mut has_change_times = opened.has_change_times;
     for name in names {
         let path = opened.path_of(&name);
         if let Some(found) = visit(scan, &context, &opened, &name, &path)? {
+            if let Found::File { fingerprint, .. } = &found {
+                has_change_times &= opened.tells_of_writes(&name, fingerprint)?;
+            }
             if matches!(found, Found::Directory) {
                 let above = Some(Arc::clone(&directory));
                 jobs.push(Job {
@@ -365,7 +384,7 @@ fn walk_directory<S: Scan>(root: &Path, scan: &S, job: &Job<S::Context>) -> Resu
             path: job.path.clone(),
             fingerprint,
             extras,
-            has_change_times: opened.has_change_times,
+            has_change_times,
             entries,
         },
         jobs,

@@ -85,6 +85,12 @@ impl GitdirContext {
                 join_bytes(root, path),
             ));
         }
+        if matches!(kind, Kind::Special(_)) && is_state(own) {
+            return Err(Error::NotSupported(
+                "special file where git keeps state",
+                join_bytes(root, path),
+            ));
+        }
         if own == b"objects" && kind == Kind::Directory {
             return Ok(Judgement::LeaveOut(Reason::Objects, String::new()));
         }
@@ -96,6 +102,22 @@ impl GitdirContext {
         }
         Ok(Judgement::Keep)
     }
+}
+
+/// Whether a path in a git directory is that of a file without which git does not know the state of the repository.
+fn is_state(own: &[u8]) -> bool {
+    const FILES: [&[u8]; 5] = [
+        b"config",
+        b"config.worktree",
+        b"commondir",
+        b"gitdir",
+        b"index",
+    ];
+    let (_, path) = tips::in_its_worktree(own);
+    FILES.contains(&path)
+        || path.starts_with(b"sharedindex.")
+        || tips::is_relevant(path)
+        || grafts::is_relevant(own)
 }
 
 /// Whether a path in a git directory is one at which that of a submodule may begin.
@@ -154,6 +176,9 @@ impl Scan for GitdirLook {
         let own = context.own(&path);
         if tips::is_relevant(tips::in_its_worktree(own).1) || grafts::is_relevant(own) {
             let shown = directory.shown(name);
+            if fingerprint.bytes > TIPS_LIMIT_BYTES {
+                return Err(Error::NotSupported("refs or reflog of over 1 GiB", shown));
+            }
             let file = directory.open(name, fingerprint)?;
             let mut bytes = Vec::new();
             file.take(TIPS_LIMIT_BYTES)

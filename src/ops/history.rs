@@ -344,12 +344,19 @@ pub fn reach_hole(
     lacks: Lacks<'_>,
     grafts: &Grafts,
 ) -> Result<Option<(ObjectId, ObjectId)>> {
-    let mut stack: Vec<ObjectId> = tips.difference(lacks.promised).copied().collect();
-    let mut seen: HashSet<ObjectId> = stack.iter().copied().collect();
-    while let Some(id) = stack.pop() {
-        let object = history
-            .read_any(&id)
-            .map_err(|error| refuse_git_read(&error))?;
+    let mut seen: HashSet<ObjectId> = tips.difference(lacks.promised).copied().collect();
+    // Tips and what tags name may be blobs, which name nothing: their content, perhaps a large one, is not read.
+    let mut stack: Vec<(ObjectId, bool)> = seen.iter().map(|id| (*id, true)).collect();
+    while let Some((id, may_be_blob)) = stack.pop() {
+        let read = || {
+            if may_be_blob && history.kind(&id)? == ObjectKind::Blob {
+                return Ok(None);
+            }
+            history.read_any(&id).map(Some)
+        };
+        let Some(object) = read().map_err(|error: Error| refuse_git_read(&error))? else {
+            continue;
+        };
         let format = history.format().unwrap_or(ObjectFormat::Sha1);
         let mut found = None;
         let blobs: HashSet<ObjectId> = blobs_of(format, &object).collect();
@@ -359,7 +366,7 @@ pub fn reach_hole(
                 found.get_or_insert((link, id));
             } else if !blobs.contains(&link) && !lacks.promised.contains(&link) && seen.insert(link)
             {
-                stack.push(link);
+                stack.push((link, object.kind == ObjectKind::Tag));
             }
         });
         if parsed.is_none() {

@@ -165,8 +165,8 @@ impl<'a> FileReader<'a> {
             units: 1,
         });
         let path = directory.path_of(name);
-        if directory.has_change_times
-            && let Some(cached) = self.known(&path, fingerprint)
+        if let Some(cached) = self.known(&path, fingerprint)
+            && directory.tells_of_writes(name, fingerprint)?
         {
             self.remember(path, cached.clone());
             return Ok((cached.stored, cached.extras.clone()));

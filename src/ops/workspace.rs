@@ -381,8 +381,11 @@ impl Finder<'_> {
         };
         match repository::settings_of_linked(&admin, root, self.lookup) {
             Ok(settings) => Ok(Some(settings)),
-            Err(error @ OpenError::NotSupported(..)) => Err(refuse(&error, &admin)),
-            Err(_) => Ok(None),
+            // Git cannot work there, either: the rules of the repository hold.
+            Err(OpenError::NotFound | OpenError::FormatUnknown(_) | OpenError::OtherOwner(_)) => {
+                Ok(None)
+            }
+            Err(error) => Err(refuse(&error, &admin)),
         }
     }
 

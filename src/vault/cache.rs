@@ -57,6 +57,8 @@ type StampRecord = (Vec<u8>, u64, u64, i128, i128, bool);
 
 #[derive(Serialize, Deserialize)]
 struct File {
+    /// Who wrote it: what is kept of a file depends on whose it is.
+    user: u32,
     head: u64,
     head_blake3: [u8; 32],
     files: Vec<(String, Vec<Record>)>,
@@ -95,6 +97,10 @@ struct Record {
     blake3: [u8; 32],
 }
 
+fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 fn path(vault: &Vault) -> PathBuf {
     vault.layout.cache().join("scan")
 }
@@ -117,6 +123,9 @@ impl ScanCache {
             return None;
         }
         let file: File = postcard::from_bytes(content).ok()?;
+        if file.user != user() {
+            return None;
+        }
         // Packs are never removed without a log entry, so what was stored by that entry is still there.
         if vault.log.hash_of(file.head)? != Digest::from_bytes(file.head_blake3) {
             return None;
@@ -162,6 +171,7 @@ impl ScanCache {
             return Ok(());
         };
         let file = File {
+            user: user(),
             head: vault.log.head,
             head_blake3: *head_blake3.as_bytes(),
             files: self

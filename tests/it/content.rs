@@ -329,6 +329,30 @@ fn a_file_of_holes_costs_little_memory_and_little_of_the_vault() {
     let _said = in_little_memory(&sandbox, &source, &["verify", "--deep"]).succeeded();
 }
 
+/// What the history lacks is looked for among commits and trees: a large file that the index or a tag names is not read for that.
+#[test]
+fn large_files_beside_a_history_that_lacks_something_cost_little_memory() {
+    let test = "large files beside a history that lacks something";
+    if !has_tool(test, "prlimit") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    write(&source, "large", noise(1, 64_000_000));
+    let whole = ["-c", "core.bigFileThreshold=1m"];
+    sandbox.git(&source, &[&whole[..], &["add", "large"]].concat());
+    sandbox.git(&source, &["tag", "-a", "-m", "large", "large", ":large"]);
+    let lacking = "1".repeat(40);
+    let who = "a <a@example.com> 1 +0000";
+    let commit = format!("tree {lacking}\nauthor {who}\ncommitter {who}\n\nlacking\n");
+    write(&source, ".git/commit", commit);
+    let store = ["hash-object", "-t", "commit", "-w", "--literally"];
+    sandbox.git(&source, &[&store[..], &[".git/commit"]].concat());
+    let said = in_little_memory(&sandbox, &source, &["snapshot"]).succeeded();
+    let noted = "objects named only by unreferenced objects that were not in the source: 1";
+    assert!(said.text().contains(noted), "{said}");
+}
+
 /// A file of 64 MB (of 2 GB at full effort) that does not compress, larger than the memory there is; then one byte of it
 /// changes, and one goes.
 #[test]

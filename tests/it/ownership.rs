@@ -9,6 +9,7 @@ use std::process::Command;
 use crate::crash::can_trace;
 use crate::laboratory::{bounded, vaults};
 use crate::pause::paused;
+use crate::races::faketime_library;
 use crate::refusals::assert_refused;
 use crate::support::files::{append, chmod, mkdir, write};
 use crate::support::fingerprint::Fingerprint;
@@ -307,6 +308,37 @@ fn where_change_times_can_be_set_every_file_is_read_again() {
     assert!(said.text().starts_with("UNCHANGED"), "{said}");
 }
 
+/// The same of a single file on which one of such a file system is mounted, as containers are given files.
+#[test]
+fn a_file_that_is_mounted_by_itself_is_known_by_its_own_file_system() {
+    let test = "a file that is mounted by itself";
+    let sandbox = Sandbox::new();
+    let Some((_mount, place)) = mount_image(&sandbox, test, "mount.exfat-fuse", EXFAT) else {
+        return;
+    };
+    let source = states::small_repository(&sandbox);
+    let outside = write(&place, "file.txt", "first content\n");
+    let path = write(&source, "src/mounted.txt", "");
+    let Some(_bound) = Mount::bind(&outside, &path) else {
+        return needs_root(test);
+    };
+    for content in ["first content\n", "OTHER content\n"] {
+        fs::write(&path, content).expect("written");
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000);
+        let times = fs::FileTimes::new().set_accessed(time).set_modified(time);
+        let set = fs::File::open(&path).and_then(|file| file.set_times(times));
+        set.expect("the times are set");
+        let found = fs::metadata(&path).expect("its times");
+        assert_eq!(found.ctime(), 1_500_000_000, "change times can be set");
+        let id = sandbox.snapshot(&source);
+        let restored = sandbox.restore(&source, &id, &content[..5]);
+        let found = fs::read_to_string(restored.join("src/mounted.txt"));
+        assert_eq!(found.expect("read"), content);
+    }
+    let said = sandbox.vault(&source, &["snapshot"]).succeeded();
+    assert!(said.text().starts_with("UNCHANGED"), "{said}");
+}
+
 /// An edit within the second in which the file was read does not show: what is sealed is one moment all the same, and the
 /// next snapshot holds the edit.
 #[test]
@@ -558,4 +590,52 @@ fn what_root_made_in_the_home_of_a_user_is_refused_to_that_user_by_name() {
         crate::support::listing::differences("vaults", &before, &after),
         [""; 0]
     );
+}
+
+/// What is kept of a file depends on whose it is: what root remembers of one counts for nothing when its owner looks.
+#[test]
+fn a_scan_cache_that_another_user_made_counts_as_none() {
+    let test = "a scan cache that another user made";
+    if !has_tool(test, "setpriv") {
+        return;
+    }
+    let Some(setting) = faketime_library(test) else {
+        return;
+    };
+    let (name, library) = setting.split_once('=').expect("a variable and its value");
+    let later = [
+        (name, library),
+        ("FAKETIME", "+2m"),
+        ("NO_FAKE_STAT", "1"),
+        ("SUDO_UID", "65534"),
+    ];
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let tool = write(&source, "tool", "x\n");
+    let program = sandbox.path("git-vault");
+    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    if !give(&sandbox, NOBODY, &sandbox.path("")) {
+        return needs_root(test);
+    }
+    chmod(&sandbox.path(""), 0o755);
+    chmod(&tool, 0o4755);
+    let said = sandbox.vault_with(&source, &later, &["snapshot"]);
+    let note = "set-user-ID and set-group-ID bits of files of another user are not kept: 1";
+    assert!(said.succeeded().text().contains(note), "as root");
+    for made in ["data", "config", "state"] {
+        assert!(give(&sandbox, NOBODY, &sandbox.path(made)));
+    }
+    let destination = sandbox.path("restored");
+    for arguments in [
+        &["snapshot"][..],
+        &["restore", "@latest", text(&destination)],
+    ] {
+        let mut command = sandbox.command("setpriv", &source);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(&program).args(arguments);
+        let said = bounded(command, &format!("as nobody: git-vault {arguments:?}")).succeeded();
+        assert!(!said.text().starts_with("UNCHANGED"), "{said}");
+    }
+    let mode = fs::metadata(destination.join("tool")).expect("its mode");
+    assert_eq!(mode.mode() & 0o7777, 0o4755);
 }

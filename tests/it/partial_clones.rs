@@ -178,6 +178,17 @@ fn promises_end_with_the_promisor_remote() {
         &["config", "--unset", "remote.origin.partialclonefilter"],
     );
     let _said = sandbox.vault(&source, &["snapshot"]).refused("GV-2005");
+    for untrue in ["", "0", "00", "off", "No"] {
+        sandbox.git(&source, &["config", "remote.origin.promisor", untrue]);
+        let _said = sandbox.vault(&source, &["snapshot"]).refused("GV-2005");
+    }
+    for truth in ["yes", "1"] {
+        sandbox.git(&source, &["config", "remote.origin.promisor", truth]);
+        assert_eq!(snapshot(&sandbox, &source).1, "needs-promisor");
+    }
+    sandbox.git(&source, &["config", "--unset", "remote.origin.promisor"]);
+    append(&source, ".git/config", "[remote \"origin\"]\n\tpromisor\n");
+    assert_eq!(snapshot(&sandbox, &source).1, "needs-promisor");
     write(&source, ".git/config", config);
     append(&source, "README.md", "later\n");
     let (id, after, _) = snapshot(&sandbox, &source);

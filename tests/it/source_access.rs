@@ -186,3 +186,78 @@ fn a_refused_first_snapshot_leaves_no_vault_and_key_that_it_does_not_mention() {
     let told = said.text().contains("this is its only copy") || text.contains("only copy");
     assert!(told, "neither answer mentions the key\n{text}\n{said}");
 }
+
+/// What git would wait for, we do not.
+#[test]
+fn pipes_where_git_keeps_state_are_refused_by_their_paths() {
+    let pipe = |scene: &Scene, name: &str, code: &str| {
+        let path = scene.source.join(name);
+        let _old = fs::remove_file(&path);
+        let status = Command::new("mkfifo").arg(&path).status();
+        assert!(status.expect("mkfifo starts").success());
+        scene.assert_refused(&[code], path.to_str().expect("a UTF-8 path"));
+        fs::remove_file(&path).expect("removed");
+    };
+    let scene = Scene::new();
+    scene.git(&["worktree", "add", "--quiet", "../linked"]);
+    for name in [
+        "index",
+        "shallow",
+        "refs/stash",
+        "MERGE_HEAD",
+        "sharedindex.1",
+        "worktrees/linked/index",
+    ] {
+        pipe(&scene, &format!(".git/{name}"), "GV-2004");
+    }
+    scene.git(&["init", "--quiet", "nested"]);
+    for name in ["nested/.git/config", "nested/.git/HEAD"] {
+        pipe(&scene, name, "GV-2001");
+    }
+    for name in [
+        "commondir",
+        "config.worktree",
+        "config",
+        "HEAD",
+        "packed-refs",
+    ] {
+        let path = scene.source.join(".git").join(name);
+        let old = fs::read(&path);
+        pipe(&scene, &format!(".git/{name}"), "GV-2001");
+        if let Ok(old) = old {
+            fs::write(&path, old).expect("written");
+        }
+    }
+}
+
+/// Files of holes, far larger than what git writes there: nothing reads all of them.
+#[test]
+fn files_of_state_that_are_far_too_large_are_refused_by_their_paths() {
+    let scene = Scene::new();
+    for (name, code) in [
+        ("HEAD", "GV-2001"),
+        ("commondir", "GV-2001"),
+        ("config", "GV-2001"),
+        ("config.worktree", "GV-2001"),
+        ("shallow", "GV-2004"),
+        ("logs/HEAD", "GV-2004"),
+        ("MERGE_HEAD", "GV-2004"),
+    ] {
+        let path = scene.source.join(".git").join(name);
+        let old = fs::read(&path);
+        let file = fs::File::options().create(true).append(true).open(&path);
+        let file = file.expect("the file is opened");
+        file.set_len(100 << 30).expect("it has a size");
+        let shown = path.to_str().expect("a UTF-8 path");
+        assert_refused(
+            &scene.sandbox.vault(&scene.source, &["snapshot"]),
+            &[code],
+            shown,
+        );
+        fs::remove_file(&path).expect("removed");
+        if let Ok(old) = old {
+            fs::write(&path, old).expect("written");
+        }
+    }
+    scene.assert_earlier_snapshot_is_whole();
+}

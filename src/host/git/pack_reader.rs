@@ -269,6 +269,24 @@ impl Pack {
         self.read_at_offset(self.index.offset_of(id).ok_or(Error::Missing(*id))?)
     }
 
+    /// The kind of an object, by the headers of its entry and of those it is a delta of; its content is not read.
+    ///
+    /// # Errors
+    /// When it is not in this pack, or the pack is damaged.
+    pub fn kind(&self, id: &ObjectId) -> Result<ObjectKind> {
+        let mut offset = self.index.offset_of(id).ok_or(Error::Missing(*id))?;
+        for _ in 0..=LONGEST_CHAIN {
+            let mut buffer = [0; 64];
+            let filled = self.read_some(offset, &mut buffer)?;
+            let header = self.parse_header(offset, buffer.get(..filled).unwrap_or_default())?;
+            if let EntryKind::Whole(kind) = header.kind {
+                return Ok(kind);
+            }
+            offset = self.base_offset(&header)?.unwrap_or_default();
+        }
+        Err(self.damaged("a chain of deltas does not end"))
+    }
+
     /// Reads the object whose entry stands at `offset`, applying deltas.
     ///
     /// # Errors

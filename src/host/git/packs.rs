@@ -124,6 +124,14 @@ impl Packs {
         self.all().rev().find(|pack| pack.index.find(id).is_some())
     }
 
+    /// The kind of an object, without reading its content.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn kind(&self, id: &ObjectId) -> Result<ObjectKind> {
+        self.pack_with(id).ok_or(Error::Missing(*id))?.kind(id)
+    }
+
     /// Reads an object whole and checks its id and kind.
     ///
     /// # Errors

@@ -90,6 +90,9 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
     if is_no_place {
         return Err(OpenError::NotFound);
     }
+    if let Some(git_dir) = (lookup.start.ancestors()).find_map(git_dir_at) {
+        check_readable(&git_dir)?;
+    }
     let options = open_options(false);
     let trust_map = gix::sec::trust::Mapping {
         full: options.clone(),
@@ -128,6 +131,7 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
 /// # Errors
 /// As [`discover`].
 pub fn open(git_dir: &Path, lookup: &Lookup) -> Result<Repository, OpenError> {
+    check_readable(git_dir)?;
     let options = open_options(false).bail_if_untrusted(false);
     let opened = options.open_path_as_is(true).open(git_dir);
     let repository = opened.map_err(|error| classify(&error))?.to_thread_local();
@@ -145,6 +149,7 @@ pub fn settings_of_linked(
     root: &Path,
     lookup: &Lookup,
 ) -> Result<Settings, OpenError> {
+    check_readable(admin)?;
     let options = open_options(lookup.configuration_from_environment).bail_if_untrusted(false);
     let opened = options.open_path_as_is(true).open(admin);
     let repository = opened.map_err(|error| classify(&error))?.to_thread_local();
@@ -168,6 +173,37 @@ pub fn settings_of_linked(
         ));
     }
     read_settings(&repository, lookup, Some(root))
+}
+
+/// What seems to be the git directory of a working tree, or a bare repository, at `directory`.
+fn git_dir_at(directory: &Path) -> Option<PathBuf> {
+    let inner = directory.join(".git");
+    match gitfile::read_gitfile(&inner) {
+        Ok(Some(named)) => Some(named),
+        _ if inner.is_dir() => Some(inner),
+        _ => (directory.join("objects").is_dir() && directory.join("refs").is_dir())
+            .then(|| directory.to_owned()),
+    }
+}
+
+/// Refuses a git directory in which what gix reads whole when it opens one is no file, and might never end, or is too large.
+fn check_readable(git_dir: &Path) -> Result<(), OpenError> {
+    for (name, limit_bytes) in [
+        ("HEAD", HEAD_LIMIT_BYTES),
+        ("commondir", HEAD_LIMIT_BYTES),
+        ("config", CONFIG_LIMIT_BYTES),
+        ("config.worktree", CONFIG_LIMIT_BYTES),
+        ("packed-refs", u64::MAX),
+    ] {
+        let path = git_dir.join(name);
+        let reason = match std::fs::metadata(&path) {
+            Ok(found) if found.is_file() && found.len() > limit_bytes => "too large",
+            Ok(found) if !found.is_file() && !found.is_dir() => "not a regular file",
+            _ => continue,
+        };
+        return Err(disk::Error::new("read", &path, std::io::Error::other(reason)).into());
+    }
+    Ok(())
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
@@ -297,8 +333,11 @@ fn classify(error: &gix::Error) -> OpenError {
     }
 }
 
-/// Largest `HEAD` that is read to see where refs are.
+/// Largest `HEAD` that is read.
 const HEAD_LIMIT_BYTES: u64 = 1 << 20;
+
+/// Largest file of settings that is read.
+const CONFIG_LIMIT_BYTES: u64 = 64 << 20;
 
 /// Extensions whose meaning is known (git-config(1), `extensions.*`); with them the values that are.
 const KNOWN_EXTENSIONS: [(&str, Option<&str>); 10] = [
@@ -417,14 +456,16 @@ fn has_promisor_remote(repository: &gix::Repository) -> bool {
     }
     let sections = config.plumbing().sections_by_name("remote");
     sections.into_iter().flatten().any(|section| {
-        section.body().into_iter().any(|(name, value)| {
-            let is_false = || {
-                let value = value.to_string().to_ascii_lowercase();
-                matches!(&*value, "false" | "no" | "off" | "0")
-            };
-            name.eq_ignore_ascii_case("partialCloneFilter")
-                || (name.eq_ignore_ascii_case("promisor") && !is_false())
-        })
+        let body = section.body();
+        // At what is no truth value git stops: nothing is promised.
+        let is_true = |value: gix::bstr::BString| {
+            let value = gix::config::Boolean::try_from(gix::bstr::BStr::new(&value));
+            value.is_ok_and(|value| value.0)
+        };
+        let last = body.value_implicit("promisor");
+        last.is_some_and(|value| value.is_none_or(is_true))
+            || body.values("promisor").into_iter().any(is_true)
+            || body.contains_value_name("partialCloneFilter")
     })
 }
 
