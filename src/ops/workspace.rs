@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::host::disk;
+use crate::host::git::config_file::worktree_setting;
 use crate::host::git::gitfile;
 use crate::host::git::repository::{self, Lookup, OpenError, Repository, Settings};
 use crate::host::walk::path_bytes;
@@ -20,6 +21,12 @@ use crate::vault::structure::LINKED_DIRECTORY;
 
 /// So many bytes of the name of a linked worktree are in that of the directory that a restore makes for it.
 const LONGEST_NAME: usize = 200;
+
+/// Largest file of settings read.
+const CONFIG_LIMIT_BYTES: u64 = 16 << 20;
+
+/// What is wrong with a repository inside the workspace whose settings name another tree.
+const ELSEWHERE: &str = "core.worktree of a repository inside the workspace that leads elsewhere";
 
 /// A repository of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,6 +244,13 @@ impl Finder<'_> {
                 path,
             ));
         }
+        // Git would use that tree for what lies here, and a restored copy would write to it.
+        let is_elsewhere = |root: &PathBuf| {
+            path.file_name() == Some(OsStr::new(".git")) && !leads_to(root, &opened.git_dir)
+        };
+        if opened.worktree.as_ref().is_some_and(is_elsewhere) {
+            return Err(not_supported(ELSEWHERE, path));
+        }
         self.add(spot, opened)
     }
 
@@ -358,6 +372,13 @@ impl Finder<'_> {
         if let (true, false, Some(spot), Some(format)) = (is_git_dir, is_known, spot, format) {
             self.open(&spot, real, format)?;
             if let Some(member) = self.members.get_mut(&spot) {
+                if member
+                    .worktree
+                    .as_deref()
+                    .is_some_and(|root| root != border)
+                {
+                    return Err(not_supported(ELSEWHERE, real));
+                }
                 member.worktree = Some(border.to_owned());
             }
         }
@@ -522,6 +543,7 @@ fn links_of(git_dir: &Spot, path: &Path) -> Result<Vec<Link>> {
             .and_then(|root| std::fs::canonicalize(root).ok())
             .filter(|root| gitfile::leads_to(root, &admin));
         let path = stated.parent().map(gitfile::normal).unwrap_or_default();
+        check_setting(&admin, root.as_deref())?;
         links.push(Link {
             git_dir: git_dir.clone(),
             name,
@@ -530,6 +552,21 @@ fn links_of(git_dir: &Spot, path: &Path) -> Result<Vec<Link>> {
         });
     }
     Ok(links)
+}
+
+/// A linked worktree whose own settings name another tree: git would use that one.
+fn check_setting(admin: &Path, root: Option<&Path>) -> Result<()> {
+    let path = admin.join("config.worktree");
+    let config = match disk::read_bounded(&path, CONFIG_LIMIT_BYTES) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        config => config.map_err(|error| unreadable(&error))?,
+    };
+    let named = worktree_setting(&config).map(|named| repository::join_bytes(admin, &named));
+    let named = named.map(|named| std::fs::canonicalize(&named).unwrap_or(named));
+    if named.is_some() && named.as_deref() != root {
+        return Err(not_supported(ELSEWHERE, &path));
+    }
+    Ok(())
 }
 
 /// The names in a directory, sorted; none when it is not there.

@@ -410,3 +410,64 @@ fn assert_nothing_sealed(sandbox: &Sandbox, repository: &Path) {
 fn destination(sandbox: &Sandbox) -> String {
     sandbox.path("restored").to_str().expect("UTF-8").to_owned()
 }
+
+#[test]
+fn trees_that_a_restored_copy_would_share_with_the_original_are_refused() {
+    let refused = |name: &str, word: &str, plant: &dyn Fn(&Sandbox, &Path, &str)| {
+        let sandbox = Sandbox::new();
+        let repository = small_repository(&sandbox);
+        let elsewhere = mkdir(&sandbox.workplace(), "elsewhere");
+        write(&elsewhere, "work.txt", "only here\n");
+        let elsewhere = elsewhere.to_str().expect("UTF-8");
+        plant(&sandbox, &repository, elsewhere);
+        let said: Said = sandbox.vault(&repository, &["snapshot"]).refused("GV-2004");
+        assert!(said.to_string().contains(word), "{name}: {said}");
+        assert_nothing_sealed(&sandbox, &repository);
+    };
+    let nested = |sandbox: &Sandbox, repository: &Path, options: &[&str]| {
+        let tree = mkdir(repository, "nested");
+        sandbox.git(&tree, &[&["init", "--quiet"], options].concat());
+        write(&tree, "file.txt", "one\n");
+        sandbox.commit(&tree, "one");
+        tree
+    };
+    refused(
+        "nested",
+        "core.worktree",
+        &|sandbox, repository, elsewhere| {
+            let tree = nested(sandbox, repository, &[]);
+            sandbox.git(&tree, &["config", "core.worktree", elsewhere]);
+        },
+    );
+    refused(
+        "named by a file",
+        "core.worktree",
+        &|sandbox, repository, elsewhere| {
+            let tree = nested(sandbox, repository, &["--separate-git-dir=../store.git"]);
+            sandbox.git(&tree, &["config", "core.worktree", elsewhere]);
+        },
+    );
+    refused(
+        "linked",
+        "core.worktree",
+        &|sandbox, repository, elsewhere| {
+            sandbox.git(
+                repository,
+                &["worktree", "add", "--quiet", "-b", "w", "../w"],
+            );
+            sandbox.git(repository, &["config", "extensions.worktreeConfig", "true"]);
+            let linked = sandbox.path("work/w");
+            let set = ["config", "--worktree", "core.worktree", elsewhere];
+            sandbox.git(&linked, &set);
+        },
+    );
+    refused("bare", "bare repository", &|sandbox, repository, _| {
+        sandbox.git(repository, &["init", "--quiet", "--bare", "bare.git"]);
+        sandbox.git(repository, &["push", "--quiet", "./bare.git", "main"]);
+        let bare = repository.join("bare.git");
+        sandbox.git(
+            &bare,
+            &["worktree", "add", "--quiet", "../../linked", "main"],
+        );
+    });
+}
