@@ -507,14 +507,6 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
                 if self.apart.git_dirs.contains(directory.path) {
                     return Ok(Context::Gitdir(GitdirContext::at(directory.path)));
                 }
-                // As plain files its pointers would lead a restored copy to the worktrees of the original.
-                let parts: [&[u8]; 4] = [b"HEAD", b"objects", b"refs", b"worktrees"];
-                if parts.into_iter().all(has) {
-                    return Err(Error::NotSupported(
-                        "bare repository inside the working tree that has linked worktrees",
-                        directory.shown.to_owned(),
-                    ));
-                }
                 let inside = self.decide(above, directory.path, true).1;
                 let mut context = TreeContext {
                     inside,

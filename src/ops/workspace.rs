@@ -246,7 +246,8 @@ impl Finder<'_> {
         }
         // Git would use that tree for what lies here, and a restored copy would write to it.
         let is_elsewhere = |root: &PathBuf| {
-            path.file_name() == Some(OsStr::new(".git")) && !leads_to(root, &opened.git_dir)
+            path.file_name() == Some(OsStr::new(".git"))
+                && !gitfile::leads_to(root, &opened.git_dir)
         };
         if opened.worktree.as_ref().is_some_and(is_elsewhere) {
             return Err(not_supported(ELSEWHERE, path));

@@ -124,23 +124,29 @@ fn a_working_tree_that_git_is_told_to_look_for_elsewhere_is_not_passed_over() {
 fn a_working_tree_that_was_not_captured_is_not_looked_for_in_the_original() {
     let sandbox = Sandbox::new();
     let repository = small_repository(&sandbox);
-    sandbox.git(&repository, &["init", "--quiet", "nested"]);
-    let tree = mkdir(&repository, "tree");
-    write(&tree, "file", "the original\n");
-    let nested = repository.join("nested");
-    sandbox.git(
-        &nested,
-        &["config", "core.worktree", tree.to_str().expect("UTF-8")],
-    );
+    mkdir(&repository, ".git/modules");
+    let separate = [
+        "init",
+        "--quiet",
+        "--separate-git-dir",
+        ".git/modules/library",
+        "library",
+    ];
+    sandbox.git(&repository, &separate);
+    let library = repository.join("library");
+    let set = ["config", "core.worktree", library.to_str().expect("UTF-8")];
+    sandbox.git(&library, &set);
+    write(&library, "file", "the original\n");
+    sandbox.git(&repository, &["config", "vault.exclude", "/library/"]);
     sandbox.snapshot(&repository);
     let before = Fingerprint::of(&repository);
     let restored = assert_restores(&sandbox, &repository);
     assert_points_nowhere_else(&sandbox, &restored, &sandbox.workplace());
-    let nested = restored.join("nested");
-    let top = sandbox.git_text(&nested, &["config", "core.worktree"]);
-    assert_eq!(Path::new(&top), restored.join("tree"));
-    sandbox.git(&nested, &["clean", "-fdqx"]);
-    assert!(!restored.join("tree/file").exists());
+    let admin = restored.join(".git/modules/library");
+    let top = sandbox.git_text(&admin, &["config", "--file", "config", "core.worktree"]);
+    assert_eq!(Path::new(&top), restored.join("library"));
+    mkdir(&restored, "library");
+    sandbox.git(&admin, &["--git-dir", ".", "clean", "-fdqx"]);
     before.assert_untouched(&repository);
 }
 

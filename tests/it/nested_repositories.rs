@@ -461,13 +461,4 @@ fn trees_that_a_restored_copy_would_share_with_the_original_are_refused() {
             sandbox.git(&linked, &set);
         },
     );
-    refused("bare", "bare repository", &|sandbox, repository, _| {
-        sandbox.git(repository, &["init", "--quiet", "--bare", "bare.git"]);
-        sandbox.git(repository, &["push", "--quiet", "./bare.git", "main"]);
-        let bare = repository.join("bare.git");
-        sandbox.git(
-            &bare,
-            &["worktree", "add", "--quiet", "../../linked", "main"],
-        );
-    });
 }

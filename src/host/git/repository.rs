@@ -153,25 +153,6 @@ pub fn settings_of_linked(
     let options = open_options(lookup.configuration_from_environment).bail_if_untrusted(false);
     let opened = options.open_path_as_is(true).open(admin);
     let repository = opened.map_err(|error| classify(&error))?.to_thread_local();
-    let is_own = |metadata: &gix::config::file::Metadata| {
-        metadata.source == gix::config::Source::Worktree && metadata.level == 0
-    };
-    let config = repository.config_snapshot();
-    let elsewhere = config
-        .plumbing()
-        .string_filter("core.worktree", is_own)
-        .map(|path| join_bytes(admin, &path))
-        .filter(|path| std::fs::canonicalize(path).ok().as_deref() != Some(root));
-    if let Some(elsewhere) = elsewhere {
-        return Err(OpenError::NotSupported(
-            "linked worktree that git is told to look for elsewhere",
-            format!(
-                "core.worktree in '{}' names '{}'",
-                admin.join("config.worktree").display(),
-                elsewhere.display()
-            ),
-        ));
-    }
     read_settings(&repository, lookup, Some(root))
 }
 
