@@ -1,9 +1,12 @@
 //! A small disk in a file, with a file system on it whose power can be cut at any moment.
 
 use std::fs;
+use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify;
 use tempfile::TempDir;
 
 use crate::support::Sandbox;
@@ -162,10 +165,30 @@ impl LoopDisk {
         self.try_mount().expect("the disk is mounted");
     }
 
+    /// Unmounts the disk, and returns when the file system is gone. Another thread's child may for an instant hold a file of it
+    /// that was open here when it began; so the system is asked to tell when the last user has let go.
     #[track_caller]
     pub fn unmount(&self) {
+        const PATIENCE: Timespec = Timespec {
+            tv_sec: 60,
+            tv_nsec: 0,
+        };
+        let watch = inotify::init(inotify::CreateFlags::CLOEXEC).expect("a watch");
+        let root = inotify::add_watch(&watch, &self.mount, inotify::WatchFlags::DELETE_SELF)
+            .expect("the root of the disk can be watched");
         let mount = self.mount.to_str().expect("a UTF-8 path");
-        try_run(&["umount", mount]).expect("the disk is unmounted");
+        try_run(&["umount", "-l", mount]).expect("the disk is unmounted");
+        let mut waiting = [PollFd::new(&watch, PollFlags::IN)];
+        assert_eq!(
+            poll(&mut waiting, Some(&PATIENCE)).expect("the system tells"),
+            1,
+            "the disk is still in use"
+        );
+        let mut buffer = [MaybeUninit::uninit(); 512];
+        let mut events = inotify::Reader::new(&watch, &mut buffer);
+        let event = events.next().expect("an event");
+        assert_eq!(event.wd(), root);
+        assert!(event.events().contains(inotify::ReadFlags::UNMOUNT));
     }
 
     /// Unmounts the disk and mounts it again.
