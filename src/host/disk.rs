@@ -129,7 +129,10 @@ pub const DIRECTORY_MODE: u32 = 0o700;
 /// When it cannot be read, is not a regular file, or is larger.
 pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
     let file = open_regular(path)?;
-    let mut bytes = Vec::new();
+    // One more than there should be, so that the end is found by the read that brings the last byte.
+    let expected = file.metadata().context("look at", path)?.len();
+    let room = expected.min(limit_bytes).saturating_add(1);
+    let mut bytes = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
     file.take(limit_bytes.saturating_add(1))
         .read_to_end(&mut bytes)
         .context("read", path)?;

@@ -24,7 +24,7 @@ pub enum Kind {
 
 /// Everything that tells whether a file is still the one that was looked at. Equal fingerprints with a change time that
 /// lies before the look mean equal content: the change time cannot be set by programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     /// Device number.
     pub device: u64,

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{AtFlags, Mode, OFlags, openat};
 
 use crate::host::disk::{self, Context};
 use crate::host::file_system::has_change_times;
@@ -68,6 +68,11 @@ pub trait Scan: Sync {
     type Context: Clone + Send + Sync;
     /// What is known of a file's content once it is stored.
     type Content: Send;
+    /// What is known of a directory from before.
+    type Known;
+
+    /// What is known of the directory at this path from before.
+    fn known(&self, path: &[u8]) -> Self::Known;
 
     /// Enters a directory.
     ///
@@ -92,7 +97,7 @@ pub trait Scan: Sync {
     /// When it cannot be read or stored.
     fn file(
         &self,
-        context: &Self::Context,
+        context: (&Self::Context, &Self::Known),
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
@@ -104,11 +109,15 @@ pub trait Scan: Sync {
     /// When it cannot be stored.
     fn link(
         &self,
-        directory: &Opened<'_>,
+        known: &Self::Known,
         name: &[u8],
         target: &[u8],
         fingerprint: &Fingerprint,
     ) -> Result<Self::Content>;
+
+    /// What a directory that looks like this had beside entries and time, if that is known. Asked only where change times tell
+    /// of every write.
+    fn extras(&self, known: &Self::Known, fingerprint: &Fingerprint) -> Option<Extras>;
 }
 
 /// An open directory of the walk.
@@ -148,6 +157,15 @@ impl Opened<'_> {
             return Ok(self.has_change_times);
         }
         Ok(has_change_times(&self.open(name, fingerprint)?))
+    }
+
+    /// Looks at an entry without following a link.
+    fn look(&self, name: &[u8]) -> Result<Fingerprint> {
+        let stat = rustix::fs::statat(self.file, name, AtFlags::SYMLINK_NOFOLLOW);
+        match stat {
+            Ok(stat) => Ok(Fingerprint::from_stat(&stat)),
+            Err(error) => Err(disk::Error::new("look at", &self.shown(name), error.into()).into()),
+        }
     }
 
     /// Opens a regular file without following links or waiting, and checks that it is the one that was looked at.
@@ -237,13 +255,19 @@ struct Job<X> {
     name: Vec<u8>,
     path: Vec<u8>,
     context: X,
+    /// The device of the directory above, and whether change times on it tell of every write.
+    file_system: Option<(u64, bool)>,
 }
 
 struct Queue<X> {
     jobs: Vec<Job<X>>,
     running: usize,
+    waiting: usize,
     failed: bool,
 }
+
+/// So many directories that wait to be walked are worth another worker.
+const WORTH_A_WORKER: usize = 24;
 
 /// What of all that was found is not kept.
 #[must_use]
@@ -274,26 +298,28 @@ pub fn walk<S: Scan>(
         name: Vec::new(),
         path: Vec::new(),
         context,
+        file_system: None,
     };
     let queue = Mutex::new(Queue {
         jobs: vec![first],
         running: 0,
+        waiting: 0,
         failed: false,
     });
     let changed = Condvar::new();
     let done = Mutex::new(Vec::new());
     let failure = Mutex::new(None);
-    let work = || {
-        while let Some(job) = take(&queue, &changed) {
+    // Works until nothing is left, or more than so many directories are.
+    let work = |at_most: usize| {
+        let mut walked_here = Vec::new();
+        while let Some(job) = take(&queue, &changed, at_most) {
             let outcome = walk_directory(root, scan, &job);
             let Ok(mut queue) = queue.lock() else { return };
             queue.running -= 1;
             match outcome {
                 Ok((walked, jobs)) => {
                     queue.jobs.extend(jobs);
-                    if let Ok(mut done) = done.lock() {
-                        done.push(walked);
-                    }
+                    walked_here.push(walked);
                 }
                 Err(error) => {
                     queue.failed = true;
@@ -302,17 +328,25 @@ pub fn walk<S: Scan>(
                     }
                 }
             }
-            changed.notify_all();
+            if queue.waiting > 0 {
+                changed.notify_all();
+            }
+        }
+        if let Ok(mut done) = done.lock() {
+            done.append(&mut walked_here);
         }
     };
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 1..workers {
-            // A system that gives no more threads is no obstacle: fewer workers do the same.
-            drop(std::thread::Builder::new().spawn_scoped(scope, work));
-        }
-        work();
-    });
+    work(WORTH_A_WORKER);
+    if queue.lock().is_ok_and(|queue| !queue.jobs.is_empty()) {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 1..workers {
+                // A system that gives no more threads is no obstacle: fewer workers do the same.
+                drop(std::thread::Builder::new().spawn_scoped(scope, || work(usize::MAX)));
+            }
+            work(usize::MAX);
+        });
+    }
     if let Ok(Some(error)) = failure.into_inner() {
         return Err(error);
     }
@@ -323,11 +357,12 @@ pub fn walk<S: Scan>(
     Ok(walked)
 }
 
-/// Takes a job, waiting while there may still be one; the newest first, so that few directories stay open.
-fn take<X>(queue: &Mutex<Queue<X>>, changed: &Condvar) -> Option<Job<X>> {
+/// Takes a job, waiting while there may still be one; the newest first, so that few directories stay open. Gives none when more
+/// than `at_most` are there.
+fn take<X>(queue: &Mutex<Queue<X>>, changed: &Condvar, at_most: usize) -> Option<Job<X>> {
     let mut guard = queue.lock().ok()?;
     loop {
-        if guard.failed {
+        if guard.failed || guard.jobs.len() > at_most {
             return None;
         }
         if let Some(job) = guard.jobs.pop() {
@@ -338,7 +373,9 @@ fn take<X>(queue: &Mutex<Queue<X>>, changed: &Condvar) -> Option<Job<X>> {
             changed.notify_all();
             return None;
         }
+        guard.waiting += 1;
         guard = changed.wait(guard).ok()?;
+        guard.waiting -= 1;
     }
 }
 
@@ -347,38 +384,50 @@ type Walks<S> = (Walked<<S as Scan>::Content>, Vec<Job<<S as Scan>::Context>>);
 fn walk_directory<S: Scan>(root: &Path, scan: &S, job: &Job<S::Context>) -> Result<Walks<S>> {
     let shown = join_bytes(root, &job.path);
     let directory = Arc::new(open_directory(root, job, &shown)?);
+    let device = metadata::look_at_open(&directory, &shown)?.device;
     let opened = Opened {
         file: &directory,
         path: &job.path,
         shown: &shown,
-        has_change_times: has_change_times(&directory),
-        device: metadata::look_at_open(&directory, &shown)?.device,
+        has_change_times: match job.file_system {
+            Some((above, has_change_times)) if above == device => has_change_times,
+            _ => has_change_times(&directory),
+        },
+        device,
     };
     let names = list(&directory, &shown)?;
     let context = scan.enter(&opened, &job.context, &names)?;
+    let known = scan.known(&job.path);
     let mut entries = Vec::with_capacity(names.len());
     let mut jobs = Vec::new();
     let mut has_change_times = opened.has_change_times;
+    let mut path = opened.path_of(b"");
+    let length = path.len();
     for name in names {
-        let path = opened.path_of(&name);
-        if let Some(found) = visit(scan, &context, &opened, &name, &path)? {
+        path.truncate(length);
+        path.extend_from_slice(&name);
+        if let Some(found) = visit(scan, (&context, &known), &opened, &name, &path)? {
             if let Found::File { fingerprint, .. } = &found {
                 has_change_times &= opened.tells_of_writes(&name, fingerprint)?;
             }
             if matches!(found, Found::Directory) {
-                let above = Some(Arc::clone(&directory));
                 jobs.push(Job {
-                    above,
+                    above: Some(Arc::clone(&directory)),
                     name: name.clone(),
-                    path,
+                    path: path.clone(),
                     context: context.clone(),
+                    file_system: Some((device, opened.has_change_times)),
                 });
             }
             entries.push((name, found));
         }
     }
     let fingerprint = metadata::look_at_open(&directory, &shown)?;
-    let extras = metadata::read_extras(&directory, &shown)?;
+    let known = scan.extras(&known, &fingerprint);
+    let extras = match known.filter(|_| opened.has_change_times) {
+        Some(extras) => extras,
+        None => metadata::read_extras(&directory, &shown)?,
+    };
     Ok((
         Walked {
             path: job.path.clone(),
@@ -445,7 +494,7 @@ fn push_name(names: &mut Vec<Vec<u8>>, name: &[u8]) {
 /// Looks at one entry, again when it changes meanwhile.
 fn visit<S: Scan>(
     scan: &S,
-    context: &S::Context,
+    context: (&S::Context, &S::Known),
     opened: &Opened<'_>,
     name: &[u8],
     path: &[u8],
@@ -461,15 +510,14 @@ fn visit<S: Scan>(
 
 fn visit_once<S: Scan>(
     scan: &S,
-    context: &S::Context,
+    context: (&S::Context, &S::Known),
     opened: &Opened<'_>,
     name: &[u8],
     path: &[u8],
 ) -> Result<Option<Found<S::Content>>> {
-    let shown = opened.shown(name);
-    let fingerprint = metadata::look_in(opened.file, name, &shown)?;
+    let fingerprint = opened.look(name)?;
     let kind = fingerprint.kind();
-    match scan.judge(context, path, kind)? {
+    match scan.judge(context.0, path, kind)? {
         Judgement::Keep => {}
         Judgement::Skip => return Ok(None),
         Judgement::LeaveOut(reason, rule) => {
@@ -498,23 +546,25 @@ fn visit_once<S: Scan>(
             }
         }
         Kind::Link => {
-            let target = read_link(opened, name, &shown)?;
-            if metadata::look_in(opened.file, name, &shown)? != fingerprint {
-                return Err(Error::Changing(shown));
+            let target = read_link(opened, name)?;
+            if opened.look(name)? != fingerprint {
+                return Err(Error::Changing(opened.shown(name)));
             }
             Found::Link {
                 fingerprint,
-                content: scan.link(opened, name, &target, &fingerprint)?,
+                content: scan.link(context.1, name, &target, &fingerprint)?,
             }
         }
     }))
 }
 
-fn read_link(opened: &Opened<'_>, name: &[u8], shown: &Path) -> Result<Vec<u8>> {
+fn read_link(opened: &Opened<'_>, name: &[u8]) -> Result<Vec<u8>> {
     match rustix::fs::readlinkat(opened.file, name, Vec::new()) {
         Ok(target) => Ok(target.into_bytes()),
-        Err(rustix::io::Errno::INVAL) => Err(Error::Changing(shown.to_owned())),
-        Err(error) => Err(disk::Error::new("read the link", shown, error.into()).into()),
+        Err(rustix::io::Errno::INVAL) => Err(Error::Changing(opened.shown(name))),
+        Err(error) => {
+            Err(disk::Error::new("read the link", &opened.shown(name), error.into()).into())
+        }
     }
 }
 

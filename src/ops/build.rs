@@ -263,7 +263,7 @@ fn check(job: &Job<'_>, staging: &RestoreStaging, git_dir: &Spot) -> Result<()> 
         handed_over.push(opened, pack.promisor);
     }
     let promised = job.reader.promised()?.of(git_dir);
-    if let Some(lost) = missing(&handed_over, &names.needed, &promised).first() {
+    if let Some(lost) = missing(&handed_over, &names.needed(), &promised).first() {
         return Err(incomplete(format!("object {lost} is not in it")));
     }
     let found = (names.tips.needed.len() as u64, tips_digest(&names.tips));

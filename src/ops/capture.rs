@@ -1,6 +1,6 @@
 //! Captures one consistent moment of a workspace: metadata first, then objects, then contents, then the metadata again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::host::git::repository::{Lookup, Repository, join_bytes};
@@ -11,13 +11,15 @@ use crate::model::ids::Digest;
 use crate::model::place::Place;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::ops::contents::{Clock, FileReader, LookOnly, is_fresh};
 use crate::ops::gitdir_scan::{GitdirContext, GitdirScan};
 use crate::ops::metadata::{Metadata, first_difference, seen};
 use crate::ops::patterns::Patterns;
-use crate::ops::scan::{Apart, Borders, Clock, FileReader, LookOnly, WorktreeScan, is_fresh};
+use crate::ops::scan::{Apart, Borders, WorktreeScan};
 use crate::vault::builder::{self, Times};
-use crate::vault::cache::{CachedFile, ScanCache};
+use crate::vault::cache::ScanCache;
 use crate::vault::content::{ContentWriter, Stored};
+use crate::vault::known_files::KnownFiles;
 
 /// How often a working tree that changes while it is scanned is scanned again.
 const PASSES: usize = 8;
@@ -193,11 +195,9 @@ pub fn capture(
     })
 }
 
-type Files = HashMap<Vec<u8>, CachedFile>;
-
 /// The files of a place that are known from before.
-fn known(cache: &ScanCache, place: Place) -> &Files {
-    static NONE: std::sync::LazyLock<Files> = std::sync::LazyLock::new(HashMap::new);
+fn known(cache: &ScanCache, place: Place) -> &KnownFiles {
+    static NONE: std::sync::LazyLock<KnownFiles> = std::sync::LazyLock::new(KnownFiles::default);
     cache.files.get(&place).unwrap_or(&NONE)
 }
 
@@ -279,12 +279,12 @@ pub fn find_borders(
 /// A place that was looked at.
 pub type Looked = (Place, Vec<Walked<()>>);
 
-type Scanned = (Vec<Walked<Stored>>, Files);
+type Scanned = (Vec<Walked<Stored>>, KnownFiles);
 
 fn capture_gitdir(
     context: &CaptureContext<'_>,
     metadata: &Metadata,
-    cache: &Files,
+    cache: &KnownFiles,
 ) -> std::result::Result<Scanned, CaptureError> {
     let reader = FileReader::new(context.writer, cache, context.clock, context.monitor).fine();
     let root = &context.repository.git_dir;
@@ -294,7 +294,8 @@ fn capture_gitdir(
         reader,
     };
     let walked = walk(root, &scan, GitdirContext::default()).map_err(moved)?;
-    Ok((walked, scan.reader.finish()))
+    let files = scan.reader.finish(&walked);
+    Ok((walked, files))
 }
 
 /// A working tree to be captured.
@@ -319,11 +320,11 @@ fn capture_worktree(
     let mut before: Option<Scanned> = None;
     let mut last_change = tree.root.to_owned();
     for _ in 0..PASSES {
-        let began_ns = (context.clock)();
         let cache = before
             .as_ref()
             .map_or(known(context.cache, tree.place), |(_, cache)| cache);
         let reader = FileReader::new(context.writer, cache, context.clock, context.monitor);
+        let began_ns = reader.began_ns();
         let patterns = (&include, &exclude);
         let apart = tree.apart.clone();
         let scan = WorktreeScan::new(tree.root, apart, tree.borders, patterns, reader);
@@ -338,14 +339,16 @@ fn capture_worktree(
         let is_same = before.as_ref().is_some_and(|(before, _)| *before == now);
         if is_same || !any_fresh(&now, began_ns) {
             met.note(&scan);
-            return Ok((now, scan.reader.finish()));
+            let files = scan.reader.finish(&now);
+            return Ok((now, files));
         }
         if let Some((walked, _)) = &before
             && let Some(path) = first_difference(walked, &by_path(&now))
         {
             last_change = join_bytes(tree.root, &path);
         }
-        before = Some((now, scan.reader.finish()));
+        let files = scan.reader.finish(&now);
+        before = Some((now, files));
     }
     Err(changing(&last_change))
 }

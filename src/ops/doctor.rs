@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::host::disk;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::Severity;
+use crate::ops::contents::Clock;
 use crate::ops::examine::{
     Look, clock, incidents, index, keys, leftovers, refusals, state, temporary,
 };
 use crate::ops::examine_place::{file_system, permissions, trial};
 use crate::ops::locate::Workplace;
-use crate::ops::scan::Clock;
 use crate::vault::inspect::{Vault, looks_like_vault};
 use crate::vault::layout::Layout;
 use crate::vault::registry;

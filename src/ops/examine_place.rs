@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::host::file_system;
+use crate::ops::contents::Clock;
 use crate::ops::doctor::{Check, Verdict, Written};
-use crate::ops::scan::Clock;
 use crate::vault::drift::{self, Drift};
 use crate::vault::layout::Layout;
 use crate::vault::probe::{RESERVE_BYTES, RESERVE_INODES};

@@ -14,7 +14,7 @@ use crate::host::git::tips;
 use crate::host::metadata::{Extras, Fingerprint, Kind};
 use crate::host::walk::{Error, Judgement, Opened, Result, Scan};
 use crate::model::listing::Reason;
-use crate::ops::scan::Contents;
+use crate::ops::contents::Contents;
 
 /// Largest file among those that tips are read from.
 const TIPS_LIMIT_BYTES: u64 = 1 << 30;
@@ -151,6 +151,9 @@ impl GitdirLook {
 impl Scan for GitdirLook {
     type Context = GitdirContext;
     type Content = ();
+    type Known = ();
+
+    fn known(&self, _: &[u8]) {}
 
     fn enter(
         &self,
@@ -167,7 +170,7 @@ impl Scan for GitdirLook {
 
     fn file(
         &self,
-        context: &GitdirContext,
+        (context, ()): (&GitdirContext, &()),
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
@@ -194,8 +197,12 @@ impl Scan for GitdirLook {
         Ok(((), Extras::default()))
     }
 
-    fn link(&self, _: &Opened<'_>, _: &[u8], _: &[u8], _: &Fingerprint) -> Result<()> {
+    fn link(&self, (): &(), _: &[u8], _: &[u8], _: &Fingerprint) -> Result<()> {
         Ok(())
+    }
+
+    fn extras(&self, (): &(), _: &Fingerprint) -> Option<Extras> {
+        None
     }
 }
 
@@ -212,6 +219,11 @@ pub struct GitdirScan<C> {
 impl<C: Contents> Scan for GitdirScan<C> {
     type Context = GitdirContext;
     type Content = C::Content;
+    type Known = C::Known;
+
+    fn known(&self, path: &[u8]) -> C::Known {
+        self.reader.known(path)
+    }
 
     fn enter(
         &self,
@@ -228,23 +240,26 @@ impl<C: Contents> Scan for GitdirScan<C> {
 
     fn file(
         &self,
-        _context: &GitdirContext,
+        (_, known): (&GitdirContext, &C::Known),
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
     ) -> Result<(C::Content, Extras)> {
-        self.reader.file(directory, name, fingerprint)
+        self.reader.file(known, directory, name, fingerprint)
     }
 
     fn link(
         &self,
-        directory: &Opened<'_>,
+        known: &C::Known,
         name: &[u8],
         target: &[u8],
         fingerprint: &Fingerprint,
     ) -> Result<C::Content> {
-        self.reader
-            .link(&directory.path_of(name), target, fingerprint)
+        self.reader.link(known, name, target, fingerprint)
+    }
+
+    fn extras(&self, known: &C::Known, fingerprint: &Fingerprint) -> Option<Extras> {
+        self.reader.extras(known, fingerprint)
     }
 }
 

@@ -50,10 +50,8 @@ pub struct Names {
     pub linked: BTreeMap<Vec<u8>, Tips>,
     /// The parents that count in place of recorded ones.
     pub grafts: Grafts,
-    /// The objects that the indices name.
-    pub index_ids: BTreeSet<ObjectId>,
-    /// Ids that must be in the history.
-    pub needed: BTreeSet<ObjectId>,
+    /// The objects that the indices name, in the order of the indices; one may stand there more than once.
+    pub index_ids: Vec<ObjectId>,
 }
 
 /// A git directory, looked at: fingerprints of everything in it, and the bytes of the files that name tips.
@@ -67,7 +65,20 @@ impl Names {
     /// Does not ask for what git does without: for a source that lacks it.
     pub(super) fn do_without_optional(&mut self) {
         self.tips.do_without_optional();
-        self.needed = self.tips.needed.union(&self.index_ids).copied().collect();
+    }
+
+    /// Ids that must be in the history.
+    #[must_use]
+    pub fn needed(&self) -> BTreeSet<ObjectId> {
+        let mut needed = self.tips.needed.clone();
+        needed.extend(&self.index_ids);
+        needed
+    }
+
+    /// Whether an id must be in the history.
+    #[must_use]
+    pub fn needs(&self, id: &ObjectId) -> bool {
+        self.tips.needed.contains(id) || self.index_ids.contains(id)
     }
 }
 
@@ -109,14 +120,12 @@ impl Look {
             tips::read_all(&files, &paths).map_err(|error| refs_unreadable(git_dir, error))?;
         let grafts =
             Grafts::read(git_dir, &files, format).map_err(|error| refuse_source_objects(&error))?;
-        let index_ids: BTreeSet<ObjectId> = indices.iter().flat_map(|index| index.ids()).collect();
-        let needed = tips.needed.union(&index_ids).copied().collect();
+        let index_ids = indices.iter().flat_map(|index| index.ids()).collect();
         Ok(Names {
             tips,
             linked,
             grafts,
             index_ids,
-            needed,
         })
     }
 
@@ -252,11 +261,9 @@ impl Metadata {
         for (member, names) in self.each() {
             bytes.extend_from_slice(member.git_dir.to_string().as_bytes());
             let [holes, promised] = lacks(member);
-            for ids in [&names.needed, &names.tips.tolerated, &holes, &promised] {
-                bytes.extend_from_slice(&(ids.len() as u64).to_le_bytes());
-                for id in ids {
-                    bytes.extend_from_slice(id.as_bytes());
-                }
+            push_ids(&mut bytes, &names.index_ids);
+            for ids in [&names.tips.needed, &names.tips.tolerated, &holes, &promised] {
+                push_ids(&mut bytes, ids);
             }
             for (commit, parents) in names.grafts.parents() {
                 bytes.extend_from_slice(commit.as_bytes());
@@ -302,6 +309,17 @@ impl Metadata {
             look.check_same(&root, captured, &spot.path)?;
         }
         Ok(())
+    }
+}
+
+fn push_ids<'a>(
+    bytes: &mut Vec<u8>,
+    ids: impl IntoIterator<Item = &'a ObjectId, IntoIter: ExactSizeIterator>,
+) {
+    let ids = ids.into_iter();
+    bytes.extend_from_slice(&(ids.len() as u64).to_le_bytes());
+    for id in ids {
+        bytes.extend_from_slice(id.as_bytes());
     }
 }
 

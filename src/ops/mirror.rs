@@ -65,7 +65,8 @@ fn mirror(
     let is_main = *git_dir == Spot::top(Place::Gitdir);
     if is_main {
         let history = progress.store.history(git_dir);
-        let is_known = || names.needed.iter().any(|id| history.contains(id));
+        let named = || names.tips.needed.iter().chain(&names.index_ids);
+        let is_known = || named().any(|id| history.contains(id));
         check_same_repository(task, &stores, &is_known)?;
     }
     let borrowed = stores.alternates.clone();
@@ -78,8 +79,7 @@ fn mirror(
         };
         take(task, progress, git_dir, part, pack)?;
     }
-    let is_named =
-        |id: &ObjectId| names.needed.contains(id) || progress.holes.contains(git_dir, id);
+    let is_named = |id: &ObjectId| names.needs(id) || progress.holes.contains(git_dir, id);
     let empty = history::empty_tree(format).filter(is_named);
     if empty.is_some_and(|id| !progress.store.history(git_dir).contains(&id)) {
         let pack = history::pack_of_empty_tree(&target(task, progress, git_dir))?;
@@ -243,7 +243,8 @@ fn check_history(
         let refusal = name_unpaired(&member.repository, refusal);
         CaptureError::Refused(say_where(refusal, member))
     };
-    if let Some(missing) = history::missing(history, &names.needed, &promised).first() {
+    let needed = names.needed();
+    if let Some(missing) = history::missing(history, &needed, &promised).first() {
         progress.store.check()?;
         // Perhaps something was packed or pruned meanwhile, and the metadata moved with it.
         let mut again = Metadata::read(task.repository, task.lookup, &progress.known.borders)?;
@@ -259,8 +260,7 @@ fn check_history(
         promised: &promised,
     };
     if !holes.is_empty()
-        && let Some((hole, named_by)) =
-            history::reach_hole(history, &names.needed, lacks, &names.grafts)?
+        && let Some((hole, named_by)) = history::reach_hole(history, &needed, lacks, &names.grafts)?
     {
         let named_by = format!("object {named_by}, which the repository needs, names it");
         return Err(refuse(&hole, &named_by));

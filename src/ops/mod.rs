@@ -6,6 +6,7 @@ pub mod assemble;
 mod build;
 pub mod capture;
 pub mod compare;
+pub mod contents;
 pub mod describe;
 pub mod destination;
 pub mod doctor;

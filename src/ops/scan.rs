@@ -1,223 +1,19 @@
 //! What is captured of a working tree, and what is left out; at the border to another repository the rules change.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use crate::host::chunker::{BULK, FINE, Profile};
-use crate::host::disk;
 use crate::host::git::gitfile;
 use crate::host::git::ignore::{Decision, Rules, read_gitignore};
-use crate::host::git::index::Index;
+use crate::host::git::index::{Index, Part};
 use crate::host::git::repository::join_bytes;
 use crate::host::metadata::{self, Extras, Fingerprint, Kind};
 use crate::host::walk::{Error, Judgement, Opened, Result, Scan};
-use crate::model::event::{Event, Monitor, Phase};
-use crate::model::ids::Digest;
 use crate::model::listing::Reason;
+use crate::ops::contents::Contents;
 use crate::ops::gitdir_scan::GitdirContext;
 use crate::ops::patterns::Patterns;
-use crate::vault::cache::CachedFile;
-use crate::vault::content::{ContentWriter, StoreError, Stored};
-
-/// Change times are taken from a clock that the kernel moves in ticks of at most 10 ms: what is younger than this may have
-/// changed once more without showing it.
-const TICK_NS: i128 = 50_000_000;
-
-/// The same for file systems whose times have no fraction of a second.
-const COARSE_NS: i128 = 2_100_000_000;
-
-/// How long a file must have been left alone before its content is remembered: a write through a memory mapping to a page
-/// that is dirty already changes no time, and pages stay dirty until the system writes them back (30 s by default).
-const QUIET_NS: i128 = 60_000_000_000;
-
-/// Whether a file with this change time could have changed at or after `moment_ns` without a newer change time.
-#[must_use]
-pub fn is_fresh(fingerprint: &Fingerprint, moment_ns: i128) -> bool {
-    let is_coarse = fingerprint.ctime_ns.rem_euclid(1_000_000_000) == 0;
-    fingerprint.ctime_ns >= moment_ns - if is_coarse { COARSE_NS } else { TICK_NS }
-}
-
-/// Gives the wall clock's time in ns since the epoch.
-pub type Clock<'a> = &'a (dyn Fn() -> i128 + Sync);
-
-/// What a scan of a working tree does with the files it keeps.
-pub trait Contents: Sync {
-    /// What is known of a content afterwards.
-    type Content: Send;
-
-    /// Takes a file.
-    ///
-    /// # Errors
-    /// When it cannot be read or stored.
-    fn file(
-        &self,
-        directory: &Opened<'_>,
-        name: &[u8],
-        fingerprint: &Fingerprint,
-    ) -> Result<(Self::Content, Extras)>;
-
-    /// Takes the target of a symbolic link.
-    ///
-    /// # Errors
-    /// When it cannot be stored.
-    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Self::Content>;
-}
-
-/// Reads nothing: only what is there, and since when, is of interest.
-pub struct LookOnly;
-
-impl Contents for LookOnly {
-    type Content = ();
-
-    fn file(&self, _: &Opened<'_>, _: &[u8], _: &Fingerprint) -> Result<((), Extras)> {
-        Ok(((), Extras::default()))
-    }
-
-    fn link(&self, _: &[u8], _: &[u8], _: &Fingerprint) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl Contents for FileReader<'_> {
-    type Content = Stored;
-
-    fn file(
-        &self,
-        directory: &Opened<'_>,
-        name: &[u8],
-        fingerprint: &Fingerprint,
-    ) -> Result<(Stored, Extras)> {
-        self.content(directory, name, fingerprint)
-    }
-
-    fn link(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Stored> {
-        self.target(path, target, fingerprint)
-    }
-}
-
-/// Reads files through a cache: what is known and has not changed is not read again.
-pub struct FileReader<'a> {
-    writer: &'a ContentWriter<'a>,
-    cache: &'a HashMap<Vec<u8>, CachedFile>,
-    read: Mutex<HashMap<Vec<u8>, CachedFile>>,
-    profile: Profile,
-    clock: Clock<'a>,
-    monitor: &'a dyn Monitor,
-}
-
-impl<'a> FileReader<'a> {
-    /// Makes a reader of files of a working tree.
-    #[must_use]
-    pub fn new(
-        writer: &'a ContentWriter<'a>,
-        cache: &'a HashMap<Vec<u8>, CachedFile>,
-        clock: Clock<'a>,
-        monitor: &'a dyn Monitor,
-    ) -> Self {
-        Self {
-            writer,
-            cache,
-            read: Mutex::default(),
-            profile: BULK,
-            clock,
-            monitor,
-        }
-    }
-
-    /// Makes a reader of files of a git directory.
-    #[must_use]
-    pub fn fine(self) -> Self {
-        Self {
-            profile: FINE,
-            ..self
-        }
-    }
-
-    /// What may be relied on next time: files whose content was read well after they last changed.
-    #[must_use]
-    pub fn finish(self) -> HashMap<Vec<u8>, CachedFile> {
-        self.read
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn known(&self, path: &[u8], fingerprint: &Fingerprint) -> Option<&CachedFile> {
-        self.cache
-            .get(path)
-            .filter(|cached| cached.fingerprint == *fingerprint)
-    }
-
-    fn remember(&self, path: Vec<u8>, file: CachedFile) {
-        if let Ok(mut read) = self.read.lock() {
-            read.insert(path, file);
-        }
-    }
-
-    fn content(
-        &self,
-        directory: &Opened<'_>,
-        name: &[u8],
-        fingerprint: &Fingerprint,
-    ) -> Result<(Stored, Extras)> {
-        self.monitor.event(Event::Advanced {
-            phase: Phase::Scan,
-            units: 1,
-        });
-        let path = directory.path_of(name);
-        if let Some(cached) = self.known(&path, fingerprint)
-            && directory.tells_of_writes(name, fingerprint)?
-        {
-            self.remember(path, cached.clone());
-            return Ok((cached.stored, cached.extras.clone()));
-        }
-        let began_ns = (self.clock)();
-        let shown = directory.shown(name);
-        let mut file = directory.open(name, fingerprint)?;
-        let stored = match self.writer.file(&mut file, fingerprint.bytes, self.profile) {
-            Ok(stored) => stored,
-            Err(StoreError::Changed) => return Err(Error::Changing(shown)),
-            Err(StoreError::Source(error)) => {
-                return Err(Error::Unreadable(disk::Error::new("read", &shown, error)));
-            }
-            Err(StoreError::Vault(refusal)) => return Err(Error::Refused(refusal)),
-        };
-        let extras = metadata::read_extras(&file, &shown)?;
-        if metadata::look_at_open(&file, &shown)? != *fingerprint {
-            return Err(Error::Changing(shown));
-        }
-        if !is_fresh(fingerprint, began_ns - QUIET_NS) {
-            self.remember(
-                path,
-                CachedFile {
-                    fingerprint: *fingerprint,
-                    extras: extras.clone(),
-                    stored,
-                },
-            );
-        }
-        Ok((stored, extras))
-    }
-
-    /// The target was read just now, so it is known when it has the same hash as before; only then need no pack be asked.
-    fn target(&self, path: &[u8], target: &[u8], fingerprint: &Fingerprint) -> Result<Stored> {
-        let known = self.known(path, fingerprint).map(|cached| cached.stored);
-        let stored = match known.filter(|stored| stored.blake3 == Digest::of(target)) {
-            Some(stored) => stored,
-            None => self.writer.bytes(target).map_err(Error::Refused)?,
-        };
-        let (fingerprint, extras) = (*fingerprint, Extras::default());
-        self.remember(
-            path.to_vec(),
-            CachedFile {
-                fingerprint,
-                extras,
-                stored,
-            },
-        );
-        Ok(stored)
-    }
-}
 
 /// A working tree of the workspace: what is tracked in it, and the ignore rules that hold at its root.
 pub struct Tracked {
@@ -254,6 +50,8 @@ pub enum Context {
 pub struct TreeContext {
     /// The working trees around, the outermost first, each with the length of its path, the slash at its end included.
     trees: Arc<Vec<(usize, Arc<Tracked>)>>,
+    /// What each of them tracks in this directory.
+    parts: Vec<Part>,
     rules: Rules,
     inside: Inside,
     dot_git: DotGit,
@@ -338,11 +136,22 @@ impl TreeContext {
     }
 
     /// Whether any of the trees around says so: a repository made inside another's tracked directory untracks nothing there.
-    fn any(&self, path: &[u8], says: impl Fn(&Index, &[u8]) -> bool) -> bool {
-        self.trees.iter().any(|(start, tracked)| {
+    fn any(&self, path: &[u8], says: impl Fn(&Index, &Part, &[u8]) -> bool) -> bool {
+        let mut trees = self.trees.iter().zip(&self.parts);
+        trees.any(|((start, tracked), part)| {
             path.get(*start..)
-                .is_some_and(|own| says(&tracked.index, own))
+                .is_some_and(|own| says(&tracked.index, part, own))
         })
+    }
+
+    /// What the trees around track in a directory of this one.
+    fn parts_in(&self, directory: &[u8]) -> Vec<Part> {
+        let trees = self.trees.iter().zip(&self.parts);
+        let parts = trees.map(|((start, tracked), part)| {
+            let own = directory.get(*start..).unwrap_or_default();
+            tracked.index.below(part, own)
+        });
+        parts.collect()
     }
 }
 
@@ -483,6 +292,7 @@ impl TreeContext {
         let mut trees = (*self.trees).clone();
         trees.push((start, Arc::clone(tracked)));
         self.trees = Arc::new(trees);
+        self.parts.push(tracked.index.all());
         self.rules = tracked.rules.clone();
         if self.inside != Inside::Kept {
             self.inside = Inside::Ordinary;
@@ -494,6 +304,11 @@ impl TreeContext {
 impl<C: Contents> Scan for WorktreeScan<'_, C> {
     type Context = Context;
     type Content = C::Content;
+    type Known = C::Known;
+
+    fn known(&self, path: &[u8]) -> C::Known {
+        self.reader.known(path)
+    }
 
     fn enter(&self, directory: &Opened<'_>, above: &Context, names: &[Vec<u8>]) -> Result<Context> {
         let has = |wanted: &[u8]| names.iter().any(|name| name == wanted);
@@ -509,9 +324,11 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
                 }
                 let inside = self.decide(above, directory.path, true).1;
                 let mut context = TreeContext {
+                    trees: Arc::clone(&above.trees),
+                    parts: above.parts_in(directory.path),
+                    rules: above.rules.clone(),
                     inside,
                     dot_git: DotGit::Plain,
-                    ..above.clone()
                 };
                 if has(b".git") {
                     self.border(directory, &mut context)?;
@@ -560,23 +377,26 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
 
     fn file(
         &self,
-        _context: &Context,
+        (_, known): (&Context, &C::Known),
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
     ) -> Result<(C::Content, Extras)> {
-        self.reader.file(directory, name, fingerprint)
+        self.reader.file(known, directory, name, fingerprint)
     }
 
     fn link(
         &self,
-        directory: &Opened<'_>,
+        known: &C::Known,
         name: &[u8],
         target: &[u8],
         fingerprint: &Fingerprint,
     ) -> Result<C::Content> {
-        self.reader
-            .link(&directory.path_of(name), target, fingerprint)
+        self.reader.link(known, name, target, fingerprint)
+    }
+
+    fn extras(&self, known: &C::Known, fingerprint: &Fingerprint) -> Option<Extras> {
+        self.reader.extras(known, fingerprint)
     }
 }
 
@@ -588,6 +408,7 @@ impl<C> WorktreeScan<'_, C> {
         };
         let mut context = TreeContext {
             trees: Arc::default(),
+            parts: Vec::new(),
             rules: tracked.rules.clone(),
             inside: Inside::Ordinary,
             dot_git: DotGit::Own,

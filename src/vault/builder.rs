@@ -50,7 +50,8 @@ pub enum Times {
 /// they are ignored).
 #[must_use]
 pub fn digest(walked: &[Walked<Stored>], times: Times) -> Digest {
-    let mut bytes = Vec::with_capacity(walked.len() * 1024);
+    let mut hasher = blake3::Hasher::new();
+    let mut bytes = Vec::new();
     let counted = |fingerprint: &Fingerprint| *fingerprint;
     let ignored = |fingerprint: &Fingerprint| Fingerprint {
         mtime_ns: 0,
@@ -62,6 +63,7 @@ pub fn digest(walked: &[Walked<Stored>], times: Times) -> Digest {
             Times::Counted | Times::CountedOutsideGit => &counted,
             Times::Ignored => &ignored,
         };
+        bytes.clear();
         push_bytes(&mut bytes, &directory.path);
         push_fingerprint(&mut bytes, &seen(&directory.fingerprint), &directory.extras);
         push_number(&mut bytes, directory.entries.len() as u64);
@@ -69,8 +71,9 @@ pub fn digest(walked: &[Walked<Stored>], times: Times) -> Digest {
             push_bytes(&mut bytes, name);
             push_found(&mut bytes, found, seen);
         }
+        hasher.update(&bytes);
     }
-    Digest::of(&bytes)
+    Digest::finish(&hasher)
 }
 
 /// Whether a directory of a working tree is, or lies in, a git directory.

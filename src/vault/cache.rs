@@ -1,44 +1,36 @@
 //! The scan cache: what files looked like when their content was last stored. It saves reading, never decides truth: a
 //! cache that is not exactly what the key holder wrote, or that knows a log this is not, counts as none.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::host::disk;
 use crate::host::git::object::ObjectId;
 use crate::host::git::stores::PackStamp;
-use crate::host::metadata::{Extras, Fingerprint, NotKept};
 use crate::host::walk::path_bytes;
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::manifest::{LeftOut, TreeCounts};
 use crate::model::place::{Place, Spot};
 use crate::model::signed::Purpose;
 use crate::vault::builder::BuiltPlace;
-use crate::vault::content::{Form, Stored};
 use crate::vault::inspect::Vault;
+use crate::vault::known_files::KnownFiles;
+
+/// Bytes of the tag that comes first.
+const TAG_BYTES: usize = 32;
 
 /// Largest cache read.
 const LIMIT_BYTES: u64 = 2 << 30;
-
-/// A file as it was when its content was stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CachedFile {
-    /// What it looked like.
-    pub fingerprint: Fingerprint,
-    /// What it had beside content and time.
-    pub extras: Extras,
-    /// Its content.
-    pub stored: Stored,
-}
 
 /// What is remembered from one snapshot to the next.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ScanCache {
     /// Files by place and path.
-    pub files: BTreeMap<Place, HashMap<Vec<u8>, CachedFile>>,
+    pub files: BTreeMap<Place, KnownFiles>,
     /// Directories in working trees that had a `.git` of their own.
     pub borders: BTreeSet<PathBuf>,
     /// Places by name, each with the digest of what it was built from.
@@ -61,7 +53,8 @@ struct File {
     user: u32,
     head: u64,
     head_blake3: [u8; 32],
-    files: Vec<(String, Vec<Record>)>,
+    /// Places by name, each with how many bytes of what follows are of its files.
+    files: Vec<(String, u64)>,
     borders: Vec<Vec<u8>>,
     places: Vec<PlaceRecord>,
     state: Option<(String, [u8; 32])>,
@@ -78,23 +71,6 @@ struct PlaceRecord {
     attributes: Vec<u8>,
     counts: TreeCounts,
     left_out: Vec<LeftOut>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Record {
-    path: Vec<u8>,
-    device: u64,
-    inode: u64,
-    mode: u32,
-    bytes: u64,
-    mtime_ns: i128,
-    ctime_ns: i128,
-    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    kept_mode: Option<u32>,
-    not_kept: NotKept,
-    id: Vec<u8>,
-    chunked: bool,
-    blake3: [u8; 32],
 }
 
 fn user() -> u32 {
@@ -118,11 +94,12 @@ impl ScanCache {
 
     fn read(vault: &Vault) -> Option<Self> {
         let bytes = disk::read_bounded(&path(vault), LIMIT_BYTES).ok()?;
-        let (stated, content) = bytes.split_first_chunk::<32>()?;
+        let (stated, content) = bytes.split_first_chunk::<TAG_BYTES>()?;
         if blake3::Hash::from(*stated) != blake3::Hash::from(tag(vault, content)) {
             return None;
         }
-        let file: File = postcard::from_bytes(content).ok()?;
+        let (file, rest) = postcard::take_from_bytes::<File>(content).ok()?;
+        let files_at = bytes.len() - rest.len();
         if file.user != user() {
             return None;
         }
@@ -131,11 +108,7 @@ impl ScanCache {
             return None;
         }
         Some(Self {
-            files: file
-                .files
-                .into_iter()
-                .map(|(place, records)| Some((place_of(&place)?, from_records(records)?)))
-                .collect::<Option<_>>()?,
+            files: files_from(&Arc::new(bytes), files_at, &file.files)?,
             borders: file
                 .borders
                 .into_iter()
@@ -177,7 +150,7 @@ impl ScanCache {
             files: self
                 .files
                 .iter()
-                .map(|(place, files)| (place.name().into_owned(), to_records(files)))
+                .map(|(place, files)| (place.name().into_owned(), files.as_bytes().len() as u64))
                 .collect(),
             borders: self
                 .borders
@@ -201,13 +174,37 @@ impl ScanCache {
                 .collect(),
         };
         let path = path(vault);
-        let content = postcard::to_stdvec(&file).map_err(|error| {
+        let content = postcard::to_extend(&file, vec![0; TAG_BYTES]).map_err(|error| {
             disk::Error::new("write", &path, std::io::Error::other(error.to_string()))
         })?;
-        let mut bytes = tag(vault, &content).to_vec();
-        bytes.extend_from_slice(&content);
+        let mut bytes = self.files.values().fold(content, |mut bytes, files| {
+            bytes.extend_from_slice(files.as_bytes());
+            bytes
+        });
+        if let Some((place, content)) = bytes.split_first_chunk_mut::<TAG_BYTES>() {
+            *place = tag(vault, content);
+        }
         disk::replace_cache(&path, &bytes)
     }
+}
+
+/// The files of each place, one after the other from `start` on, each of so many bytes; `None` when that is not how it is.
+fn files_from(
+    bytes: &Arc<Vec<u8>>,
+    start: usize,
+    lengths: &[(String, u64)],
+) -> Option<BTreeMap<Place, KnownFiles>> {
+    let mut files = BTreeMap::new();
+    let mut start = start;
+    for (name, length) in lengths {
+        let end = start.checked_add(usize::try_from(*length).ok()?)?;
+        files.insert(
+            place_of(name)?,
+            KnownFiles::parse(Arc::clone(bytes), start..end)?,
+        );
+        start = end;
+    }
+    (start == bytes.len()).then_some(files)
 }
 
 /// The place of that name.
@@ -262,64 +259,4 @@ fn stamp_from_record(
         ctime_ns,
         is_promisor,
     }
-}
-
-fn to_records(files: &HashMap<Vec<u8>, CachedFile>) -> Vec<Record> {
-    let record = |(path, file): (&Vec<u8>, &CachedFile)| Record {
-        path: path.clone(),
-        device: file.fingerprint.device,
-        inode: file.fingerprint.inode,
-        mode: file.fingerprint.mode,
-        bytes: file.fingerprint.bytes,
-        mtime_ns: file.fingerprint.mtime_ns,
-        ctime_ns: file.fingerprint.ctime_ns,
-        xattrs: file
-            .extras
-            .xattrs
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
-        kept_mode: file.extras.mode,
-        not_kept: file.extras.not_kept,
-        id: file.stored.id.as_bytes().to_vec(),
-        chunked: file.stored.form == Form::Chunked,
-        blake3: *file.stored.blake3.as_bytes(),
-    };
-    files.iter().map(record).collect()
-}
-
-fn from_records(records: Vec<Record>) -> Option<HashMap<Vec<u8>, CachedFile>> {
-    let file = |record: Record| {
-        let stored = Stored {
-            id: ObjectId::from_bytes(&record.id)?,
-            form: if record.chunked {
-                Form::Chunked
-            } else {
-                Form::Whole
-            },
-            bytes: record.bytes,
-            blake3: Digest::from_bytes(record.blake3),
-        };
-        let fingerprint = Fingerprint {
-            device: record.device,
-            inode: record.inode,
-            mode: record.mode,
-            bytes: record.bytes,
-            mtime_ns: record.mtime_ns,
-            ctime_ns: record.ctime_ns,
-        };
-        Some((
-            record.path,
-            CachedFile {
-                fingerprint,
-                extras: Extras {
-                    xattrs: record.xattrs.into_iter().collect(),
-                    mode: record.kept_mode,
-                    not_kept: record.not_kept,
-                },
-                stored,
-            },
-        ))
-    };
-    records.into_iter().map(file).collect()
 }

@@ -8,6 +8,7 @@ pub mod drift;
 pub mod health;
 pub mod inspect;
 pub mod keyring;
+pub mod known_files;
 pub mod lacking;
 pub mod last_seen;
 pub mod layout;

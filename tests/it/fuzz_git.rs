@@ -165,9 +165,9 @@ fn indices_of_repositories() {
         };
         let _ids = index.ids();
         let _ = (
-            index.is_tracked(b"README"),
-            index.is_tracked(b""),
-            index.tracks_below(b"d"),
+            index.is_tracked(&index.all(), b"README"),
+            index.is_tracked(&index.all(), b""),
+            index.tracks_below(&index.all(), b"d"),
         );
         Ok(true)
     };

@@ -70,7 +70,11 @@ fn every_state_s_index_is_read_as_git_reads_it() {
         let ids: BTreeSet<ObjectId> = index.ids().into_iter().collect();
         for entry in &entries {
             let shown = entry.path.escape_ascii();
-            assert!(index.is_tracked(&entry.path), "{}: '{shown}'", state.name);
+            assert!(
+                index.is_tracked(&index.all(), &entry.path),
+                "{}: '{shown}'",
+                state.name
+            );
             let is_named = Some(entry.id) == nothing || ids.contains(&entry.id);
             assert!(is_named, "{}: the object of '{shown}'", state.name);
             sparse += usize::from(entry.mode == "040000");
@@ -95,10 +99,14 @@ fn assert_only_those_are_tracked(state: &str, repository: &Path, index: &Index, 
                 entry.path.starts_with(&below)
                     || entry.path.ends_with(b"/") && below.starts_with(&entry.path)
             });
-            assert_eq!(index.tracks_below(&name), holds, "{state}: below '{shown}'");
+            assert_eq!(
+                index.tracks_below(&index.all(), &name),
+                holds,
+                "{state}: below '{shown}'"
+            );
         } else {
             assert_eq!(
-                index.is_tracked(&name),
+                index.is_tracked(&index.all(), &name),
                 is_tracked(&name),
                 "{state}: '{shown}'"
             );

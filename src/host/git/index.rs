@@ -1,5 +1,6 @@
 //! The index of a repository: which paths are tracked, and which objects it names.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use gix::index::entry::{Flags, Mode};
@@ -10,6 +11,10 @@ use super::object::{ObjectFormat, ObjectId};
 pub struct Index {
     state: gix::index::State,
 }
+
+/// Entries that stand next to one another: those below a directory.
+#[derive(Debug, Clone)]
+pub struct Part(Range<usize>);
 
 /// The index cannot be understood.
 #[derive(Debug)]
@@ -41,11 +46,33 @@ impl Index {
         Ok(Self { state: file.into() })
     }
 
-    /// Whether the index has an entry for the path.
+    /// All entries.
     #[must_use]
-    pub fn is_tracked(&self, path: &[u8]) -> bool {
-        self.first_not_before(path)
-            .is_some_and(|found| found == path)
+    pub fn all(&self) -> Part {
+        Part(0..self.state.entries().len())
+    }
+
+    /// The entries below a directory, of those below one that it lies in.
+    #[must_use]
+    pub fn below(&self, part: &Part, directory: &[u8]) -> Part {
+        let mut prefix = directory.to_vec();
+        prefix.push(b'/');
+        let start = self.first_not_before(part, &prefix);
+        let rest = self
+            .state
+            .entries()
+            .get(start..part.0.end)
+            .unwrap_or_default();
+        let length = rest.partition_point(|entry| entry.path(&self.state).starts_with(&prefix));
+        Part(start..start + length)
+    }
+
+    /// Whether the index has an entry for the path, which lies in the directory of this part.
+    #[must_use]
+    pub fn is_tracked(&self, part: &Part, path: &[u8]) -> bool {
+        let place = self.first_not_before(part, path);
+        let entry = self.state.entries().get(place);
+        entry.is_some_and(|entry| entry.path(&self.state) == path)
             || self.is_in_sparse_directory(path)
     }
 
@@ -58,23 +85,17 @@ impl Index {
             })
     }
 
-    /// Whether the index has entries below the directory.
+    /// Whether the index has entries below the directory, which lies in the directory of this part.
     #[must_use]
-    pub fn tracks_below(&self, directory: &[u8]) -> bool {
-        let mut prefix = directory.to_vec();
-        prefix.push(b'/');
-        self.first_not_before(&prefix)
-            .is_some_and(|found| found.starts_with(&prefix))
-            || self.is_in_sparse_directory(&prefix)
+    pub fn tracks_below(&self, part: &Part, directory: &[u8]) -> bool {
+        !self.below(part, directory).0.is_empty()
+            || self.is_in_sparse_directory(&[directory, b"/"].concat())
     }
 
-    /// The first path in the order of the index (bytes) that does not come before `path`.
-    fn first_not_before(&self, path: &[u8]) -> Option<&[u8]> {
-        let entries = self.state.entries();
-        let place = entries.partition_point(|entry| entry.path(&self.state) < path);
-        entries
-            .get(place)
-            .map(|entry| -> &[u8] { entry.path(&self.state) })
+    /// Where the first entry of a part stands whose path does not come before `path` in the order of the index (bytes).
+    fn first_not_before(&self, part: &Part, path: &[u8]) -> usize {
+        let entries = self.state.entries().get(part.0.clone()).unwrap_or_default();
+        part.0.start + entries.partition_point(|entry| entry.path(&self.state) < path)
     }
 
     /// The objects that entries and cached trees name. What only resolve-undo records name is not among them: git does

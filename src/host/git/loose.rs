@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use gix::zlib::{Decompress, FlushDecompress, Status};
@@ -17,16 +18,23 @@ use crate::host::disk;
 /// When a directory cannot be listed.
 pub fn list(objects: &Path, format: ObjectFormat) -> Result<Vec<ObjectId>> {
     let mut ids = Vec::new();
-    for first in 0..=255_u8 {
-        let prefix = format!("{first:02x}");
-        let names = match disk::list(&objects.join(&prefix)) {
+    let fans = match disk::list(objects) {
+        Err(error) if error.is_not_found() => return Ok(ids),
+        fans => fans?,
+    };
+    for fan in fans {
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if fan.len() != 2 || !fan.as_bytes().iter().all(is_digit) {
+            continue;
+        }
+        let names = match disk::list(&objects.join(&fan)) {
             Err(error) if error.is_not_found() => continue,
             names => names?,
         };
         for name in names {
-            let digits = format!("{prefix}{}", name.to_string_lossy());
-            if let Some(id) = ObjectId::from_hex(digits.as_bytes())
-                .filter(|id| id.as_bytes().len() == format.id_bytes())
+            let digits = [fan.as_bytes(), name.as_bytes()].concat();
+            if let Some(id) =
+                ObjectId::from_hex(&digits).filter(|id| id.as_bytes().len() == format.id_bytes())
             {
                 ids.push(id);
             }

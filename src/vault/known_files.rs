@@ -1,0 +1,337 @@
+//! The files of a place as they were when their content was stored, directory by directory: what a scan compares with.
+//!
+//! They stay as the bytes they are kept as, and a directory is taken out of them when the scan enters it. All numbers are
+//! little-endian and of fixed width. A place is its directories, sorted by path, each: length of the path (u32), length of the
+//! rest (u32), path, the record of the directory itself, and a record for each file and link, sorted by name. A record: length of
+//! the name (u32), name, fingerprint (device u64, inode u64, mode u32, bytes u64, mtime and ctime i128 ns), a byte of flags, the
+//! extras if a flag says so, and for files and links the object id (length u8, bytes) and BLAKE3.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::host::git::object::ObjectId;
+use crate::host::metadata::{Extras, Fingerprint, NotKept};
+use crate::host::walk::{Found, Walked};
+use crate::model::ids::Digest;
+use crate::vault::content::{Form, Stored};
+
+/// Flags of a record.
+const CHUNKED: u8 = 1;
+const HAS_EXTRAS: u8 = 2;
+
+/// A file as it was when its content was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedFile {
+    /// What it looked like.
+    pub fingerprint: Fingerprint,
+    /// What it had beside content and time.
+    pub extras: Extras,
+    /// Its content.
+    pub stored: Stored,
+}
+
+/// What is known of the files of a place.
+#[derive(Debug, Clone, Default)]
+pub struct KnownFiles {
+    bytes: Arc<Vec<u8>>,
+    own: Range<usize>,
+    directories: Arc<Vec<Located>>,
+}
+
+/// Where a directory is in the bytes.
+#[derive(Debug)]
+struct Located {
+    path: Range<usize>,
+    records: Range<usize>,
+}
+
+/// What is known of a directory.
+#[derive(Debug, Default)]
+pub struct KnownDirectory<'a> {
+    own: Option<(Fingerprint, Extras)>,
+    files: Vec<(&'a [u8], CachedFile)>,
+}
+
+impl PartialEq for KnownFiles {
+    fn eq(&self, other: &Self) -> bool {
+        (Arc::ptr_eq(&self.bytes, &other.bytes) && self.own == other.own)
+            || self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for KnownFiles {}
+
+impl KnownFiles {
+    /// What may be relied on of what a walk found: files and directories that are settled, and links, whose targets are read each
+    /// time.
+    #[must_use]
+    pub fn of(walked: &[Walked<Stored>], is_settled: &dyn Fn(&Fingerprint) -> bool) -> Self {
+        let mut bytes = Vec::new();
+        for directory in walked {
+            push_length(&mut bytes, directory.path.len());
+            let length_at = bytes.len();
+            push_length(&mut bytes, 0);
+            bytes.extend_from_slice(&directory.path);
+            let start = bytes.len();
+            if is_settled(&directory.fingerprint) {
+                push_record(
+                    &mut bytes,
+                    b"",
+                    &directory.fingerprint,
+                    &directory.extras,
+                    None,
+                );
+            } else {
+                push_record(
+                    &mut bytes,
+                    b"",
+                    &Fingerprint::default(),
+                    &Extras::default(),
+                    None,
+                );
+            }
+            for (name, found) in &directory.entries {
+                match found {
+                    Found::File {
+                        fingerprint,
+                        extras,
+                        content,
+                    } if is_settled(fingerprint) => {
+                        push_record(&mut bytes, name, fingerprint, extras, Some(content));
+                    }
+                    Found::Link {
+                        fingerprint,
+                        content,
+                    } => {
+                        let extras = Extras::default();
+                        push_record(&mut bytes, name, fingerprint, &extras, Some(content));
+                    }
+                    Found::File { .. }
+                    | Found::Directory
+                    | Found::Special(..)
+                    | Found::LeftOut { .. } => {}
+                }
+            }
+            let length = u32::try_from(bytes.len() - start).unwrap_or_default();
+            if let Some(place) = bytes.get_mut(length_at..length_at + 4) {
+                place.copy_from_slice(&length.to_le_bytes());
+            }
+        }
+        let own = 0..bytes.len();
+        Self::parse(Arc::new(bytes), own).unwrap_or_default()
+    }
+
+    /// Finds the directories in the bytes of a place, which are a part of those given; `None` when it is not such bytes.
+    #[must_use]
+    pub fn parse(bytes: Arc<Vec<u8>>, own: Range<usize>) -> Option<Self> {
+        let mut directories = Vec::new();
+        let mut place = own.start;
+        while place < own.end {
+            let mut cursor = Cursor(bytes.get(place..own.end)?);
+            let (path, records) = (cursor.length()?, cursor.length()?);
+            let path = place + 8..place + 8 + path;
+            let records = path.end..path.end + records;
+            place = records.end;
+            directories.push(Located { path, records });
+        }
+        (place == own.end).then(|| Self {
+            bytes,
+            own,
+            directories: Arc::new(directories),
+        })
+    }
+
+    /// The bytes, to be kept.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(self.own.clone()).unwrap_or_default()
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.directories.is_empty()
+    }
+
+    /// What is known of a directory.
+    #[must_use]
+    pub fn directory(&self, path: &[u8]) -> KnownDirectory<'_> {
+        let at = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
+        let found = self
+            .directories
+            .binary_search_by(|located| at(&located.path).cmp(path));
+        let located = found.ok().and_then(|index| self.directories.get(index));
+        let records = located.map(|located| at(&located.records));
+        records.and_then(KnownDirectory::parse).unwrap_or_default()
+    }
+}
+
+impl<'a> KnownDirectory<'a> {
+    fn parse(records: &'a [u8]) -> Option<Self> {
+        let mut cursor = Cursor(records);
+        let (_, fingerprint, flags) = cursor.head()?;
+        let own = (fingerprint, cursor.extras(flags)?);
+        let mut files = Vec::with_capacity(records.len() / 128);
+        while !cursor.0.is_empty() {
+            let (name, fingerprint, flags) = cursor.head()?;
+            let extras = cursor.extras(flags)?;
+            let id_length = usize::from(cursor.take::<1>()?[0]);
+            let stored = Stored {
+                id: ObjectId::from_bytes(cursor.bytes(id_length)?)?,
+                form: if flags & CHUNKED == 0 {
+                    Form::Whole
+                } else {
+                    Form::Chunked
+                },
+                bytes: fingerprint.bytes,
+                blake3: Digest::from_bytes(cursor.take()?),
+            };
+            files.push((
+                name,
+                CachedFile {
+                    fingerprint,
+                    extras,
+                    stored,
+                },
+            ));
+        }
+        Some(Self {
+            own: Some(own),
+            files,
+        })
+    }
+
+    /// What is known of a file or link that looks like this.
+    #[must_use]
+    pub fn file(&self, name: &[u8], fingerprint: &Fingerprint) -> Option<&CachedFile> {
+        let found = self
+            .files
+            .binary_search_by(|(known, _)| (*known).cmp(name))
+            .ok()?;
+        let (_, file) = self.files.get(found)?;
+        (file.fingerprint == *fingerprint).then_some(file)
+    }
+
+    /// What the directory itself had beside entries and time, if it still looks like this.
+    #[must_use]
+    pub fn extras(&self, fingerprint: &Fingerprint) -> Option<&Extras> {
+        let (known, extras) = self.own.as_ref()?;
+        (known == fingerprint).then_some(extras)
+    }
+}
+
+/// Lengths are of names, paths and single directories; what were longer than 4 GiB would be cut, and then not be parsed.
+fn push_length(bytes: &mut Vec<u8>, length: usize) {
+    bytes.extend_from_slice(&u32::try_from(length).unwrap_or_default().to_le_bytes());
+}
+
+fn push_record(
+    bytes: &mut Vec<u8>,
+    name: &[u8],
+    fingerprint: &Fingerprint,
+    extras: &Extras,
+    stored: Option<&Stored>,
+) {
+    push_length(bytes, name.len());
+    bytes.extend_from_slice(name);
+    bytes.extend_from_slice(&fingerprint.device.to_le_bytes());
+    bytes.extend_from_slice(&fingerprint.inode.to_le_bytes());
+    bytes.extend_from_slice(&fingerprint.mode.to_le_bytes());
+    bytes.extend_from_slice(&fingerprint.bytes.to_le_bytes());
+    bytes.extend_from_slice(&fingerprint.mtime_ns.to_le_bytes());
+    bytes.extend_from_slice(&fingerprint.ctime_ns.to_le_bytes());
+    let has_extras = *extras != Extras::default();
+    let is_chunked = stored.is_some_and(|stored| stored.form == Form::Chunked);
+    bytes.push((u8::from(is_chunked) * CHUNKED) | (u8::from(has_extras) * HAS_EXTRAS));
+    if has_extras {
+        bytes.extend_from_slice(&extras.mode.map_or(u64::MAX, u64::from).to_le_bytes());
+        let kept = &extras.not_kept;
+        for number in [
+            kept.names,
+            kept.access_lists,
+            kept.capabilities,
+            kept.set_ids,
+            kept.trusted,
+        ] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        push_length(bytes, extras.xattrs.len());
+        for (name, value) in &extras.xattrs {
+            for part in [name, value] {
+                push_length(bytes, part.len());
+                bytes.extend_from_slice(part);
+            }
+        }
+    }
+    if let Some(stored) = stored {
+        let id = stored.id.as_bytes();
+        bytes.push(u8::try_from(id.len()).unwrap_or_default());
+        bytes.extend_from_slice(id);
+        bytes.extend_from_slice(stored.blake3.as_bytes());
+    }
+}
+
+/// What is left to be read.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn length(&mut self) -> Option<usize> {
+        usize::try_from(u32::from_le_bytes(self.take()?)).ok()
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.take()?))
+    }
+
+    /// Name, fingerprint and flags.
+    fn head(&mut self) -> Option<(&'a [u8], Fingerprint, u8)> {
+        let length = self.length()?;
+        let name = self.bytes(length)?;
+        let fingerprint = Fingerprint {
+            device: self.number()?,
+            inode: self.number()?,
+            mode: u32::from_le_bytes(self.take()?),
+            bytes: self.number()?,
+            mtime_ns: i128::from_le_bytes(self.take()?),
+            ctime_ns: i128::from_le_bytes(self.take()?),
+        };
+        let [flags] = self.take()?;
+        Some((name, fingerprint, flags))
+    }
+
+    fn extras(&mut self, flags: u8) -> Option<Extras> {
+        if flags & HAS_EXTRAS == 0 {
+            return Some(Extras::default());
+        }
+        let mut extras = Extras {
+            mode: u32::try_from(self.number()?).ok(),
+            not_kept: NotKept {
+                names: self.number()?,
+                access_lists: self.number()?,
+                capabilities: self.number()?,
+                set_ids: self.number()?,
+                trusted: self.number()?,
+            },
+            ..Extras::default()
+        };
+        for _ in 0..self.length()? {
+            let length = self.length()?;
+            let name = self.bytes(length)?.to_vec();
+            let length = self.length()?;
+            extras.xattrs.insert(name, self.bytes(length)?.to_vec());
+        }
+        Some(extras)
+    }
+}
