@@ -245,7 +245,8 @@ impl<C: Contents> Scan for GitdirScan<C> {
         name: &[u8],
         fingerprint: &Fingerprint,
     ) -> Result<(C::Content, Extras)> {
-        self.reader.file(known, directory, name, fingerprint)
+        self.reader
+            .file(known, directory, name, fingerprint, &|| false)
     }
 
     fn link(

@@ -377,12 +377,17 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
 
     fn file(
         &self,
-        (_, known): (&Context, &C::Known),
+        (context, known): (&Context, &C::Known),
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
     ) -> Result<(C::Content, Extras)> {
-        self.reader.file(known, directory, name, fingerprint)
+        let is_tracked = || match context {
+            Context::Tree(context) => context.is_tracked(&directory.path_of(name)),
+            Context::Gitdir(_) => false,
+        };
+        self.reader
+            .file(known, directory, name, fingerprint, &is_tracked)
     }
 
     fn link(
