@@ -67,6 +67,9 @@ pub trait Contents: Sync {
         fingerprint: &Fingerprint,
     ) -> Result<Self::Content>;
 
+    /// The names in a directory that looks like this, sorted, if they are known.
+    fn names(&self, known: &Self::Known, fingerprint: &Fingerprint) -> Option<Vec<Vec<u8>>>;
+
     /// What a directory that looks like this had beside entries and time, if that is known.
     fn extras(&self, known: &Self::Known, fingerprint: &Fingerprint) -> Option<Extras>;
 }
@@ -93,6 +96,10 @@ impl Contents for LookOnly {
 
     fn link(&self, (): &(), _: &[u8], _: &[u8], _: &Fingerprint) -> Result<()> {
         Ok(())
+    }
+
+    fn names(&self, (): &(), _: &Fingerprint) -> Option<Vec<Vec<u8>>> {
+        None
     }
 
     fn extras(&self, (): &(), _: &Fingerprint) -> Option<Extras> {
@@ -228,6 +235,10 @@ impl<'a> Contents for FileReader<'a> {
         }
         self.has_learned.store(true, Ordering::Relaxed);
         self.writer.bytes(target).map_err(Error::Refused)
+    }
+
+    fn names(&self, known: &KnownDirectory<'a>, fingerprint: &Fingerprint) -> Option<Vec<Vec<u8>>> {
+        known.names(fingerprint)
     }
 
     fn extras(&self, known: &KnownDirectory<'a>, fingerprint: &Fingerprint) -> Option<Extras> {

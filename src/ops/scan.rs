@@ -400,6 +400,10 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
         self.reader.link(known, name, target, fingerprint)
     }
 
+    fn names(&self, known: &C::Known, fingerprint: &Fingerprint) -> Option<Vec<Vec<u8>>> {
+        self.reader.names(known, fingerprint)
+    }
+
     fn extras(&self, known: &C::Known, fingerprint: &Fingerprint) -> Option<Extras> {
         self.reader.extras(known, fingerprint)
     }
