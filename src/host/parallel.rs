@@ -13,6 +13,15 @@ pub fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |number| number.get().min(MOST_WORKERS))
 }
 
+/// How many threads are worth having beside the one that brings the work: none on a single core.
+#[must_use]
+pub fn helpers() -> usize {
+    match workers() {
+        1 => 0,
+        workers => workers,
+    }
+}
+
 /// Does something with each item, over several cores, in no particular order.
 ///
 /// # Errors

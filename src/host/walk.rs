@@ -12,6 +12,7 @@ use crate::host::disk::{self, Context};
 use crate::host::file_system::has_change_times;
 use crate::host::git::repository::join_bytes;
 use crate::host::metadata::{self, Extras, Fingerprint, Kind, NotKept};
+use crate::host::parallel;
 use crate::model::listing::{LeftOutKind, Reason, SpecialKind};
 use crate::model::refusal::Refusal;
 
@@ -343,9 +344,8 @@ pub fn walk<S: Scan>(
     };
     work(WORTH_A_WORKER);
     if queue.lock().is_ok_and(|queue| !queue.jobs.is_empty()) {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
-            for _ in 1..workers {
+            for _ in 1..parallel::workers() {
                 // A system that gives no more threads is no obstacle: fewer workers do the same.
                 drop(std::thread::Builder::new().spawn_scoped(scope, || work(usize::MAX)));
             }

@@ -85,7 +85,7 @@ pub(super) fn build(job: &Job<'_>, staging: &RestoreStaging) -> Result<Vec<Strin
 fn write(job: &Job<'_>, place: Place, writer: &TreeWriter<'_>) -> Result<()> {
     let stop = || Refusal::new(RefusalCode::Internal, "a worker stopped without an answer");
     parallel::pipeline(
-        parallel::workers(),
+        parallel::helpers(),
         |hand_over| {
             job.reader.each_directory(place, &mut |directory| {
                 writer.make_directories(&directory)?;

@@ -258,7 +258,7 @@ impl<'a> ContentWriter<'a> {
         let threads = if source_bytes < WORTH_THREADS_BYTES {
             0
         } else {
-            parallel::workers()
+            parallel::helpers()
         };
         let mut blake3 = blake3::Hasher::new();
         let entries = Mutex::new(Vec::new());

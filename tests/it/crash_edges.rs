@@ -227,8 +227,14 @@ pub fn restore_complaints(laboratory: &Laboratory, said: &Said, before: &Listing
 /// A restore that was not killed was refused with a fitting code, or it succeeded; what it leaves is said.
 fn failure_complaints(laboratory: &Laboratory, said: &Said, is_there: bool) -> Vec<String> {
     let mut wrong = Vec::new();
-    let answer_was_lost = said.code == Some(1) && said.stdout.is_empty() && said.stderr.is_empty();
-    if said.code.is_none() || said.code == Some(0) || answer_was_lost && is_there {
+    // The call that fails is counted by each thread: it may also hit the words that tell of it, and then the status tells.
+    let nothing_was_said = said.stdout.is_empty() && said.stderr.is_empty();
+    let status_tells = match said.code {
+        Some(1) => is_there,
+        Some(21..=23) => !is_there,
+        _ => false,
+    };
+    if said.code.is_none() || said.code == Some(0) || nothing_was_said && status_tells {
         return wrong;
     }
     match refusal(said) {
