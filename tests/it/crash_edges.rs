@@ -228,13 +228,14 @@ pub fn restore_complaints(laboratory: &Laboratory, said: &Said, before: &Listing
 fn failure_complaints(laboratory: &Laboratory, said: &Said, is_there: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     // The call that fails is counted by each thread: it may also hit the words that tell of it, and then the status tells.
-    let nothing_was_said = said.stdout.is_empty() && said.stderr.is_empty();
+    let words_were_hit =
+        said.stdout.is_empty() && (said.stderr.is_empty() || said.stderr.starts_with(b"EFUSED "));
     let status_tells = match said.code {
         Some(1) => is_there,
         Some(21..=23) => !is_there,
         _ => false,
     };
-    if said.code.is_none() || said.code == Some(0) || nothing_was_said && status_tells {
+    if said.code.is_none() || said.code == Some(0) || words_were_hit && status_tells {
         return wrong;
     }
     match refusal(said) {
