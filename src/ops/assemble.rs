@@ -30,6 +30,7 @@ use crate::ops::snapshot::SnapshotRequest;
 use crate::ops::verify::check_bytes;
 use crate::ops::workspace::Member;
 use crate::vault::builder::{self, BuiltPlace, Times};
+use crate::vault::built_directories::BuiltDirectories;
 use crate::vault::cache::ScanCache;
 use crate::vault::content::{ContentWriter, Stored};
 use crate::vault::inspect::Vault;
@@ -329,14 +330,11 @@ fn built(
     cache: &mut ScanCache,
 ) -> Result<BuiltPlace> {
     let digest = builder::digest(walked, Times::Counted);
-    let known = progress
-        .known
-        .places
-        .get(&name)
-        .filter(|(known, _)| *known == digest);
-    let place = match known {
-        Some((_, place)) => place.clone(),
-        None => builder::build(writer, name, walked)?,
+    let nothing = BuiltDirectories::default();
+    let place = match progress.known.places.get(&name) {
+        Some((known, place)) if *known == digest => place.clone(),
+        Some((_, place)) => builder::build(writer, name, walked, &place.directories)?,
+        None => builder::build(writer, name, walked, &nothing)?,
     };
     cache.places.insert(name, (digest, place.clone()));
     Ok(place)

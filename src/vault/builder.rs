@@ -1,6 +1,6 @@
 //! Builds the trees and listings of a snapshot out of what a walk found.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +18,7 @@ use crate::model::listing::{Entry, LeftOutKind, Listing};
 use crate::model::manifest::{LeftOut, TreeCounts};
 use crate::model::place::Place;
 use crate::model::refusal::Result;
+use crate::vault::built_directories::{BuiltDirectories, BuiltDirectory, ByPath};
 use crate::vault::content::{ContentWriter, Form, Stored};
 
 /// The name of a directory's listing in its attributes tree.
@@ -36,6 +37,8 @@ pub struct BuiltPlace {
     pub counts: TreeCounts,
     /// What was left out, by reason and rule.
     pub left_out: Vec<LeftOut>,
+    /// What each directory came to, for the next time.
+    pub directories: BuiltDirectories,
 }
 
 /// Whether modification times are part of a digest.
@@ -87,16 +90,24 @@ fn part_digest(walked: &[Walked<Stored>], times: Times) -> [u8; 32] {
             Times::Ignored => &ignored,
         };
         bytes.clear();
-        push_bytes(&mut bytes, &directory.path);
-        push_fingerprint(&mut bytes, &seen(&directory.fingerprint), &directory.extras);
-        push_number(&mut bytes, directory.entries.len() as u64);
-        for (name, found) in &directory.entries {
-            push_bytes(&mut bytes, name);
-            push_found(&mut bytes, found, seen);
-        }
+        push_directory(&mut bytes, directory, seen);
         hasher.update(&bytes);
     }
     *hasher.finalize().as_bytes()
+}
+
+fn push_directory(
+    bytes: &mut Vec<u8>,
+    directory: &Walked<Stored>,
+    seen: &dyn Fn(&Fingerprint) -> Fingerprint,
+) {
+    push_bytes(bytes, &directory.path);
+    push_fingerprint(bytes, &seen(&directory.fingerprint), &directory.extras);
+    push_number(bytes, directory.entries.len() as u64);
+    for (name, found) in &directory.entries {
+        push_bytes(bytes, name);
+        push_found(bytes, found, seen);
+    }
 }
 
 /// Whether a directory of a working tree is, or lies in, a git directory.
@@ -175,15 +186,8 @@ fn push_found(
     }
 }
 
-/// A directory, stored.
-struct BuiltDirectory {
-    /// `None` when there is nothing in it that a git tree could hold.
-    contents: Option<ObjectId>,
-    attributes: ObjectId,
-    listing: Digest,
-}
-
-/// Stores trees and listings for everything in `walked`, which is sorted by path and begins with the root.
+/// Stores trees and listings for everything in `walked`, which is sorted by path and begins with the root. What is `known`, and
+/// would be built from the very same, is in the vault.
 ///
 /// # Errors
 /// When the vault cannot be written.
@@ -191,16 +195,29 @@ pub fn build(
     writer: &ContentWriter<'_>,
     place: Place,
     walked: &[Walked<Stored>],
+    known: &BuiltDirectories,
 ) -> Result<BuiltPlace> {
-    let mut built: HashMap<&[u8], BuiltDirectory> = HashMap::new();
+    let known = known.by_path();
+    let mut built = ByPath::new();
     let mut totals = Totals::new(&place.name());
     // Sorted by path, a directory comes before what is in it; backwards, after.
     for directory in walked.iter().rev() {
-        let one = build_directory(writer, directory, &mut built, &mut totals)?;
-        built.insert(&directory.path, one);
+        let below = below(directory, &built);
+        let digest = input_digest(directory, &below);
+        let known = known.get(directory.path.as_slice());
+        let one = match known.filter(|(known, _)| *known == digest) {
+            Some((_, known)) => *known,
+            None => build_directory(writer, directory, &below)?,
+        };
+        totals.counts.directories += 1;
+        for (_, found) in &directory.entries {
+            totals.count(found);
+        }
+        built.insert(&directory.path, (digest, one));
     }
+    let directories = BuiltDirectories::of(&built);
     let empty = || writer.object(ObjectKind::Tree, b"");
-    let root = built.remove(&b""[..]);
+    let root = built.remove(&b""[..]).map(|(_, root)| root);
     let (contents, attributes, listing) = match root {
         Some(root) => (root.contents, root.attributes, Some(root.listing)),
         None => (None, empty()?, None),
@@ -215,16 +232,42 @@ pub fn build(
         attributes,
         counts,
         left_out: totals.left_out.into_values().collect(),
+        directories,
     })
+}
+
+/// The directories in a directory, by name, as they were built.
+type Below<'a> = BTreeMap<&'a [u8], BuiltDirectory>;
+
+fn below<'a>(directory: &'a Walked<Stored>, built: &ByPath<'_>) -> Below<'a> {
+    let entries = directory.entries.iter();
+    let directories = entries.filter(|(_, found)| matches!(found, Found::Directory));
+    directories
+        .filter_map(|(name, _)| {
+            let path = crate::host::walk::join(&directory.path, name);
+            Some((name.as_slice(), built.get(path.as_slice())?.1))
+        })
+        .collect()
+}
+
+/// A digest of all that decides what a directory comes to: what was found in it, and what those below came to.
+fn input_digest(directory: &Walked<Stored>, below: &Below<'_>) -> Digest {
+    let mut bytes = Vec::new();
+    push_directory(&mut bytes, directory, &|fingerprint| *fingerprint);
+    for built in below.values() {
+        let contents = built.contents.as_ref().map(ObjectId::as_bytes);
+        push_bytes(&mut bytes, contents.unwrap_or_default());
+        push_bytes(&mut bytes, built.attributes.as_bytes());
+        bytes.extend_from_slice(built.listing.as_bytes());
+    }
+    Digest::of(&bytes)
 }
 
 fn build_directory(
     writer: &ContentWriter<'_>,
     directory: &Walked<Stored>,
-    built: &mut HashMap<&[u8], BuiltDirectory>,
-    totals: &mut Totals,
+    below: &Below<'_>,
 ) -> Result<BuiltDirectory> {
-    totals.counts.directories += 1;
     let mut listing = Listing {
         own: directory.extras.attributes(&directory.fingerprint),
         entries: BTreeMap::new(),
@@ -232,14 +275,8 @@ fn build_directory(
     let mut contents = Vec::new();
     let mut subdirectories = Vec::new();
     for (name, found) in &directory.entries {
-        let below = match found {
-            Found::Directory => built.remove(&*crate::host::walk::join(&directory.path, name)),
-            Found::File { .. }
-            | Found::Link { .. }
-            | Found::Special(..)
-            | Found::LeftOut { .. } => None,
-        };
-        if let Some(below) = &below {
+        let below = below.get(name.as_slice());
+        if let Some(below) = below {
             let escaped = tree_name(name);
             contents.extend(below.contents.map(|id| NewEntry {
                 mode: MODE_TREE,
@@ -252,11 +289,10 @@ fn build_directory(
                 id: below.attributes,
             });
         }
-        totals.count(found);
         contents.extend(content_entry(name, found));
         listing
             .entries
-            .extend(listing_entry(found, below.as_ref()).map(|entry| (name.clone(), entry)));
+            .extend(listing_entry(found, below).map(|entry| (name.clone(), entry)));
     }
     let text = listing.to_text();
     let contents = if contents.is_empty() {

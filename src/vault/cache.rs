@@ -17,6 +17,7 @@ use crate::model::manifest::{LeftOut, TreeCounts};
 use crate::model::place::{Place, Spot};
 use crate::model::signed::Purpose;
 use crate::vault::builder::BuiltPlace;
+use crate::vault::built_directories::BuiltDirectories;
 use crate::vault::inspect::Vault;
 use crate::vault::known_files::KnownFiles;
 
@@ -71,6 +72,8 @@ struct PlaceRecord {
     attributes: Vec<u8>,
     counts: TreeCounts,
     left_out: Vec<LeftOut>,
+    /// How many bytes of what follows, behind those of the files, are of its directories.
+    directories: u64,
 }
 
 fn user() -> u32 {
@@ -107,8 +110,21 @@ impl ScanCache {
         if vault.log.hash_of(file.head)? != Digest::from_bytes(file.head_blake3) {
             return None;
         }
+        let bytes = Arc::new(bytes);
+        let (files, mut start) = files_from(&bytes, files_at, &file.files)?;
+        let mut places = BTreeMap::new();
+        for record in file.places {
+            let end = start.checked_add(usize::try_from(record.directories).ok()?)?;
+            let directories = BuiltDirectories::from_bytes(bytes.get(start..end)?.to_vec());
+            let (place, known) = place_from_record(record, directories)?;
+            places.insert(place, known);
+            start = end;
+        }
+        if start != bytes.len() {
+            return None;
+        }
         Some(Self {
-            files: files_from(&Arc::new(bytes), files_at, &file.files)?,
+            files,
             borders: file
                 .borders
                 .into_iter()
@@ -121,11 +137,7 @@ impl ScanCache {
                 Some((id, digest)) => Some((id.parse().ok()?, Digest::from_bytes(digest))),
                 None => None,
             },
-            places: file
-                .places
-                .into_iter()
-                .map(place_from_record)
-                .collect::<Option<_>>()?,
+            places,
             sound: file.sound.into_iter().map(stamp_from_record).collect(),
             mirrored: file
                 .mirrored
@@ -177,10 +189,13 @@ impl ScanCache {
         let content = postcard::to_extend(&file, vec![0; TAG_BYTES]).map_err(|error| {
             disk::Error::new("write", &path, std::io::Error::other(error.to_string()))
         })?;
-        let mut bytes = self.files.values().fold(content, |mut bytes, files| {
+        let mut bytes = content;
+        for files in self.files.values() {
             bytes.extend_from_slice(files.as_bytes());
-            bytes
-        });
+        }
+        for (_, place) in self.places.values() {
+            bytes.extend_from_slice(place.directories.as_bytes());
+        }
         if let Some((place, content)) = bytes.split_first_chunk_mut::<TAG_BYTES>() {
             *place = tag(vault, content);
         }
@@ -188,12 +203,13 @@ impl ScanCache {
     }
 }
 
-/// The files of each place, one after the other from `start` on, each of so many bytes; `None` when that is not how it is.
+/// The files of each place, one after the other from `start` on, each of so many bytes, and where they
+/// end; `None` when that is not how it is.
 fn files_from(
     bytes: &Arc<Vec<u8>>,
     start: usize,
     lengths: &[(String, u64)],
-) -> Option<BTreeMap<Place, KnownFiles>> {
+) -> Option<(BTreeMap<Place, KnownFiles>, usize)> {
     let mut files = BTreeMap::new();
     let mut start = start;
     for (name, length) in lengths {
@@ -204,7 +220,7 @@ fn files_from(
         );
         start = end;
     }
-    (start == bytes.len()).then_some(files)
+    Some((files, start))
 }
 
 /// The place of that name.
@@ -221,15 +237,20 @@ fn place_to_record((name, (digest, place)): (&Place, &(Digest, BuiltPlace))) -> 
         attributes: place.attributes.as_bytes().to_vec(),
         counts: place.counts.clone(),
         left_out: place.left_out.clone(),
+        directories: place.directories.as_bytes().len() as u64,
     }
 }
 
-fn place_from_record(record: PlaceRecord) -> Option<(Place, (Digest, BuiltPlace))> {
+fn place_from_record(
+    record: PlaceRecord,
+    directories: BuiltDirectories,
+) -> Option<(Place, (Digest, BuiltPlace))> {
     let place = BuiltPlace {
         contents: ObjectId::from_bytes(&record.contents)?,
         attributes: ObjectId::from_bytes(&record.attributes)?,
         counts: record.counts,
         left_out: record.left_out,
+        directories,
     };
     Some((
         place_of(&record.name)?,

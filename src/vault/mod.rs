@@ -1,6 +1,7 @@
 //! The vault as an object with laws: a bare git repository, signed records beside it, a hash-chained log.
 
 pub mod builder;
+pub mod built_directories;
 pub mod cache;
 pub mod content;
 pub mod distrust;
