@@ -45,13 +45,13 @@ pub const LISTING: Profile = Profile {
 pub fn cut<E: From<std::io::Error>>(
     source: impl Read,
     profile: Profile,
-    mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    mut each: impl FnMut(Vec<u8>) -> Result<(), E>,
 ) -> Result<u64, E> {
     let mut total_bytes = 0;
     for chunk in StreamCDC::new(source, profile.minimum, profile.average, profile.maximum) {
         let chunk = chunk.map_err(std::io::Error::from)?;
         total_bytes += chunk.data.len() as u64;
-        each(&chunk.data)?;
+        each(chunk.data)?;
     }
     Ok(total_bytes)
 }

@@ -415,6 +415,19 @@ pub fn free_bytes(path: &Path) -> Result<u64> {
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
+/// Asks the system to begin writing a part of a file to the device, and does not wait for it. Best effort, and no promise: what
+/// must be durable is made so in the end.
+pub fn begin_writing(file: &File, start: u64, length: u64) {
+    #[cfg(target_os = "linux")]
+    {
+        // Linux begins to write what is dirty in a range that is said not to be needed; only what is clean is dropped.
+        let length = std::num::NonZeroU64::new(length);
+        let _advice = rustix::fs::fadvise(file, start, length, rustix::fs::Advice::DontNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, start, length);
+}
+
 /// Asks the system to drop a file from its cache, so that the next read comes from the device. Best effort: the file
 /// must have been made durable before.
 pub fn drop_from_cache(file: &File) {

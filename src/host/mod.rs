@@ -9,6 +9,7 @@ pub mod git_program;
 pub mod keys;
 pub mod machine;
 pub mod metadata;
+pub mod parallel;
 pub mod random;
 pub mod scratch;
 pub mod walk;

@@ -12,6 +12,7 @@ use crate::host::disk::{self, Context};
 use crate::host::file_system::has_change_times;
 use crate::host::git::repository::join_bytes;
 use crate::host::metadata::{self, Extras, Fingerprint, Kind, NotKept};
+use crate::host::parallel;
 use crate::model::listing::{LeftOutKind, Reason, SpecialKind};
 use crate::model::refusal::Refusal;
 
@@ -114,6 +115,9 @@ pub trait Scan: Sync {
         target: &[u8],
         fingerprint: &Fingerprint,
     ) -> Result<Self::Content>;
+
+    /// The names in a directory that looks like this, sorted, if they are known. Asked only where change times tell of every write.
+    fn names(&self, known: &Self::Known, fingerprint: &Fingerprint) -> Option<Vec<Vec<u8>>>;
 
     /// What a directory that looks like this had beside entries and time, if that is known. Asked only where change times tell
     /// of every write.
@@ -246,6 +250,8 @@ pub struct Walked<C> {
     pub extras: Extras,
     /// Whether change times in it tell of every write.
     pub has_change_times: bool,
+    /// Whether there was more in it that is not even mentioned.
+    pub has_more: bool,
     /// Its entries by name, sorted.
     pub entries: Vec<(Vec<u8>, Found<C>)>,
 }
@@ -338,9 +344,8 @@ pub fn walk<S: Scan>(
     };
     work(WORTH_A_WORKER);
     if queue.lock().is_ok_and(|queue| !queue.jobs.is_empty()) {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
-            for _ in 1..workers {
+            for _ in 1..parallel::workers() {
                 // A system that gives no more threads is no obstacle: fewer workers do the same.
                 drop(std::thread::Builder::new().spawn_scoped(scope, || work(usize::MAX)));
             }
@@ -384,7 +389,8 @@ type Walks<S> = (Walked<<S as Scan>::Content>, Vec<Job<<S as Scan>::Context>>);
 fn walk_directory<S: Scan>(root: &Path, scan: &S, job: &Job<S::Context>) -> Result<Walks<S>> {
     let shown = join_bytes(root, &job.path);
     let directory = Arc::new(open_directory(root, job, &shown)?);
-    let device = metadata::look_at_open(&directory, &shown)?.device;
+    let before = metadata::look_at_open(&directory, &shown)?;
+    let device = before.device;
     let opened = Opened {
         file: &directory,
         path: &job.path,
@@ -395,12 +401,18 @@ fn walk_directory<S: Scan>(root: &Path, scan: &S, job: &Job<S::Context>) -> Resu
         },
         device,
     };
-    let names = list(&directory, &shown)?;
-    let context = scan.enter(&opened, &job.context, &names)?;
     let known = scan.known(&job.path);
+    let names = if opened.has_change_times {
+        scan.names(&known, &before)
+    } else {
+        None
+    };
+    let names = names.map_or_else(|| list(&directory, &shown), Ok)?;
+    let context = scan.enter(&opened, &job.context, &names)?;
     let mut entries = Vec::with_capacity(names.len());
     let mut jobs = Vec::new();
     let mut has_change_times = opened.has_change_times;
+    let mut has_more = false;
     let mut path = opened.path_of(b"");
     let length = path.len();
     for name in names {
@@ -420,20 +432,24 @@ fn walk_directory<S: Scan>(root: &Path, scan: &S, job: &Job<S::Context>) -> Resu
                 });
             }
             entries.push((name, found));
+        } else {
+            has_more = true;
         }
     }
     let fingerprint = metadata::look_at_open(&directory, &shown)?;
-    let known = scan.extras(&known, &fingerprint);
-    let extras = match known.filter(|_| opened.has_change_times) {
-        Some(extras) => extras,
-        None => metadata::read_extras(&directory, &shown)?,
+    let extras = if opened.has_change_times {
+        scan.extras(&known, &fingerprint)
+    } else {
+        None
     };
+    let extras = extras.map_or_else(|| metadata::read_extras(&directory, &shown), Ok)?;
     Ok((
         Walked {
             path: job.path.clone(),
             fingerprint,
             extras,
             has_change_times,
+            has_more,
             entries,
         },
         jobs,

@@ -14,6 +14,7 @@ use crate::host::git::packs::Packs;
 use crate::host::git::repository::{executable_settings, join_bytes};
 use crate::host::git::tips::Tips;
 use crate::host::metadata;
+use crate::host::parallel;
 use crate::model::escape::{name_from_text, text_name};
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
@@ -53,9 +54,8 @@ fn stopped(error: &disk::Error) -> Refusal {
 pub(super) fn build(job: &Job<'_>, staging: &RestoreStaging) -> Result<Vec<String>> {
     let mut writers = Vec::new();
     for place in job.layout.places() {
-        let mut writer = writer(job, staging, place)?;
-        job.reader
-            .each_directory(place, &mut |directory| writer.write(directory))?;
+        let writer = writer(job, staging, place)?;
+        write(job, place, &writer)?;
         writers.push((place, writer));
     }
     let mut can_execute = Vec::new();
@@ -63,10 +63,10 @@ pub(super) fn build(job: &Job<'_>, staging: &RestoreStaging) -> Result<Vec<Strin
         hand_over_history(job, staging, &git_dir)?;
     }
     for (place, writer) in &writers {
-        let live = writer.executable.iter();
+        let live = writer.executable().into_iter();
         let live = live.filter(|path| !path.ends_with(b".sample"));
         can_execute.extend(live.map(|path| {
-            let spot = Spot::top(*place).join(path);
+            let spot = Spot::top(*place).join(&path);
             format!("hook {}", named(&spot))
         }));
     }
@@ -75,10 +75,25 @@ pub(super) fn build(job: &Job<'_>, staging: &RestoreStaging) -> Result<Vec<Strin
         check(job, staging, &git_dir)?;
     }
     // What lies in another place was written after it, and gets its times before it.
-    for (_, writer) in writers.iter_mut().rev() {
+    for (_, writer) in writers.into_iter().rev() {
         writer.finish()?;
     }
     Ok(can_execute)
+}
+
+/// Writes a place: directories are made one after the other, what is in them is written by several threads.
+fn write(job: &Job<'_>, place: Place, writer: &TreeWriter<'_>) -> Result<()> {
+    let stop = || Refusal::new(RefusalCode::Internal, "a worker stopped without an answer");
+    parallel::pipeline(
+        parallel::helpers(),
+        |hand_over| {
+            job.reader.each_directory(place, &mut |directory| {
+                writer.make_directories(&directory)?;
+                hand_over(directory).then_some(()).ok_or_else(stop)
+            })
+        },
+        |directory| writer.write(&directory),
+    )
 }
 
 /// A path in the main git directory by itself, any other with its place.

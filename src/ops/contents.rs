@@ -42,7 +42,7 @@ pub trait Contents: Sync {
     /// What is known of the directory at this path from before.
     fn known(&self, path: &[u8]) -> Self::Known;
 
-    /// Takes a file.
+    /// Takes a file; says whether git tracks it when asked.
     ///
     /// # Errors
     /// When it cannot be read or stored.
@@ -52,6 +52,7 @@ pub trait Contents: Sync {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
+        is_tracked: &dyn Fn() -> bool,
     ) -> Result<(Self::Content, Extras)>;
 
     /// Takes the target of a symbolic link.
@@ -66,6 +67,9 @@ pub trait Contents: Sync {
         fingerprint: &Fingerprint,
     ) -> Result<Self::Content>;
 
+    /// The names in a directory that looks like this, sorted, if they are known.
+    fn names(&self, known: &Self::Known, fingerprint: &Fingerprint) -> Option<Vec<Vec<u8>>>;
+
     /// What a directory that looks like this had beside entries and time, if that is known.
     fn extras(&self, known: &Self::Known, fingerprint: &Fingerprint) -> Option<Extras>;
 }
@@ -79,12 +83,23 @@ impl Contents for LookOnly {
 
     fn known(&self, _: &[u8]) {}
 
-    fn file(&self, (): &(), _: &Opened<'_>, _: &[u8], _: &Fingerprint) -> Result<((), Extras)> {
+    fn file(
+        &self,
+        (): &(),
+        _: &Opened<'_>,
+        _: &[u8],
+        _: &Fingerprint,
+        _: &dyn Fn() -> bool,
+    ) -> Result<((), Extras)> {
         Ok(((), Extras::default()))
     }
 
     fn link(&self, (): &(), _: &[u8], _: &[u8], _: &Fingerprint) -> Result<()> {
         Ok(())
+    }
+
+    fn names(&self, (): &(), _: &Fingerprint) -> Option<Vec<Vec<u8>>> {
+        None
     }
 
     fn extras(&self, (): &(), _: &Fingerprint) -> Option<Extras> {
@@ -174,6 +189,7 @@ impl<'a> Contents for FileReader<'a> {
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
+        is_tracked: &dyn Fn() -> bool,
     ) -> Result<(Stored, Extras)> {
         self.monitor.event(Event::Advanced {
             phase: Phase::Scan,
@@ -186,7 +202,10 @@ impl<'a> Contents for FileReader<'a> {
         }
         let shown = directory.shown(name);
         let mut file = directory.open(name, fingerprint)?;
-        let stored = match self.writer.file(&mut file, fingerprint.bytes, self.profile) {
+        let (bytes, profile) = (fingerprint.bytes, self.profile);
+        // History knows only what was tracked once; that something of it lies here untracked is not worth a look at every byte.
+        let may_be_known = bytes > profile.whole_up_to_bytes && is_tracked();
+        let stored = match self.writer.file(&mut file, bytes, profile, may_be_known) {
             Ok(stored) => stored,
             Err(StoreError::Changed) => return Err(Error::Changing(shown)),
             Err(StoreError::Source(error)) => {
@@ -216,6 +235,10 @@ impl<'a> Contents for FileReader<'a> {
         }
         self.has_learned.store(true, Ordering::Relaxed);
         self.writer.bytes(target).map_err(Error::Refused)
+    }
+
+    fn names(&self, known: &KnownDirectory<'a>, fingerprint: &Fingerprint) -> Option<Vec<Vec<u8>>> {
+        known.names(fingerprint)
     }
 
     fn extras(&self, known: &KnownDirectory<'a>, fingerprint: &Fingerprint) -> Option<Extras> {

@@ -201,6 +201,10 @@ impl Scan for GitdirLook {
         Ok(())
     }
 
+    fn names(&self, (): &(), _: &Fingerprint) -> Option<Vec<Vec<u8>>> {
+        None
+    }
+
     fn extras(&self, (): &(), _: &Fingerprint) -> Option<Extras> {
         None
     }
@@ -245,7 +249,8 @@ impl<C: Contents> Scan for GitdirScan<C> {
         name: &[u8],
         fingerprint: &Fingerprint,
     ) -> Result<(C::Content, Extras)> {
-        self.reader.file(known, directory, name, fingerprint)
+        self.reader
+            .file(known, directory, name, fingerprint, &|| false)
     }
 
     fn link(
@@ -256,6 +261,10 @@ impl<C: Contents> Scan for GitdirScan<C> {
         fingerprint: &Fingerprint,
     ) -> Result<C::Content> {
         self.reader.link(known, name, target, fingerprint)
+    }
+
+    fn names(&self, known: &C::Known, fingerprint: &Fingerprint) -> Option<Vec<Vec<u8>>> {
+        self.reader.names(known, fingerprint)
     }
 
     fn extras(&self, known: &C::Known, fingerprint: &Fingerprint) -> Option<Extras> {

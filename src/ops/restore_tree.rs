@@ -1,9 +1,11 @@
 //! Writes the directories of a snapshot below an open directory: every step relative to it, no link followed, nothing
 //! overwritten, every byte hashed again after it was written.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
 
 use rustix::fs::{Mode, OFlags, mkdirat, openat, readlinkat, symlinkat};
 
@@ -22,6 +24,9 @@ use crate::ops::layout::Rewritten;
 use crate::vault::reader::{Content, Directory, write_content};
 use crate::vault::store::Store;
 
+/// So many bytes of a file are written at once.
+const BUFFER_BYTES: usize = 1 << 17;
+
 /// Writes one place of a snapshot.
 pub struct TreeWriter<'a> {
     store: &'a Store,
@@ -33,9 +38,8 @@ pub struct TreeWriter<'a> {
     /// Directories whose files git runs by itself.
     hooks: Vec<Vec<u8>>,
     /// Directories with the attributes they get when everything in them is written.
-    directories: Vec<(Vec<u8>, Attributes)>,
-    /// Executable files and links among the hooks, by path.
-    pub executable: Vec<Vec<u8>>,
+    directories: Mutex<Vec<(Vec<u8>, Attributes)>>,
+    executable: Mutex<BTreeSet<Vec<u8>>>,
 }
 
 fn stopped(error: &disk::Error) -> Refusal {
@@ -61,17 +65,43 @@ impl<'a> TreeWriter<'a> {
             place,
             rewritten,
             hooks,
-            directories: Vec::new(),
-            executable: Vec::new(),
+            directories: Mutex::default(),
+            executable: Mutex::default(),
         }
     }
 
-    /// Writes a directory and the files and links in it; the directory itself must have been made when the one above was
-    /// written.
+    /// Makes the directories in a directory, which itself must have been made when the one above was.
+    ///
+    /// # Errors
+    /// When one cannot be made.
+    pub fn make_directories(&self, directory: &Directory) -> Result<()> {
+        let shown = join_bytes(&self.shown, &directory.path);
+        let make = || {
+            let mut open = None;
+            for (name, entry) in &directory.listing.entries {
+                if matches!(entry, Entry::Directory { .. }) {
+                    let open = match &mut open {
+                        Some(open) => open,
+                        empty => empty.insert(open_below(&self.root, &directory.path, &shown)?),
+                    };
+                    mkdirat(&*open, name.as_slice(), Mode::RWXU)
+                        .context("create directory", &join_bytes(&shown, name))?;
+                }
+            }
+            Ok(())
+        };
+        make().map_err(|error: disk::Error| stopped(&error))?;
+        if let Ok(mut directories) = self.directories.lock() {
+            directories.push((directory.path.clone(), directory.listing.own.clone()));
+        }
+        Ok(())
+    }
+
+    /// Writes the files and links in a directory that has been made.
     ///
     /// # Errors
     /// When something cannot be written or is not what was written.
-    pub fn write(&mut self, directory: Directory) -> Result<()> {
+    pub fn write(&self, directory: &Directory) -> Result<()> {
         let shown = join_bytes(&self.shown, &directory.path);
         let open =
             open_below(&self.root, &directory.path, &shown).map_err(|error| stopped(&error))?;
@@ -98,23 +128,19 @@ impl<'a> TreeWriter<'a> {
                         }
                     }
                     if is_hooks && attributes.mode & 0o111 != 0 {
-                        self.executable.push(path);
+                        self.note_executable(path);
                     }
                 }
                 (Entry::Link { attributes, blake3 }, Some(content)) => {
                     self.write_link(&open, name, &shown, content, *blake3, attributes.mtime_ns)?;
                     let path = join(&directory.path, name);
                     if is_hooks || self.hooks.contains(&path) {
-                        self.executable.push(path);
+                        self.note_executable(path);
                     }
                 }
-                (Entry::Directory { .. }, _) => {
-                    mkdirat(&open, name.as_slice(), Mode::RWXU)
-                        .context("create directory", &shown)
-                        .map_err(|error| stopped(&error))?;
-                }
                 (
-                    Entry::Special { .. }
+                    Entry::Directory { .. }
+                    | Entry::Special { .. }
                     | Entry::LeftOut { .. }
                     | Entry::File { .. }
                     | Entry::Link { .. },
@@ -122,9 +148,19 @@ impl<'a> TreeWriter<'a> {
                 ) => {}
             }
         }
-        self.directories
-            .push((directory.path, directory.listing.own));
         Ok(())
+    }
+
+    fn note_executable(&self, path: Vec<u8>) {
+        if let Ok(mut executable) = self.executable.lock() {
+            executable.insert(path);
+        }
+    }
+
+    /// Executable files and links among the hooks, by path.
+    #[must_use]
+    pub fn executable(&self) -> BTreeSet<Vec<u8>> {
+        locked(&self.executable).clone()
     }
 
     fn write_file(
@@ -138,7 +174,8 @@ impl<'a> TreeWriter<'a> {
     ) -> Result<()> {
         let mut file = create(directory, name, shown.parent().unwrap_or(shown))
             .map_err(|error| stopped(&error))?;
-        let mut buffered = BufWriter::with_capacity(1 << 17, &mut file);
+        let longest = usize::try_from(expected.0).unwrap_or(BUFFER_BYTES);
+        let mut buffered = BufWriter::with_capacity(longest.min(BUFFER_BYTES), &mut file);
         write_content(self.store, content, &mut buffered, shown)
             .map_err(|refusal| as_restore(refusal, shown))?;
         buffered
@@ -226,9 +263,11 @@ impl<'a> TreeWriter<'a> {
     ///
     /// # Errors
     /// When they cannot be set.
-    pub fn finish(&mut self) -> Result<()> {
-        // Those above were written before those below.
-        while let Some((path, attributes)) = self.directories.pop() {
+    pub fn finish(self) -> Result<()> {
+        let directories = self.directories.into_inner();
+        let directories = directories.unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Those above were made before those below.
+        for (path, attributes) in directories.into_iter().rev() {
             let shown = join_bytes(&self.shown, &path);
             let apply =
                 || metadata::apply(&open_below(&self.root, &path, &shown)?, &attributes, &shown);
@@ -236,6 +275,13 @@ impl<'a> TreeWriter<'a> {
         }
         Ok(())
     }
+}
+
+/// What a lock guards, also after a panic elsewhere: what was noted stays noted.
+fn locked<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
+    guarded
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Writes a file whose content is not that which was captured.

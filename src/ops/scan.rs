@@ -377,12 +377,17 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
 
     fn file(
         &self,
-        (_, known): (&Context, &C::Known),
+        (context, known): (&Context, &C::Known),
         directory: &Opened<'_>,
         name: &[u8],
         fingerprint: &Fingerprint,
     ) -> Result<(C::Content, Extras)> {
-        self.reader.file(known, directory, name, fingerprint)
+        let is_tracked = || match context {
+            Context::Tree(context) => context.is_tracked(&directory.path_of(name)),
+            Context::Gitdir(_) => false,
+        };
+        self.reader
+            .file(known, directory, name, fingerprint, &is_tracked)
     }
 
     fn link(
@@ -393,6 +398,10 @@ impl<C: Contents> Scan for WorktreeScan<'_, C> {
         fingerprint: &Fingerprint,
     ) -> Result<C::Content> {
         self.reader.link(known, name, target, fingerprint)
+    }
+
+    fn names(&self, known: &C::Known, fingerprint: &Fingerprint) -> Option<Vec<Vec<u8>>> {
+        self.reader.names(known, fingerprint)
     }
 
     fn extras(&self, known: &C::Known, fingerprint: &Fingerprint) -> Option<Extras> {

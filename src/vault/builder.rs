@@ -1,6 +1,8 @@
 //! Builds the trees and listings of a snapshot out of what a walk found.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
 
 use crate::host::chunker;
 use crate::host::git::object::{
@@ -8,6 +10,7 @@ use crate::host::git::object::{
 };
 use crate::host::git::tree::{NewEntry, tree_content};
 use crate::host::metadata::{Extras, Fingerprint};
+use crate::host::parallel;
 use crate::host::walk::{Found, Walked};
 use crate::model::escape::{CHUNKS_SUFFIX, tree_name};
 use crate::model::ids::Digest;
@@ -50,6 +53,26 @@ pub enum Times {
 /// they are ignored).
 #[must_use]
 pub fn digest(walked: &[Walked<Stored>], times: Times) -> Digest {
+    let parts: Vec<(usize, &[Walked<Stored>])> =
+        walked.chunks(DIGESTED_TOGETHER).enumerate().collect();
+    let digests = Mutex::new(vec![[0; 32]; parts.len()]);
+    let done: std::result::Result<(), Infallible> = parallel::for_each(&parts, |(number, part)| {
+        let digest = part_digest(part, times);
+        let mut digests = digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = digests.get_mut(*number) {
+            *place = digest;
+        }
+        Ok(())
+    });
+    let Ok(()) = done;
+    let digests = digests.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Digest::of(digests.as_flattened())
+}
+
+/// So many directories are digested together.
+const DIGESTED_TOGETHER: usize = 256;
+
+fn part_digest(walked: &[Walked<Stored>], times: Times) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     let mut bytes = Vec::new();
     let counted = |fingerprint: &Fingerprint| *fingerprint;
@@ -73,7 +96,7 @@ pub fn digest(walked: &[Walked<Stored>], times: Times) -> Digest {
         }
         hasher.update(&bytes);
     }
-    Digest::finish(&hasher)
+    *hasher.finalize().as_bytes()
 }
 
 /// Whether a directory of a working tree is, or lies in, a git directory.

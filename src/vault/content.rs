@@ -13,11 +13,15 @@ use crate::host::git::object::{
 };
 use crate::host::git::pack_writer::{FinishedPack, PackWriter, deflate};
 use crate::host::git::tree::{NewEntry, tree_content};
+use crate::host::parallel;
 use crate::model::ids::Digest;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::vault::staging::Staging;
 use crate::vault::store::Store;
+
+/// Content from this size on is compressed by several threads.
+const WORTH_THREADS_BYTES: u64 = 4 << 20;
 
 /// Content that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +172,7 @@ impl<'a> ContentWriter<'a> {
         if content.len() as u64 <= profile.whole_up_to_bytes {
             return self.bytes(content);
         }
-        match self.pieces(content, profile) {
+        match self.pieces(content, content.len() as u64, profile) {
             Ok(stored) => Ok(stored),
             Err(StoreError::Vault(refusal)) => Err(refusal),
             Err(StoreError::Source(_) | StoreError::Changed) => Err(Refusal::new(
@@ -178,7 +182,8 @@ impl<'a> ContentWriter<'a> {
         }
     }
 
-    /// Stores an open file of `expected_bytes` bytes.
+    /// Stores an open file of `expected_bytes` bytes. One that is large is hashed first if it `may_be_known`: it may be part of the
+    /// history.
     ///
     /// # Errors
     /// When it cannot be read, has another size, or the vault cannot be written.
@@ -187,6 +192,7 @@ impl<'a> ContentWriter<'a> {
         file: &mut File,
         expected_bytes: u64,
         profile: Profile,
+        may_be_known: bool,
     ) -> std::result::Result<Stored, StoreError> {
         if expected_bytes <= profile.whole_up_to_bytes {
             let capacity = usize::try_from(expected_bytes).unwrap_or_default();
@@ -197,13 +203,19 @@ impl<'a> ContentWriter<'a> {
             }
             return Ok(self.bytes(&content)?);
         }
-        let whole = self.hash_only(file, expected_bytes)?;
-        if self.known.contains(&whole.id) {
-            return Ok(whole);
-        }
-        file.rewind()?;
-        let stored = self.pieces(file, profile)?;
-        if stored.bytes == whole.bytes && stored.blake3 == whole.blake3 {
+        let whole = if may_be_known {
+            let whole = self.hash_only(file, expected_bytes)?;
+            if self.known.contains(&whole.id) {
+                return Ok(whole);
+            }
+            file.rewind()?;
+            Some(whole)
+        } else {
+            None
+        };
+        let stored = self.pieces(file, expected_bytes, profile)?;
+        let is_same = whole.is_none_or(|whole| whole.blake3 == stored.blake3);
+        if stored.bytes == expected_bytes && is_same {
             Ok(stored)
         } else {
             Err(StoreError::Changed)
@@ -240,25 +252,40 @@ impl<'a> ContentWriter<'a> {
     fn pieces(
         &self,
         source: impl Read,
+        source_bytes: u64,
         profile: Profile,
     ) -> std::result::Result<Stored, StoreError> {
+        let threads = if source_bytes < WORTH_THREADS_BYTES {
+            0
+        } else {
+            parallel::helpers()
+        };
         let mut blake3 = blake3::Hasher::new();
-        let mut entries = Vec::new();
-        let bytes = chunker::cut(
-            source,
-            profile,
-            |piece| -> std::result::Result<(), StoreError> {
-                blake3.update(piece);
-                let id = self.object(ObjectKind::Blob, piece)?;
-                let name = chunker::piece_name(entries.len()).into_bytes();
-                entries.push(NewEntry {
-                    mode: MODE_FILE,
-                    name,
-                    id,
-                });
-                Ok(())
+        let entries = Mutex::new(Vec::new());
+        let store = |(number, piece): (usize, Vec<u8>)| -> Result<()> {
+            let entry = NewEntry {
+                mode: MODE_FILE,
+                name: chunker::piece_name(number).into_bytes(),
+                id: self.object(ObjectKind::Blob, &piece)?,
+            };
+            entries.lock().map_err(|_poisoned| poisoned())?.push(entry);
+            Ok(())
+        };
+        // Cutting and hashing the whole must be done in order; what takes most of the time need not.
+        let bytes = parallel::pipeline(
+            threads,
+            |hand_over| {
+                let mut number = 0..;
+                chunker::cut(source, profile, |piece| {
+                    blake3.update(&piece);
+                    let number = number.next().unwrap_or_default();
+                    let goes_on = hand_over((number, piece));
+                    goes_on.then_some(()).ok_or(StoreError::Changed)
+                })
             },
+            |piece| store(piece).map_err(StoreError::Vault),
         )?;
+        let entries = entries.into_inner().map_err(|_poisoned| poisoned())?;
         let tree = tree_content(entries);
         let id = hash_object(self.format, ObjectKind::Tree, &tree).ok_or_else(collision)?;
         let stored = Stored {

@@ -2,9 +2,9 @@
 //!
 //! They stay as the bytes they are kept as, and a directory is taken out of them when the scan enters it. All numbers are
 //! little-endian and of fixed width. A place is its directories, sorted by path, each: length of the path (u32), length of the
-//! rest (u32), path, the record of the directory itself, and a record for each file and link, sorted by name. A record: length of
-//! the name (u32), name, fingerprint (device u64, inode u64, mode u32, bytes u64, mtime and ctime i128 ns), a byte of flags, the
-//! extras if a flag says so, and for files and links the object id (length u8, bytes) and BLAKE3.
+//! rest (u32), path, the record of the directory itself, and a record for each name in it, sorted. A record: length of the name
+//! (u32), name, a byte of flags; unless the flag says that there is no more: fingerprint (device u64, inode u64, mode u32, bytes u64,
+//! mtime and ctime i128 ns), the extras if a flag says so, and for files and links the object id (length u8, bytes) and BLAKE3.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,6 +18,10 @@ use crate::vault::content::{Form, Stored};
 /// Flags of a record.
 const CHUNKED: u8 = 1;
 const HAS_EXTRAS: u8 = 2;
+/// It is of something of which no more is known than that it is there.
+const NAME_ONLY: u8 = 4;
+/// It is of a directory in which there is more than the names that follow.
+const HAS_MORE: u8 = 8;
 
 /// A file as it was when its content was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +53,8 @@ struct Located {
 #[derive(Debug, Default)]
 pub struct KnownDirectory<'a> {
     own: Option<(Fingerprint, Extras)>,
-    files: Vec<(&'a [u8], CachedFile)>,
+    has_more: bool,
+    entries: Vec<(&'a [u8], Option<CachedFile>)>,
 }
 
 impl PartialEq for KnownFiles {
@@ -73,23 +78,14 @@ impl KnownFiles {
             push_length(&mut bytes, 0);
             bytes.extend_from_slice(&directory.path);
             let start = bytes.len();
-            if is_settled(&directory.fingerprint) {
-                push_record(
-                    &mut bytes,
-                    b"",
-                    &directory.fingerprint,
-                    &directory.extras,
-                    None,
-                );
+            let unknown = (Fingerprint::default(), Extras::default());
+            let (fingerprint, extras) = if is_settled(&directory.fingerprint) {
+                (&directory.fingerprint, &directory.extras)
             } else {
-                push_record(
-                    &mut bytes,
-                    b"",
-                    &Fingerprint::default(),
-                    &Extras::default(),
-                    None,
-                );
-            }
+                (&unknown.0, &unknown.1)
+            };
+            let flags = u8::from(directory.has_more) * HAS_MORE;
+            push_record(&mut bytes, b"", flags, (fingerprint, extras), None);
             for (name, found) in &directory.entries {
                 match found {
                     Found::File {
@@ -97,19 +93,21 @@ impl KnownFiles {
                         extras,
                         content,
                     } if is_settled(fingerprint) => {
-                        push_record(&mut bytes, name, fingerprint, extras, Some(content));
+                        let (seen, flags) = ((fingerprint, extras), flags_of(content));
+                        push_record(&mut bytes, name, flags, seen, Some(content));
                     }
                     Found::Link {
                         fingerprint,
                         content,
                     } => {
                         let extras = Extras::default();
-                        push_record(&mut bytes, name, fingerprint, &extras, Some(content));
+                        let (seen, flags) = ((fingerprint, &extras), flags_of(content));
+                        push_record(&mut bytes, name, flags, seen, Some(content));
                     }
                     Found::File { .. }
                     | Found::Directory
                     | Found::Special(..)
-                    | Found::LeftOut { .. } => {}
+                    | Found::LeftOut { .. } => push_name(&mut bytes, name),
                 }
             }
             let length = u32::try_from(bytes.len() - start).unwrap_or_default();
@@ -169,47 +167,42 @@ impl KnownFiles {
 impl<'a> KnownDirectory<'a> {
     fn parse(records: &'a [u8]) -> Option<Self> {
         let mut cursor = Cursor(records);
-        let (_, fingerprint, flags) = cursor.head()?;
-        let own = (fingerprint, cursor.extras(flags)?);
-        let mut files = Vec::with_capacity(records.len() / 128);
+        let (_, flags) = cursor.head()?;
+        let own = (cursor.fingerprint()?, cursor.extras(flags)?);
+        let mut entries = Vec::with_capacity(records.len() / 128);
         while !cursor.0.is_empty() {
-            let (name, fingerprint, flags) = cursor.head()?;
-            let extras = cursor.extras(flags)?;
-            let id_length = usize::from(cursor.take::<1>()?[0]);
-            let stored = Stored {
-                id: ObjectId::from_bytes(cursor.bytes(id_length)?)?,
-                form: if flags & CHUNKED == 0 {
-                    Form::Whole
-                } else {
-                    Form::Chunked
-                },
-                bytes: fingerprint.bytes,
-                blake3: Digest::from_bytes(cursor.take()?),
+            let (name, flags) = cursor.head()?;
+            let file = if flags & NAME_ONLY == 0 {
+                Some(cursor.file(flags)?)
+            } else {
+                None
             };
-            files.push((
-                name,
-                CachedFile {
-                    fingerprint,
-                    extras,
-                    stored,
-                },
-            ));
+            entries.push((name, file));
         }
         Some(Self {
             own: Some(own),
-            files,
+            has_more: flags & HAS_MORE != 0,
+            entries,
         })
+    }
+
+    /// The names in it, sorted, if it still looks like this.
+    #[must_use]
+    pub fn names(&self, fingerprint: &Fingerprint) -> Option<Vec<Vec<u8>>> {
+        self.extras(fingerprint).filter(|_| !self.has_more)?;
+        Some(self.entries.iter().map(|(name, _)| name.to_vec()).collect())
     }
 
     /// What is known of a file or link that looks like this.
     #[must_use]
     pub fn file(&self, name: &[u8], fingerprint: &Fingerprint) -> Option<&CachedFile> {
         let found = self
-            .files
+            .entries
             .binary_search_by(|(known, _)| (*known).cmp(name))
             .ok()?;
-        let (_, file) = self.files.get(found)?;
-        (file.fingerprint == *fingerprint).then_some(file)
+        let (_, file) = self.entries.get(found)?;
+        file.as_ref()
+            .filter(|file| file.fingerprint == *fingerprint)
     }
 
     /// What the directory itself had beside entries and time, if it still looks like this.
@@ -225,24 +218,34 @@ fn push_length(bytes: &mut Vec<u8>, length: usize) {
     bytes.extend_from_slice(&u32::try_from(length).unwrap_or_default().to_le_bytes());
 }
 
+fn flags_of(stored: &Stored) -> u8 {
+    u8::from(stored.form == Form::Chunked) * CHUNKED
+}
+
+/// A name, of which no more is known.
+fn push_name(bytes: &mut Vec<u8>, name: &[u8]) {
+    push_length(bytes, name.len());
+    bytes.extend_from_slice(name);
+    bytes.push(NAME_ONLY);
+}
+
 fn push_record(
     bytes: &mut Vec<u8>,
     name: &[u8],
-    fingerprint: &Fingerprint,
-    extras: &Extras,
+    flags: u8,
+    (fingerprint, extras): (&Fingerprint, &Extras),
     stored: Option<&Stored>,
 ) {
+    let has_extras = *extras != Extras::default();
     push_length(bytes, name.len());
     bytes.extend_from_slice(name);
+    bytes.push(flags | (u8::from(has_extras) * HAS_EXTRAS));
     bytes.extend_from_slice(&fingerprint.device.to_le_bytes());
     bytes.extend_from_slice(&fingerprint.inode.to_le_bytes());
     bytes.extend_from_slice(&fingerprint.mode.to_le_bytes());
     bytes.extend_from_slice(&fingerprint.bytes.to_le_bytes());
     bytes.extend_from_slice(&fingerprint.mtime_ns.to_le_bytes());
     bytes.extend_from_slice(&fingerprint.ctime_ns.to_le_bytes());
-    let has_extras = *extras != Extras::default();
-    let is_chunked = stored.is_some_and(|stored| stored.form == Form::Chunked);
-    bytes.push((u8::from(is_chunked) * CHUNKED) | (u8::from(has_extras) * HAS_EXTRAS));
     if has_extras {
         bytes.extend_from_slice(&extras.mode.map_or(u64::MAX, u64::from).to_le_bytes());
         let kept = &extras.not_kept;
@@ -295,20 +298,45 @@ impl<'a> Cursor<'a> {
         Some(u64::from_le_bytes(self.take()?))
     }
 
-    /// Name, fingerprint and flags.
-    fn head(&mut self) -> Option<(&'a [u8], Fingerprint, u8)> {
+    /// Name and flags.
+    fn head(&mut self) -> Option<(&'a [u8], u8)> {
         let length = self.length()?;
         let name = self.bytes(length)?;
-        let fingerprint = Fingerprint {
+        let [flags] = self.take()?;
+        Some((name, flags))
+    }
+
+    fn fingerprint(&mut self) -> Option<Fingerprint> {
+        Some(Fingerprint {
             device: self.number()?,
             inode: self.number()?,
             mode: u32::from_le_bytes(self.take()?),
             bytes: self.number()?,
             mtime_ns: i128::from_le_bytes(self.take()?),
             ctime_ns: i128::from_le_bytes(self.take()?),
+        })
+    }
+
+    /// A file or link whose name and flags have been read.
+    fn file(&mut self, flags: u8) -> Option<CachedFile> {
+        let fingerprint = self.fingerprint()?;
+        let extras = self.extras(flags)?;
+        let [id_length] = self.take()?;
+        let stored = Stored {
+            id: ObjectId::from_bytes(self.bytes(usize::from(id_length))?)?,
+            form: if flags & CHUNKED == 0 {
+                Form::Whole
+            } else {
+                Form::Chunked
+            },
+            bytes: fingerprint.bytes,
+            blake3: Digest::from_bytes(self.take()?),
         };
-        let [flags] = self.take()?;
-        Some((name, fingerprint, flags))
+        Some(CachedFile {
+            fingerprint,
+            extras,
+            stored,
+        })
     }
 
     fn extras(&mut self, flags: u8) -> Option<Extras> {

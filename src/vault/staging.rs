@@ -19,6 +19,7 @@ use crate::host::git::object::{ObjectFormat, ObjectId, ObjectKind};
 use crate::host::git::pack_check::{LinkCheck, Seen, Visitor, check_pack};
 use crate::host::git::pack_reader::Pack;
 use crate::host::git::pack_writer::FinishedPack;
+use crate::host::parallel;
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::inventory::{PackRecord, PackRole};
@@ -380,19 +381,20 @@ fn check_capture(store: &Store, contents: &[Stored]) -> Result<()> {
             "{expected} contents were written, {seen} were read back"
         )));
     }
-    for stored in contents
+    let chunked = contents
         .iter()
-        .filter(|stored| stored.form == Form::Chunked)
-    {
+        .filter(|stored| stored.form == Form::Chunked);
+    let chunked: Vec<&Stored> = chunked.collect();
+    parallel::for_each(&chunked, |stored| {
         let (bytes, blake3) = hash_content(store, &stored.id, stored.form)?;
-        if bytes != stored.bytes || blake3 != stored.blake3 {
-            return Err(internal(&format!(
-                "the pieces {} do not make up the file",
-                stored.id
-            )));
+        if bytes == stored.bytes && blake3 == stored.blake3 {
+            return Ok(());
         }
-    }
-    Ok(())
+        Err(internal(&format!(
+            "the pieces {} do not make up the file",
+            stored.id
+        )))
+    })
 }
 
 impl Verified {

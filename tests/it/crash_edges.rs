@@ -224,11 +224,21 @@ pub fn restore_complaints(laboratory: &Laboratory, said: &Said, before: &Listing
     wrong
 }
 
+/// Whether the words of a refusal were hit by the fault that they tell of: a call that fails is counted by each thread, so that the
+/// first of one may fail as well as the first of another. Then the status tells.
+pub fn words_were_hit(said: &Said) -> bool {
+    said.stdout.is_empty() && (said.stderr.is_empty() || said.stderr.starts_with(b"EFUSED "))
+}
+
 /// A restore that was not killed was refused with a fitting code, or it succeeded; what it leaves is said.
 fn failure_complaints(laboratory: &Laboratory, said: &Said, is_there: bool) -> Vec<String> {
     let mut wrong = Vec::new();
-    let answer_was_lost = said.code == Some(1) && said.stdout.is_empty() && said.stderr.is_empty();
-    if said.code.is_none() || said.code == Some(0) || answer_was_lost && is_there {
+    let status_tells = match said.code {
+        Some(1) => is_there,
+        Some(21..=23) => !is_there,
+        _ => false,
+    };
+    if said.code.is_none() || said.code == Some(0) || words_were_hit(said) && status_tells {
         return wrong;
     }
     match refusal(said) {

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::crash::{Rig, can_trace, count_calls, failed, points, traced, without_objects};
-use crate::crash_edges::{sweep_first_snapshot, sweep_restore};
+use crate::crash_edges::{sweep_first_snapshot, sweep_restore, words_were_hit};
 use crate::laboratory::{bounded, only_vault, refusal};
 use crate::support::files::{append, incompressible, remove, write};
 use crate::support::{Said, Sandbox, states};
@@ -152,7 +152,7 @@ fn a_restored_pack_that_lacks_a_byte_is_noticed() {
             assert!(without_objects(&copy) == expected, "{said}");
             let _objects = sandbox.git(&copy, &["fsck", "--full", "--strict"]);
         } else {
-            assert!(refusal(&said).is_ok(), "{said}");
+            assert!(refusal(&said).is_ok() || words_were_hit(&said), "{said}");
             fs::create_dir(&copy).expect("a directory to remove");
         }
     }

@@ -1,5 +1,6 @@
 //! Reads objects out of a pack by plain reads at offsets (a mapped file would turn an I/O error into a signal).
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -28,8 +29,19 @@ const LARGEST_RATIO: u64 = 1100;
 /// would let a few bytes claim all memory.
 const LARGEST_DELTA_RESULT: usize = 1 << 30;
 
-/// How many bytes are read at once where an entry's length is not known.
-const READ_AHEAD_BYTES: usize = 16 << 10;
+/// How many bytes are read first where an entry's length is not known: most entries are shorter.
+const READ_AHEAD_BYTES: usize = 4 << 10;
+
+/// How many bytes are read at once after that, at most.
+const READ_ON_BYTES: usize = 256 << 10;
+
+/// Whole objects up to this size are copied in one piece.
+const COPY_WHOLE_UP_TO_BYTES: u64 = 1 << 20;
+
+thread_local! {
+    /// The tables of an inflater are large, and most objects are small.
+    static INFLATER: RefCell<Inflater> = RefCell::new(Inflater::new());
+}
 
 /// A pack and its index, open for reading.
 pub struct Pack {
@@ -292,11 +304,14 @@ impl Pack {
     /// # Errors
     /// When the pack is damaged.
     pub fn read_at_offset(&self, offset: u64) -> Result<Object> {
-        let mut inflater = Inflater::new();
+        INFLATER.with_borrow_mut(|inflater| self.read_with(offset, inflater))
+    }
+
+    fn read_with(&self, offset: u64, inflater: &mut Inflater) -> Result<Object> {
         let mut deltas: Vec<Vec<u8>> = Vec::new();
         let mut offset = offset;
         loop {
-            let (header, content) = self.inflate_entry(offset, &mut inflater)?;
+            let (header, content) = self.inflate_entry(offset, inflater)?;
             if let EntryKind::Whole(kind) = header.kind {
                 let mut content = content;
                 while let Some(delta) = deltas.pop() {
@@ -319,39 +334,46 @@ impl Pack {
         offset: u64,
         inflater: &mut Inflater,
     ) -> Result<(EntryHeader, Vec<u8>)> {
-        let mut buffer = vec![0; READ_AHEAD_BYTES];
-        let filled = self.read_some(offset, &mut buffer)?;
-        buffer.truncate(filled);
-        let header = self.parse_header(offset, &buffer)?;
+        let mut input = vec![0; READ_AHEAD_BYTES];
+        let filled = self.read_some(offset, &mut input)?;
+        input.truncate(filled);
+        let header = self.parse_header(offset, &input)?;
         self.check_promise(offset, &header)?;
-        let mut content = Vec::new();
-        let limit = usize::try_from(header.inflated_bytes)
+        let size = usize::try_from(header.inflated_bytes)
             .map_err(|_too_large| Error::Limit("object size"))?;
+        let mut content = Vec::new();
+        // One byte more than promised, so that a stream which holds more is noticed.
         content
-            .try_reserve_exact(limit)
+            .try_reserve_exact(size.saturating_add(1))
             .map_err(|_no_memory| Error::Limit("not enough memory for an object"))?;
-        let start = usize::try_from(header.header_bytes).unwrap_or_default();
+        content.resize(size.saturating_add(1), 0);
         let mut position = offset + filled as u64;
-        let mut input = buffer.get(start..).unwrap_or_default().to_vec();
+        let mut start = usize::try_from(header.header_bytes).unwrap_or_default();
+        let mut written = 0;
         inflater.begin();
         loop {
-            let done = inflater
-                .feed(&input, limit, &mut content)
-                .ok_or_else(|| self.bad_entry(offset))?;
-            if done {
+            let rest = content.get_mut(written..).unwrap_or_default();
+            let fed = inflater.feed(input.get(start..).unwrap_or_default(), rest);
+            let (produced, has_ended) = fed.ok_or_else(|| self.bad_entry(offset))?;
+            written += produced;
+            if has_ended {
                 break;
             }
-            input.resize(READ_AHEAD_BYTES * 4, 0);
+            // Compressed content is hardly ever longer than the content itself; if it is, there is another turn.
+            let expected = size.saturating_sub(written) + READ_AHEAD_BYTES;
+            input.resize(expected.min(READ_ON_BYTES), 0);
             let filled = self.read_some(position, &mut input)?;
             if filled == 0 {
                 return Err(self.bad_entry(offset));
             }
             input.truncate(filled);
             position += filled as u64;
+            start = 0;
         }
-        if content.len() != limit {
+        if written != size {
             return Err(self.bad_entry(offset));
         }
+        content.truncate(size);
         Ok((header, content))
     }
 
@@ -385,7 +407,9 @@ impl Pack {
         let filled = self.read_some(offset, &mut buffer)?;
         buffer.truncate(filled);
         let header = self.parse_header(offset, &buffer)?;
-        if let EntryKind::Whole(kind) = header.kind {
+        if let EntryKind::Whole(kind) = header.kind
+            && header.inflated_bytes > COPY_WHOLE_UP_TO_BYTES
+        {
             let mut hasher = ObjectHasher::new(self.format, kind, header.inflated_bytes);
             self.stream_entry(offset, &header, None, &mut |piece| {
                 hasher.update(piece);
@@ -461,33 +485,24 @@ impl Inflater {
         self.0.reset();
     }
 
-    /// Adds what `input` inflates to; says whether the stream ended, `None` when it is damaged or exceeds `limit`.
-    fn feed(&mut self, input: &[u8], limit: usize, content: &mut Vec<u8>) -> Option<bool> {
-        let mut rest = input;
-        let mut piece = vec![0; (limit.saturating_sub(content.len()) + 1).min(1 << 16)];
-        loop {
+    /// Inflates `input` into `output`; says how many bytes came of it and whether the stream ended, `None` when it is damaged or
+    /// `output` is too small.
+    fn feed(&mut self, input: &[u8], output: &mut [u8]) -> Option<(usize, bool)> {
+        let (mut consumed, mut produced) = (0, 0);
+        while consumed < input.len() {
             let (before_in, before_out) = (self.0.total_in(), self.0.total_out());
-            let status = self
-                .0
-                .decompress(rest, &mut piece, FlushDecompress::None)
-                .ok()?;
-            let consumed = usize::try_from(self.0.total_in() - before_in).ok()?;
-            let produced = usize::try_from(self.0.total_out() - before_out).ok()?;
-            content.extend_from_slice(piece.get(..produced)?);
-            rest = rest.get(consumed..)?;
-            if content.len() > limit {
-                return None;
-            }
+            let (rest, room) = (input.get(consumed..)?, output.get_mut(produced..)?);
+            let status = self.0.decompress(rest, room, FlushDecompress::None).ok()?;
+            consumed += usize::try_from(self.0.total_in() - before_in).ok()?;
+            produced += usize::try_from(self.0.total_out() - before_out).ok()?;
             if status == Status::StreamEnd {
-                return Some(true);
+                return Some((produced, true));
             }
-            if produced < piece.len() && rest.is_empty() {
-                return Some(false);
-            }
-            if consumed == 0 && produced == 0 {
+            if produced == output.len() || self.0.total_in() == before_in {
                 return None;
             }
         }
+        Some((produced, false))
     }
 
     /// Inflates a whole stream that must fill `size` bytes and use up `input`; `None` when it does not.

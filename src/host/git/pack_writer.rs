@@ -21,6 +21,9 @@ const LEVEL: i32 = 3;
 /// How much of an object is compressed to see whether it shrinks at all.
 const SAMPLE_BYTES: usize = 16 << 10;
 
+/// After so many bytes the system is asked to begin writing them.
+const HAND_OVER_BYTES: u64 = 16 << 20;
+
 /// A pack that is being written. Only [`PackWriter::finish`] makes it one.
 #[must_use = "a pack that is not finished is not a pack"]
 pub struct PackWriter {
@@ -28,6 +31,8 @@ pub struct PackWriter {
     path: PathBuf,
     format: ObjectFormat,
     offset: u64,
+    /// Up to where the system was asked to begin writing.
+    handed_over: u64,
     entries: Vec<Written>,
     known: HashMap<ObjectId, u64>,
 }
@@ -59,6 +64,7 @@ impl PackWriter {
             path,
             format,
             offset: HEADER_BYTES,
+            handed_over: 0,
             entries: Vec::new(),
             known: HashMap::new(),
         })
@@ -288,8 +294,14 @@ impl EntryWriter<'_> {
         Ok(())
     }
 
-    /// Ends the entry.
+    /// Ends the entry. Now and then the system is asked to begin writing what is there, so that little is left when the pack is made
+    /// durable.
     pub fn end(self) {
+        let written = self.writer.offset - self.writer.handed_over;
+        if written >= HAND_OVER_BYTES {
+            disk::begin_writing(self.writer.file.get_ref(), self.writer.handed_over, written);
+            self.writer.handed_over = self.writer.offset;
+        }
         self.writer.entries.push(Written {
             id: self.id,
             offset: self.start,
