@@ -199,6 +199,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn paths_are_words_of_a_shell() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let cases: [(&[u8], &str); 4] = [
+            (b"/a b/$c", "'/a b/$c'"),
+            (b"/it's", r"'/it'\''s'"),
+            ("/\u{e9}".as_bytes(), "'/\u{e9}'"),
+            (b"/it's\n\\\xff", r"$'/it\'s\012\\\377'"),
+        ];
+        for (path, word) in cases {
+            assert_eq!(
+                shell_word(Path::new(std::ffi::OsStr::from_bytes(path))),
+                word
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn every_name_comes_back_from_a_tree(name in proptest::collection::vec(1_u8..=255, 1..40)) {
