@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::host::disk;
 use crate::host::random::random_bytes;
+use crate::model::escape::shell_word;
 use crate::model::ids::{Digest, KeyId, VaultId, from_hex, to_hex};
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
@@ -208,7 +209,7 @@ fn unsafe_key(path: &Path, fact: String) -> Refusal {
     .because(fact)
     .keeping("the vault and the key are untouched")
     .next(
-        format!("ls -ld '{}'", path.display()),
+        format!("ls -ld {}", shell_word(path)),
         "shows owner, permissions and links",
     )
 }

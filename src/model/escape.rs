@@ -3,6 +3,7 @@
 //! `docs/FORMAT.md` (sections "Names in trees" and "Names in listings") is the specification.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// Marks the tree that stands for one large file cut into chunks. A literal `%` in a name is always escaped, so no file
 /// name can end in this.
@@ -72,6 +73,32 @@ pub fn text_name(name: &[u8]) -> String {
 pub fn name_from_text(escaped: &str) -> Option<Vec<u8>> {
     let name = unescape_percent(escaped.as_bytes())?;
     (text_name(&name) == escaped).then_some(name)
+}
+
+/// Writes a path as one word of a shell's language, for a command that a person copies: in single quotes, or, with bytes that a
+/// terminal does not show as they are, in the quotes `$'...'` of bash, zsh and ksh.
+#[must_use]
+pub fn shell_word(path: &Path) -> String {
+    let path = path.as_os_str().as_encoded_bytes();
+    let is_shown = |character: char| !character.is_control() && !is_invisible(character);
+    if let Ok(text) = std::str::from_utf8(path)
+        && text.chars().all(is_shown)
+    {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    let mut word = "$'".to_owned();
+    for byte in path {
+        match byte {
+            b'\'' | b'\\' => word.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => word.push(char::from(*byte)),
+            _ => {
+                // Writing to a String cannot fail.
+                let _infallible = write!(word, "\\{byte:03o}");
+            }
+        }
+    }
+    word.push('\'');
+    word
 }
 
 /// Makes any text safe for a terminal: control and direction-changing characters become visible escapes.
@@ -169,6 +196,23 @@ mod tests {
         ];
         for (name, escaped) in cases {
             assert_eq!(tree_name(name), escaped);
+        }
+    }
+
+    #[test]
+    fn paths_are_words_of_a_shell() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let cases: [(&[u8], &str); 4] = [
+            (b"/a b/$c", "'/a b/$c'"),
+            (b"/it's", r"'/it'\''s'"),
+            ("/\u{e9}".as_bytes(), "'/\u{e9}'"),
+            (b"/it's\n\\\xff", r"$'/it\'s\012\\\377'"),
+        ];
+        for (path, word) in cases {
+            assert_eq!(
+                shell_word(Path::new(std::ffi::OsStr::from_bytes(path))),
+                word
+            );
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::host::git::repository::{Lookup, Repository, join_bytes};
 use crate::host::metadata::NotKept;
 use crate::host::walk::{self, Walked, walk};
+use crate::model::escape::shell_word;
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::ids::Digest;
 use crate::model::place::Place;
@@ -84,7 +85,7 @@ impl From<Refusal> for CaptureError {
 pub(super) fn refuse_walk(error: walk::Error) -> Refusal {
     match error {
         walk::Error::Unreadable(error) => error.refuse(RefusalCode::SourceUnreadable).next(
-            format!("ls -ld '{}'", error.path.display()),
+            format!("ls -ld {}", shell_word(&error.path)),
             "shows owner and permissions",
         ),
         walk::Error::Changing(path) => changing(&path),

@@ -8,7 +8,7 @@ use crate::host::git::alternates::Alternates;
 use crate::host::git::grafts::Grafts;
 use crate::host::git::object::ObjectId;
 use crate::host::git::repository::Repository;
-use crate::host::git::stores::unpaired;
+use crate::host::git::stores::{strays, unpaired};
 use crate::host::metadata::NotKept;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
@@ -300,6 +300,7 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
         ));
     }
     notes.extend(unread_packs(&attempt.metadata));
+    notes.extend(no_objects(&attempt.metadata));
     notes.extend(not_kept(&attempt.not_kept));
     notes
 }
@@ -320,6 +321,22 @@ fn unread_packs(metadata: &Metadata) -> Vec<String> {
     }
     notes.truncate(NOTED);
     notes
+}
+
+/// What lies among the objects of a repository and is none: neither git nor we read it there.
+fn no_objects(metadata: &Metadata) -> Vec<String> {
+    let members = metadata.each().map(|(member, _)| member);
+    let found = members.flat_map(|member| {
+        let found = strays(&member.repository.git_dir.join("objects")).unwrap_or_default();
+        let objects = member.git_dir.join(b"objects");
+        found
+            .into_iter()
+            .map(move |own| objects.join(path_bytes(&own)))
+    });
+    let found = found.take(NOTED);
+    found
+        .map(|spot| format!("what is no object is not captured among objects: '{spot}'"))
+        .collect()
 }
 
 /// What files and directories had that a restore does not give back, with their counts.

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, openat};
 
 use crate::host::disk::{self, Context};
+use crate::host::git::ref_files::is_git_dir;
 use crate::host::metadata;
 use crate::host::random::random_bytes;
-use crate::model::escape::text_name;
+use crate::model::escape::{shell_word, text_name};
 use crate::model::ids::to_hex;
 use crate::model::listing::{Attributes, Xattrs};
 use crate::model::refusal::{Refusal, Result};
@@ -62,13 +63,13 @@ pub fn claim(
     })?;
     let path = parent.join(name);
     if disk::is_same(&path, current) {
-        let other = format!("{}-restored", path.display());
+        let other = restored_beside(&path);
         return Err(unusable(
             &path,
             "it is the current directory, which a restore would replace",
         )
         .next(
-            format!("git vault restore SNAP '{other}'"),
+            format!("git vault restore SNAP {other}"),
             "any new or empty directory",
         ));
     }
@@ -77,7 +78,10 @@ pub fn claim(
     let is_vault = |place: &&Path| looks_like_vault(place) && place.join("snapshots").is_dir();
     let vault = parent.ancestors().find(is_vault);
     let vault = vault.map(|vault| ("a vault".to_owned(), vault.to_owned()));
-    for (what, place) in forbidden.iter().chain(&vault) {
+    // Nor is a git directory: git would take what is in it for refs, or for its own.
+    let git_dir = parent.ancestors().find(|place| is_git_dir(place));
+    let git_dir = git_dir.map(|git_dir| ("a git directory".to_owned(), git_dir.to_owned()));
+    for (what, place) in forbidden.iter().chain(&vault).chain(&git_dir) {
         if path.starts_with(place) || place.starts_with(&path) {
             return Err(Refusal::new(
                 RefusalCode::DestinationForbidden,
@@ -149,8 +153,15 @@ fn is_mount_root(_path: &Path) -> bool {
     false
 }
 
+/// A path beside a destination, as a word for a shell.
+fn restored_beside(path: &Path) -> String {
+    let mut other = path.as_os_str().to_owned();
+    other.push("-restored");
+    shell_word(Path::new(&other))
+}
+
 fn not_empty(path: &Path, fact: String) -> Refusal {
-    let other = format!("{}-restored", path.display());
+    let other = restored_beside(path);
     Refusal::new(
         RefusalCode::DestinationNotEmpty,
         format!("'{}' is not empty", path.display()),
@@ -159,7 +170,7 @@ fn not_empty(path: &Path, fact: String) -> Refusal {
     .about_difference(path, "an absent or empty directory", fact)
     .keeping("the destination, the snapshot and its vault are untouched")
     .next(
-        format!("git vault restore SNAP '{other}'"),
+        format!("git vault restore SNAP {other}"),
         "any new or empty directory",
     )
 }

@@ -272,6 +272,15 @@ impl<C: Contents> Scan for GitdirScan<C> {
     }
 }
 
+/// Whether a file at a path in a git directory, or in one of a submodule there, may be left out.
+pub(super) fn may_leave_out(own: &[u8]) -> bool {
+    let is_in_submodule = is_among_modules(own);
+    own.starts_with(b"objects/")
+        || is_lock(own)
+        || is_in_submodule && own.windows(9).any(|part| part == b"/objects/")
+        || is_in_submodule && (own.ends_with(b".lock") || own.ends_with(b"/gc.pid"))
+}
+
 /// Whether a file of a git directory is a lock of a running git: such files appear beside what git rewrites.
 fn is_lock(own: &[u8]) -> bool {
     let (_, own) = tips::in_its_worktree(own);

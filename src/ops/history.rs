@@ -14,6 +14,7 @@ use crate::host::git::pack_reader::{Object, Pack};
 use crate::host::git::pack_writer::{FinishedPack, PackWriter};
 use crate::host::git::packs::Packs;
 use crate::host::git::stores::{PackStamp, Stores};
+use crate::model::escape::shell_word;
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::place::Spot;
 use crate::model::refusal::{Refusal, Result};
@@ -320,13 +321,13 @@ pub fn refuse_missing(id: &ObjectId, named_by: &str, borrowed: Option<&Alternate
     }
     let gone = borrowed.iter().flat_map(|borrowed| &borrowed.gone);
     for store in gone {
-        let store = store.display();
+        let shown = store.display();
         refusal = refusal
             .because(format!(
-                "'{store}', from which it borrows objects, is not there"
+                "'{shown}', from which it borrows objects, is not there"
             ))
             .next(
-                format!("ls -ld '{store}'"),
+                format!("ls -ld {}", shell_word(store)),
                 "must show a directory: bring it back, or mount its disk, before anything else",
             );
     }

@@ -15,6 +15,7 @@ use crate::host::git::repository::{Lookup, Repository, Settings, join_bytes};
 use crate::host::git::tips::{self, Tips};
 use crate::host::metadata::Fingerprint;
 use crate::host::walk::{Found, Walked, join, walk};
+use crate::model::escape::shell_word;
 use crate::model::ids::Digest;
 use crate::model::listing::Reason;
 use crate::model::place::{Place, Spot, below};
@@ -178,7 +179,7 @@ impl Metadata {
                     .because(*why)
                     .because("git does nothing in such a repository; what it named may be gone")
                     .next(
-                        format!("cp -a '{}' ~/{name}.evidence", path.display()),
+                        format!("cp -a {} ~/{name}.evidence", shell_word(&path)),
                         "keeps it as it is, before anything mends it",
                     ));
             }

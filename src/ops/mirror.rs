@@ -6,6 +6,7 @@ use crate::host::git::object::ObjectId;
 use crate::host::git::pack_writer::FinishedPack;
 use crate::host::git::repository::Repository;
 use crate::host::git::stores::{PackStamp, Stores, unpaired};
+use crate::model::escape::shell_word;
 use crate::model::ids::Digest;
 use crate::model::place::{Place, Spot};
 use crate::model::refusal::{Refusal, Result};
@@ -306,11 +307,14 @@ fn say_where(refusal: Refusal, member: &Member) -> Refusal {
             "names every missing object of the repository",
         );
     }
-    let git_dir = member.repository.git_dir.display();
+    let git_dir = &member.repository.git_dir;
     refusal
-        .because(format!("it is that with the git directory '{git_dir}'"))
+        .because(format!(
+            "it is that with the git directory '{}'",
+            git_dir.display()
+        ))
         .next(
-            format!("git --git-dir '{git_dir}' fsck --full"),
+            format!("git --git-dir {} fsck --full", shell_word(git_dir)),
             "names every missing object of that repository",
         )
 }

@@ -191,6 +191,7 @@ pub(super) fn forbidden(
         name_from_text(text).map(|bytes| PathBuf::from(std::ffi::OsString::from_vec(bytes)))
     };
     let source = &trusted.manifest().source;
+    let exists = |path: &PathBuf| path.symlink_metadata().is_ok();
     let mut places = vec![
         ("the vault", Some(vault.layout.root().to_owned())),
         ("the place of the keys", Some(vault.homes.keys.clone())),
@@ -204,30 +205,34 @@ pub(super) fn forbidden(
             source.worktree.as_deref().and_then(path),
         ),
     ];
-    for linked in &trusted.manifest().linked {
-        places.push(("a captured linked worktree", path(&linked.path)));
-    }
     let here = workplace.repository().ok();
     if let Some(repository) = &here {
         places.push(("this git directory", Some(repository.git_dir.clone())));
         places.push(("this working tree", repository.worktree.clone()));
         places.push(("this working tree", repository.unclaimed.clone()));
     }
+    // Where a repository looks for a linked worktree, it would take what is restored for that, there or not.
+    let git_dir = path(&source.git_dir).filter(exists);
+    let linked = trusted.manifest().linked.iter();
+    let linked = linked.filter_map(|linked| path(&linked.path));
+    let linked = linked.filter(|path| git_dir.is_some() || exists(path));
+    let mut linked: Vec<PathBuf> = linked.collect();
     // Linked worktrees that came since are of the source, too.
-    let source = path(&source.git_dir).and_then(|path| open(&path, &workplace.lookup).ok());
+    let source = git_dir.and_then(|path| open(&path, &workplace.lookup).ok());
     for repository in here.iter().chain(&source) {
         let workspace = Workspace::find(repository, &workplace.lookup, &BTreeSet::new());
-        for (_, root) in workspace.into_iter().flat_map(|found| found.places) {
+        let Ok(workspace) = workspace else { continue };
+        linked.extend(workspace.linked.into_iter().map(|linked| linked.path));
+        for (_, root) in workspace.places {
             places.push(("a working tree of this repository", Some(root)));
         }
     }
-    let exists = |path: &PathBuf| path.symlink_metadata().is_ok();
+    let places = places.into_iter();
+    let places = places.filter_map(|(what, path)| Some((what, path.filter(exists)?)));
+    let linked = linked.into_iter().filter(|path| path.is_absolute());
     places
-        .into_iter()
-        .filter_map(|(what, path)| {
-            path.filter(exists)
-                .map(|path| (what.to_owned(), real_path(&path)))
-        })
+        .chain(linked.map(|path| ("the place of a linked worktree", path)))
+        .map(|(what, path)| (what.to_owned(), real_path(&path)))
         .collect()
 }
 

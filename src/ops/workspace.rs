@@ -9,14 +9,18 @@ use std::path::{Path, PathBuf};
 use crate::host::disk;
 use crate::host::git::config_file::worktree_setting;
 use crate::host::git::gitfile;
+use crate::host::git::ref_files::is_git_dir;
 use crate::host::git::repository::{self, Lookup, OpenError, Repository, Settings};
 use crate::host::walk::path_bytes;
 use crate::model::place::{Place, Spot};
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::CaptureError;
-use crate::ops::locate::refuse_open;
+use crate::ops::git_dirs::{find_git_dirs, tracked};
 use crate::ops::scan::Apart;
+use crate::ops::workspace_refusals::{
+    not_supported, refuse, setting_file, unreadable, works_elsewhere, works_outside,
+};
 use crate::vault::structure::LINKED_DIRECTORY;
 
 /// So many bytes of the name of a linked worktree are in that of the directory that a restore makes for it.
@@ -24,9 +28,6 @@ const LONGEST_NAME: usize = 200;
 
 /// Largest file of settings read.
 const CONFIG_LIMIT_BYTES: u64 = 16 << 20;
-
-/// What is wrong with a repository inside the workspace whose settings name another tree.
-const ELSEWHERE: &str = "core.worktree of a repository inside the workspace that leads elsewhere";
 
 /// A repository of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,27 +79,17 @@ impl Workspace {
     /// # Errors
     /// When something changes meanwhile, cannot be read, or cannot be captured whole.
     pub fn find(main: &Repository, lookup: &Lookup, borders: &BTreeSet<PathBuf>) -> Result<Self> {
-        let mut finder = Finder {
-            lookup,
-            members: BTreeMap::new(),
-            links: Vec::new(),
-        };
-        finder.add(&Spot::top(Place::Gitdir), main.clone())?;
-        let mut places: Vec<(Place, PathBuf)> = Vec::new();
-        let mut outside = BTreeMap::new();
+        let mut plain = BTreeSet::new();
         loop {
-            let before = (finder.members.len(), places.len());
-            places = finder.places(main);
-            outside.clear();
-            for border in borders {
-                finder.look_at(border, &places, &mut outside)?;
+            let found = Finder::look(main, (lookup, &plain), borders)?;
+            let files = found.0.files_of_trees()?;
+            if files.is_subset(&plain) {
+                let (finder, places, outside) = found;
+                finder.check_trees(&places)?;
+                return finder.finish(places, outside);
             }
-            if before == (finder.members.len(), finder.places(main).len()) {
-                break;
-            }
+            plain.extend(files);
         }
-        finder.check_trees(&places)?;
-        finder.finish(places, outside)
     }
 
     /// The git directories that are walked by themselves: the main one, and those that lie in working trees.
@@ -207,8 +198,41 @@ struct Link {
 
 struct Finder<'a> {
     lookup: &'a Lookup,
+    /// Git directories that are files of the working tree around them.
+    plain: &'a BTreeSet<PathBuf>,
     members: BTreeMap<Spot, Repository>,
     links: Vec<Link>,
+}
+
+type Places = Vec<(Place, PathBuf)>;
+
+impl<'a> Finder<'a> {
+    /// Finds everything, but repositories in the git directories that are `plain`; gives the places and what leads outside.
+    fn look(
+        main: &Repository,
+        (lookup, plain): (&'a Lookup, &'a BTreeSet<PathBuf>),
+        borders: &BTreeSet<PathBuf>,
+    ) -> Result<(Self, Places, BTreeMap<Spot, String>)> {
+        let mut finder = Self {
+            lookup,
+            plain,
+            members: BTreeMap::new(),
+            links: Vec::new(),
+        };
+        finder.add(&Spot::top(Place::Gitdir), main.clone())?;
+        let mut outside = BTreeMap::new();
+        loop {
+            let places = finder.places(main);
+            let before = (finder.members.len(), places.len());
+            outside.clear();
+            for border in borders {
+                finder.look_at(border, &places, &mut outside)?;
+            }
+            if before == (finder.members.len(), finder.places(main).len()) {
+                return Ok((finder, places, outside));
+            }
+        }
+    }
 }
 
 impl Finder<'_> {
@@ -250,7 +274,7 @@ impl Finder<'_> {
                 && !gitfile::leads_to(root, &opened.git_dir)
         };
         if opened.worktree.as_ref().is_some_and(is_elsewhere) {
-            return Err(not_supported(ELSEWHERE, path));
+            return Err(works_elsewhere(&setting_file(path)));
         }
         self.add(spot, opened)
     }
@@ -338,13 +362,40 @@ impl Finder<'_> {
 
     /// Adds a bare repository that has linked worktrees.
     fn add_bare(&mut self, path: &Path, spot: &Spot) -> Result<()> {
-        let is_git_dir = path.join("HEAD").is_file() && path.join("worktrees").is_dir();
-        let is_known = self.members.values().any(|member| member.git_dir == path);
+        let is_git_dir = is_git_dir(path) && path.join("worktrees").is_dir();
+        let is_known =
+            self.members.values().any(|member| member.git_dir == path) || self.plain.contains(path);
         let format = self.members.values().next().map(|main| main.format);
         match format.filter(|_| is_git_dir && !is_known) {
             Some(format) => self.open(spot, path, format),
             None => Ok(()),
         }
+    }
+
+    /// The git directories that are files of a working tree around them.
+    fn files_of_trees(&self) -> Result<BTreeSet<PathBuf>> {
+        let is_odd = |path: &Path| path.file_name() != Some(OsStr::new(".git"));
+        let odd = self
+            .members
+            .iter()
+            .filter(|(spot, member)| spot.place != Place::Gitdir && is_odd(&member.git_dir));
+        let odd: Vec<&Path> = odd.map(|(_, member)| member.git_dir.as_path()).collect();
+        let main = Spot::top(Place::Gitdir);
+        let members = self.members.iter().filter_map(|(spot, member)| {
+            let root = member.worktree.as_ref()?;
+            let is_its = *spot == main || gitfile::leads_to(root, &member.git_dir);
+            is_its.then(|| (root.clone(), member.git_dir.join("index")))
+        });
+        let links = self.links.iter().filter_map(|link| {
+            let admin = self.admin(link)?;
+            Some((link.root.clone()?, admin.join("index")))
+        });
+        let trees: Vec<(PathBuf, PathBuf)> = members.chain(links).collect();
+        let format = self.members.get(&main).map(|main| main.format);
+        Ok(format.map_or_else(
+            || Ok(BTreeSet::new()),
+            |format| tracked(&odd, &trees, format),
+        )?)
     }
 
     /// A linked worktree that is not where its repository says, and lies here: it was moved by hand, and git works in it.
@@ -367,7 +418,8 @@ impl Finder<'_> {
     ) -> Result<()> {
         let Some(real) = real else { return Ok(()) };
         let is_git_dir = real.join("HEAD").is_file() && real.join("objects").is_dir();
-        let is_known = self.members.values().any(|member| member.git_dir == real);
+        let is_known =
+            self.members.values().any(|member| member.git_dir == real) || self.plain.contains(real);
         let spot = self.spot_of(real, places);
         let format = self.members.values().next().map(|main| main.format);
         if let (true, false, Some(spot), Some(format)) = (is_git_dir, is_known, spot, format) {
@@ -378,7 +430,7 @@ impl Finder<'_> {
                     .as_deref()
                     .is_some_and(|root| root != border)
                 {
-                    return Err(not_supported(ELSEWHERE, real));
+                    return Err(works_elsewhere(&setting_file(real)));
                 }
                 member.worktree = Some(border.to_owned());
             }
@@ -411,23 +463,21 @@ impl Finder<'_> {
         }
     }
 
-    /// Refuses a repository inside the workspace whose working tree lies outside: what is in it would be missing, and the
-    /// restored copy would write there.
+    /// Refuses a repository inside the workspace whose working tree lies outside: what is in it would be missing. Where git keeps
+    /// the git directories of submodules, it is its working tree only if its `.git` leads back, which git makes and asks for.
     fn check_trees(&self, places: &[(Place, PathBuf)]) -> Result<()> {
-        let inner = self
-            .members
-            .iter()
-            .skip(1)
-            .map(|(_, repository)| repository);
-        for repository in inner {
+        for (spot, repository) in self.members.iter().skip(1) {
             let root = repository.worktree.as_ref();
             let Some(root) = root.filter(|root| self.spot_of(root, places).is_none()) else {
                 continue;
             };
-            let what = "repository in the workspace whose working tree lies outside";
-            let reason = format!("core.worktree names '{}'", root.display());
-            let error = OpenError::NotSupported(what, reason);
-            return Err(refuse(&error, &repository.git_dir));
+            let is_kept_in =
+                |(above, _): (&Spot, _)| above != spot && above.relative(spot).is_some();
+            let is_submodule = self.members.iter().any(is_kept_in);
+            if is_submodule && !gitfile::leads_to(root, &repository.git_dir) {
+                continue;
+            }
+            return Err(works_outside(&repository.git_dir, root));
         }
         Ok(())
     }
@@ -565,13 +615,13 @@ fn check_setting(admin: &Path, root: Option<&Path>) -> Result<()> {
     let named = worktree_setting(&config).map(|named| repository::join_bytes(admin, &named));
     let named = named.map(|named| std::fs::canonicalize(&named).unwrap_or(named));
     if named.is_some() && named.as_deref() != root {
-        return Err(not_supported(ELSEWHERE, &path));
+        return Err(works_elsewhere(&path));
     }
     Ok(())
 }
 
 /// The names in a directory, sorted; none when it is not there.
-fn names(directory: &Path) -> Result<Vec<Vec<u8>>> {
+pub(super) fn names(directory: &Path) -> Result<Vec<Vec<u8>>> {
     match disk::list(directory) {
         Ok(names) => {
             let mut names: Vec<Vec<u8>> = names
@@ -584,55 +634,4 @@ fn names(directory: &Path) -> Result<Vec<Vec<u8>>> {
         Err(error) if error.is_not_found() => Ok(Vec::new()),
         Err(error) => Err(unreadable(&error)),
     }
-}
-
-/// The git directories below a directory in which git keeps those of submodules; those inside of them are theirs to find.
-fn find_git_dirs(directory: &Path, own: &[u8], found: &mut Vec<Vec<u8>>) -> Result<()> {
-    for name in names(directory)? {
-        let path = directory.join(OsStr::from_bytes(&name));
-        let own = [own, b"/", &name].concat();
-        let is_directory = path
-            .symlink_metadata()
-            .is_ok_and(|metadata| metadata.is_dir());
-        if !is_directory {
-            continue;
-        }
-        if path.join("HEAD").symlink_metadata().is_ok() && path.join("objects").is_dir() {
-            found.push(own);
-        } else {
-            find_git_dirs(&path, &own, found)?;
-        }
-    }
-    Ok(())
-}
-
-fn unreadable(error: &disk::Error) -> CaptureError {
-    if error.is_not_found() {
-        CaptureError::Moved(error.path.clone())
-    } else {
-        CaptureError::Refused(error.refuse(RefusalCode::SourceUnreadable))
-    }
-}
-
-fn refuse(error: &OpenError, path: &Path) -> CaptureError {
-    if let OpenError::Disk(error) = error {
-        return unreadable(error);
-    }
-    let git_dir = format!("the git directory is '{}'", path.display());
-    if let OpenError::FormatUnknown(reason) = error {
-        let refusal = Refusal::new(
-            RefusalCode::SourceFormatUnknown,
-            "format or configuration of a repository inside the workspace cannot be understood",
-        );
-        let config = path.join("config");
-        let next = format!("git config --file '{}' --list", config.display());
-        let refusal = refusal.because(reason.clone()).because(git_dir);
-        return CaptureError::Refused(refusal.next(next, "shows its settings"));
-    }
-    CaptureError::Refused(refuse_open(error, path).because(git_dir))
-}
-
-fn not_supported(what: &'static str, path: &Path) -> CaptureError {
-    let error = OpenError::NotSupported(what, format!("'{}'", path.display()));
-    CaptureError::Refused(refuse_open(&error, path))
 }

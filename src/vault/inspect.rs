@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::disk;
 use crate::host::git::object::ObjectFormat;
+use crate::model::escape::shell_word;
 use crate::model::ids::{Digest, RepositoryId, VaultId};
 use crate::model::log_entry::LogEvent;
 use crate::model::manifest::FORMAT;
@@ -396,8 +397,8 @@ pub fn refuse_signed(error: &SignedError, path: &Path) -> Refusal {
         .keeping("the vault is untouched, as evidence")
         .next(
             format!(
-                "cp -a '{}' /some/other/disk/",
-                path.parent().unwrap_or(path).display()
+                "cp -a {} /some/other/disk/",
+                shell_word(path.parent().unwrap_or(path))
             ),
             "keeps a copy before anything else",
         )

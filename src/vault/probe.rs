@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::host::disk;
 use crate::host::file_system::{self, FileSystem};
+use crate::model::escape::shell_word;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::vault::drift;
@@ -83,7 +84,7 @@ fn no_room(root: &Path, fact: String, command: &str) -> Refusal {
     )
     .because(fact)
     .next(
-        format!("{command} '{shown}'"),
+        format!("{command} {}", shell_word(root)),
         "shows space and where it is mounted",
     )
 }
@@ -96,7 +97,7 @@ fn keeps_nothing(layout: &Layout, fact: impl Into<String>) -> Refusal {
     )
     .because(fact)
     .next(
-        format!("df -h '{shown}'"),
+        format!("df -h {}", shell_word(layout.root())),
         "shows space and where it is mounted",
     )
     .next(
@@ -116,5 +117,8 @@ fn check_permissions(directory: &Path) -> Result<()> {
         format!("owner or permissions of '{shown}' have changed"),
     )
     .because(fact)
-    .next(format!("ls -ld '{shown}'"), "shows owner and permissions"))
+    .next(
+        format!("ls -ld {}", shell_word(directory)),
+        "shows owner and permissions",
+    ))
 }

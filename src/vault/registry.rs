@@ -13,7 +13,7 @@ use crate::host::git::repository::Repository;
 use crate::host::keys;
 use crate::host::random::random_bytes;
 use crate::host::walk::path_bytes;
-use crate::model::escape::{name_from_text, text_name};
+use crate::model::escape::{name_from_text, shell_word, text_name};
 use crate::model::ids::{Digest, RepositoryId, VaultId, to_hex};
 use crate::model::log_entry::{Attachment, LogEvent, Predecessor};
 use crate::model::manifest::FORMAT;
@@ -221,14 +221,15 @@ fn several(found: &[FoundVault]) -> Refusal {
         "several vaults could belong to this repository, which is not where any of them knows it";
     let refusal = Refusal::new(RefusalCode::VaultOfAnotherRepository, first);
     found.iter().fold(refusal, |refusal, found| {
-        let root = found.vault.layout.root().display();
+        let root = found.vault.layout.root();
         refusal
             .because(format!(
-                "'{root}' was attached to '{}'",
+                "'{}' was attached to '{}'",
+                root.display(),
                 found.moved_from.as_deref().unwrap_or_default()
             ))
             .next(
-                format!("git vault --vault '{root}' snapshot"),
+                format!("git vault --vault {} snapshot", shell_word(root)),
                 "uses this one from now on",
             )
     })

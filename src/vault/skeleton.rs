@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::disk;
 use crate::host::git::object::ObjectFormat;
+use crate::model::escape::shell_word;
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::inventory::{PackRecord, is_pack_name};
 use crate::model::log_entry::{CopyForm, escrow_key, is_set_aside_name};
@@ -112,7 +113,7 @@ fn foreign(path: &Path, fact: &str) -> Refusal {
     .about_difference(path, "nothing of that kind", fact)
     .keeping("nothing in the vault was touched")
     .next(
-        format!("ls -ld '{}'", path.display()),
+        format!("ls -ld {}", shell_word(path)),
         "shows what it is and whose",
     )
 }

@@ -43,6 +43,7 @@ mod drill_compare;
 mod durability_keys;
 mod durability_kills;
 mod durability_model;
+mod faithful_copies;
 mod fidelity;
 mod finding;
 mod fuzz;

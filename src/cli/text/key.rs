@@ -1,6 +1,6 @@
 //! What `git vault key` says to people.
 
-use super::{Lines, count, new_key, shown};
+use super::{Lines, count, new_key, shown, word};
 use crate::host::keys::Stored;
 use crate::model::log_entry::CopyForm;
 use crate::ops::key::{ConfirmReport, ExportReport, KeyLine, KeyStatusReport};
@@ -69,7 +69,7 @@ pub fn export(report: &ExportReport) -> String {
         "NEXT",
         "print it, or move it to a place that survives this machine, then",
     );
-    lines.add("", format!("git vault key confirm --kit {}", shown(file)));
+    lines.add("", format!("git vault key confirm --kit {}", word(file)));
     lines.add(
         "",
         "git vault key confirm      (asks for one line of the printed kit)",

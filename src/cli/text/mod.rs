@@ -12,7 +12,7 @@ mod trees;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::model::escape::for_terminal;
+use crate::model::escape::{for_terminal, shell_word};
 use crate::model::ids::SnapshotId;
 use crate::model::log_entry::VerifyLevel;
 use crate::model::manifest::{Completeness, LeftOut, Manifest, TreeCounts};
@@ -76,6 +76,16 @@ fn count(number: u64, word: &str) -> String {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+/// A path as a word of a command: quoted where a shell would not take it as it stands.
+fn word(path: &Path) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+=:@,%".contains(byte);
+    if path.as_os_str().as_encoded_bytes().iter().all(is_plain) {
+        shown(path)
+    } else {
+        shell_word(path)
+    }
 }
 
 /// `git vault init`.
@@ -553,7 +563,7 @@ pub fn restore(report: &RestoreReport) -> String {
         "NEXT",
         format!(
             "git -C {} status      (lets git learn the new files' times)",
-            shown(&report.destination)
+            word(&report.destination)
         ),
     );
     trees::restored(&mut lines, report);

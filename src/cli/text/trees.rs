@@ -1,6 +1,6 @@
 //! Repositories and working trees of a snapshot, for people.
 
-use super::{Lines, at, count, shown};
+use super::{Lines, at, count, shown, word};
 use crate::model::manifest::{LinkedWorktree, Manifest, NestedRepository};
 use crate::model::place::{Place, Spot};
 use crate::ops::layout::Layout;
@@ -85,8 +85,8 @@ pub(super) fn restored(lines: &mut Lines, report: &RestoreReport) {
             "NEXT",
             format!(
                 "git --git-dir {} worktree move {} DIR      (takes it where it shall be)",
-                shown(&git_dir),
-                shown(&tree)
+                word(&git_dir),
+                word(&tree)
             ),
         );
     }

@@ -92,6 +92,20 @@ impl Index {
             || self.is_in_sparse_directory(&[directory, b"/"].concat())
     }
 
+    /// Whether the index has an entry below the directory that is wanted, by its path in it; what a sparse index does not name
+    /// counts.
+    #[must_use]
+    pub fn tracks_any_below(&self, directory: &[u8], is_wanted: fn(&[u8]) -> bool) -> bool {
+        let own = |entry: &gix::index::Entry| {
+            let path: &[u8] = entry.path(&self.state);
+            path.get(directory.len() + 1..).unwrap_or_default().to_vec()
+        };
+        let below = self.below(&self.all(), directory).0;
+        let entries = self.state.entries().get(below).unwrap_or_default();
+        entries.iter().any(|entry| is_wanted(&own(entry)))
+            || self.is_in_sparse_directory(&[directory, b"/"].concat())
+    }
+
     /// Where the first entry of a part stands whose path does not come before `path` in the order of the index (bytes).
     fn first_not_before(&self, part: &Part, path: &[u8]) -> usize {
         let entries = self.state.entries().get(part.0.clone()).unwrap_or_default();

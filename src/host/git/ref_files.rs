@@ -1,5 +1,8 @@
 //! What is wrong with the files of refs without which git does nothing at all.
 
+use std::io::Read;
+use std::path::Path;
+
 use super::object::ObjectId;
 use super::tips::{first_id, symbolic_target};
 
@@ -52,6 +55,29 @@ pub fn head_fault(content: &[u8]) -> Option<&'static str> {
             None => Some("it is neither an id nor the name of a ref"),
         },
     }
+}
+
+/// Whether git takes a directory for a git directory (its `is_git_directory`): `objects` and `refs` are there, and `HEAD` holds an
+/// id or begins as the name of a ref does.
+#[must_use]
+pub fn is_git_dir(path: &Path) -> bool {
+    path.join("objects").is_dir() && path.join("refs").is_dir() && is_head(&path.join("HEAD"))
+}
+
+fn is_head(path: &Path) -> bool {
+    /// Git reads no more of it.
+    const LIMIT_BYTES: u64 = 255;
+    if let Ok(target) = std::fs::read_link(path) {
+        return target.starts_with("refs");
+    }
+    let mut content = Vec::new();
+    let is_file = path.symlink_metadata().is_ok_and(|found| found.is_file());
+    let opened = is_file.then(|| std::fs::File::open(path).ok()).flatten();
+    let read = opened.map(|file| file.take(LIMIT_BYTES).read_to_end(&mut content));
+    let names_ref = |rest: &[u8]| rest.trim_ascii_start().starts_with(b"refs/");
+    let is_id = || first_id(&content).is_some();
+    read.is_some_and(|read| read.is_ok())
+        && content.strip_prefix(b"ref:").map_or_else(is_id, names_ref)
 }
 
 #[cfg(test)]

@@ -46,6 +46,79 @@ pub fn unpaired(objects: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// What lies in an objects directory and is nothing that git keeps there, by path in it (gitrepository-layout(5)); of directories,
+/// their own names.
+///
+/// # Errors
+/// When a directory cannot be listed.
+pub fn strays(objects: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for name in disk::list(objects)? {
+        let bytes = name.as_bytes();
+        let is_kept: Option<fn(&[u8]) -> bool> = match bytes {
+            b"pack" => Some(is_kept_among_packs),
+            b"info" => Some(is_kept_as_information),
+            _ if bytes.len() == 2 && is_hexadecimal(bytes) => Some(is_loose),
+            _ => None,
+        };
+        let directory = objects.join(&name);
+        match is_kept.filter(|_| directory.is_dir()) {
+            Some(is_kept) => {
+                let inner = disk::list(&directory)?.into_iter();
+                let inner = inner.filter(|inner| {
+                    let inner = inner.as_bytes();
+                    !is_kept(inner) && !is_unfinished(inner)
+                });
+                found.extend(inner.map(|inner| Path::new(&name).join(inner)));
+            }
+            None if is_unfinished(bytes) => {}
+            None => found.push(PathBuf::from(name)),
+        }
+    }
+    Ok(found)
+}
+
+fn is_hexadecimal(name: &[u8]) -> bool {
+    name.iter().all(u8::is_ascii_hexdigit)
+}
+
+fn is_loose(name: &[u8]) -> bool {
+    matches!(name.len(), 38 | 62) && is_hexadecimal(name)
+}
+
+fn is_kept_among_packs(name: &[u8]) -> bool {
+    const ENDINGS: [&[u8]; 7] = [
+        b".pack",
+        b".idx",
+        b".rev",
+        b".bitmap",
+        b".mtimes",
+        b".keep",
+        b".promisor",
+    ];
+    name.starts_with(b"multi-pack-index") || ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+fn is_kept_as_information(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 5] = [
+        b"alternates",
+        b"http-alternates",
+        b"packs",
+        b"commit-graph",
+        b"commit-graphs",
+    ];
+    NAMES.contains(&name)
+}
+
+/// Whether git names so what it has not finished, or locks.
+fn is_unfinished(name: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 3] = [b"tmp_", b".tmp-", b"incoming-"];
+    name.ends_with(b".lock")
+        || BEGINNINGS
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+}
+
 /// A pack of the source.
 pub struct SourcePack {
     /// What identifies the file: a pack of this fingerprint that is already mirrored need not be opened again.
