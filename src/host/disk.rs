@@ -25,6 +25,13 @@ pub struct Error {
 /// The result of an attempt on a path.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Whether an error says that there can be nothing at a path.
+#[must_use]
+pub fn is_nowhere(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
+}
+
 impl Error {
     /// Makes an error.
     #[must_use]
@@ -40,6 +47,12 @@ impl Error {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == std::io::ErrorKind::NotFound
+    }
+
+    /// Whether there can be nothing at the path: it is not there, or what should be a directory on the way is none.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        is_nowhere(&self.source)
     }
 
     /// Whether the path is there although it should not be.

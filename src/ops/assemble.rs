@@ -1,7 +1,7 @@
 //! Puts a snapshot together: metadata, history, contents, trees, commit; everything read back before it may be sealed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::host::git::alternates::Alternates;
 use crate::host::git::object::{
@@ -26,6 +26,7 @@ use crate::ops::contents::Clock;
 use crate::ops::describe::manifest;
 use crate::ops::metadata::{Metadata, Names};
 use crate::ops::mirror::{check_histories, do_without_missing, mirror_all};
+use crate::ops::patterns::Patterns;
 use crate::ops::snapshot::SnapshotRequest;
 use crate::ops::verify::check_bytes;
 use crate::ops::workspace::Member;
@@ -163,6 +164,12 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
 /// What is known from before. Without that, the working trees are looked through for repositories before anything is read.
 fn known_state(task: &Task<'_>) -> Result<ScanCache> {
     let mut known = ScanCache::load(task.vault);
+    let exclude = Patterns::new("vault.exclude", &task.repository.settings.exclude)?;
+    let worktree = task.repository.worktree.as_deref();
+    // A scan that keeps one all the same, because it is tracked, meets it again.
+    known
+        .borders
+        .retain(|border| !is_excluded(&exclude, worktree, border));
     if known.files.is_empty() {
         match find_borders(task.repository, task.lookup, &known.borders) {
             Ok((_, borders, _)) => known.borders = borders,
@@ -172,6 +179,22 @@ fn known_state(task: &Task<'_>) -> Result<ScanCache> {
         }
     }
     Ok(known)
+}
+
+/// Whether a pattern matches a directory or one around it: those in a working tree by their paths in it, others by any way that
+/// leads to them, since where their working tree begins is not known yet.
+fn is_excluded(exclude: &Patterns, worktree: Option<&Path>, border: &Path) -> bool {
+    let is_matched = |path: &Path| {
+        let mut around = path.ancestors().filter(|path| !path.as_os_str().is_empty());
+        around.any(|path| exclude.matching(path_bytes(path), true).is_some())
+    };
+    match worktree.and_then(|root| border.strip_prefix(root).ok()) {
+        Some(path) => is_matched(path),
+        None => border.ancestors().any(|root| {
+            let path = border.strip_prefix(root).unwrap_or(border);
+            is_matched(path)
+        }),
+    }
 }
 
 /// A new snapshot would stand on packs that somebody else may have made; it goes into a new vault.

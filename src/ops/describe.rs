@@ -22,8 +22,9 @@ use crate::model::place::{Place, Spot};
 use crate::model::refusal::Result;
 use crate::model::timestamp::Timestamp;
 use crate::ops::assemble::{Attempt, Progress, Task, tips_digest};
+use crate::ops::links::Stated;
 use crate::ops::metadata::Metadata;
-use crate::ops::workspace::{Linked, Member};
+use crate::ops::workspace::{Linked, Member, Outside, Whose};
 use crate::vault::inspect::TOOL;
 
 /// How many broken refs, object stores or packs are named.
@@ -273,7 +274,12 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     }
     for linked in &attempt.metadata.workspace.linked {
         let (name, path) = (text_name(&linked.name), text_name(path_bytes(&linked.path)));
-        if linked.worktree.is_none() {
+        if let (None, Stated::OfAnother(git_dir)) = (&linked.worktree, &linked.stated) {
+            let git_dir = text_name(path_bytes(git_dir));
+            notes.push(format!(
+                "linked worktree '{name}' was not captured: '{path}' belongs to '{git_dir}' now; what git keeps of it was captured"
+            ));
+        } else if linked.worktree.is_none() {
             notes.push(format!(
                 "linked worktree '{name}' was not there: '{path}'; what git keeps of it was captured"
             ));
@@ -283,12 +289,7 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
             ));
         }
     }
-    for (spot, target) in &attempt.metadata.workspace.outside {
-        notes.push(format!(
-            "'{spot}' belongs to a repository outside, '{}': its files were captured by the rules of the tree around them, its history was not",
-            text_name(target.as_bytes())
-        ));
-    }
+    notes.extend(attempt.metadata.workspace.outside.iter().map(outside_note));
     let special: u64 = attempt
         .places
         .values()
@@ -303,6 +304,25 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
     notes.extend(no_objects(&attempt.metadata));
     notes.extend(not_kept(&attempt.not_kept));
     notes
+}
+
+/// What a person should know of a directory whose `.git` file makes no working tree of the workspace of it.
+fn outside_note((spot, outside): (&Spot, &Outside)) -> String {
+    let named = text_name(outside.named.as_bytes());
+    let files = "its files were captured by the rules of the tree around them";
+    match outside.whose {
+        Whose::Another => {
+            format!(
+                "'{spot}' belongs to a repository outside, '{named}': {files}, its history was not"
+            )
+        }
+        Whose::Ours => format!(
+            "'{spot}' leads to '{named}', which has its working tree elsewhere: {files}, what '{named}' holds by itself"
+        ),
+        Whose::Nobody => {
+            format!("'{spot}' leads to '{named}', where there is no repository: {files}")
+        }
+    }
 }
 
 /// Packs that git does not read, and we do not: what is in them alone is not captured.

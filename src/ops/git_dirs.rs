@@ -12,8 +12,8 @@ use crate::host::walk::path_bytes;
 use crate::model::refusal::Result;
 use crate::ops::capture::CaptureError;
 use crate::ops::gitdir_scan::may_leave_out;
+use crate::ops::links::names;
 use crate::ops::metadata::open_index;
-use crate::ops::workspace::names;
 
 /// A working tree: its root, and the path of its index.
 pub(super) type Tree = (PathBuf, PathBuf);

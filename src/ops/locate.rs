@@ -267,6 +267,14 @@ pub fn refuse_open(error: &OpenError, start: &Path) -> Refusal {
         )
         .because(reason.clone())
         .because("a snapshot that silently lacks something would be worse than none"),
+        OpenError::Misplaced(found) => {
+            let (command, purpose) = &found.next;
+            Refusal::new(RefusalCode::SourceNotSupported, found.what)
+                .because(found.reason.clone())
+                .because("what is in the working tree would not be captured")
+                .keeping("nothing was touched")
+                .next(command.as_str(), *purpose)
+        }
         OpenError::Setting(reason) => {
             Refusal::new(RefusalCode::SettingInvalid, "a setting makes no sense")
                 .because(reason.clone())

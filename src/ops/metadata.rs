@@ -247,7 +247,7 @@ impl Metadata {
             .workspace
             .outside
             .iter()
-            .map(|(spot, text)| (spot, Border::Outside(text.clone())));
+            .map(|(spot, outside)| (spot, Border::Outside(outside.named.clone())));
         trees
             .chain(outside)
             .filter(|(spot, _)| spot.place == place)

@@ -25,6 +25,7 @@ pub mod key;
 pub mod key_change;
 pub mod key_import;
 pub mod layout;
+pub mod links;
 pub mod list;
 pub mod locate;
 pub mod metadata;

@@ -278,7 +278,13 @@ impl<'a, C> WorktreeScan<'a, C> {
         }
         match known {
             Some(Border::Tree(tracked)) => above.begin(directory.path, tracked),
-            Some(Border::Outside(text)) => above.dot_git = DotGit::Outside(text.clone()),
+            Some(Border::Outside(text)) => {
+                // Git ignores it with the directory around; it is a working tree all the same, with work in it.
+                if matches!(above.inside, Inside::LeftOut(Reason::Ignored, _)) {
+                    above.inside = Inside::Ordinary;
+                }
+                above.dot_git = DotGit::Outside(text.clone());
+            }
             None => above.dot_git = DotGit::Apart,
         }
         Ok(())

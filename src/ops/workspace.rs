@@ -6,8 +6,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::host::disk;
-use crate::host::git::config_file::worktree_setting;
 use crate::host::git::gitfile;
 use crate::host::git::ref_files::is_git_dir;
 use crate::host::git::repository::{self, Lookup, OpenError, Repository, Settings};
@@ -17,17 +15,12 @@ use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::CaptureError;
 use crate::ops::git_dirs::{find_git_dirs, tracked};
+use crate::ops::links::{Link, Stated, links_of, lost, names, shortened};
 use crate::ops::scan::Apart;
 use crate::ops::workspace_refusals::{
-    not_supported, refuse, setting_file, unreadable, works_elsewhere, works_outside,
+    not_supported, refuse, setting_file, unreadable, works_apart, works_elsewhere, works_outside,
 };
 use crate::vault::structure::LINKED_DIRECTORY;
-
-/// So many bytes of the name of a linked worktree are in that of the directory that a restore makes for it.
-const LONGEST_NAME: usize = 200;
-
-/// Largest file of settings read.
-const CONFIG_LIMIT_BYTES: u64 = 16 << 20;
 
 /// A repository of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +48,28 @@ pub struct Linked {
     pub settings: Option<Settings>,
     /// What a restore calls its directory in the git directory; only for a place of its own.
     pub directory: Option<Vec<u8>>,
+    /// What was found where its repository says that it is.
+    pub stated: Stated,
+}
+
+/// What a `.git` file says that leads to none of the repositories of a workspace, or to one that has its working tree elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// The path it names.
+    pub named: String,
+    /// Where that is.
+    pub whose: Whose,
+}
+
+/// Where a `.git` file leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// To a repository outside the workspace.
+    Another,
+    /// To a git directory of the workspace, which looks for its working tree elsewhere.
+    Ours,
+    /// To nothing.
+    Nobody,
 }
 
 /// The repositories and working trees of a workspace.
@@ -66,8 +81,8 @@ pub struct Workspace {
     pub linked: Vec<Linked>,
     /// The working trees that are walked, the main one first.
     pub places: Vec<(Place, PathBuf)>,
-    /// `.git` files that lead outside, with what they say.
-    pub outside: BTreeMap<Spot, String>,
+    /// Directories whose `.git` file does not make a working tree of the workspace of them.
+    pub outside: BTreeMap<Spot, Outside>,
 }
 
 type Result<T> = std::result::Result<T, CaptureError>;
@@ -127,12 +142,13 @@ impl Workspace {
         }
     }
 
-    /// Refuses when the linked worktree that was asked in is none of the workspace: its repository looks for it elsewhere, and
+    /// Refuses when a linked worktree does not lead to its repository, and when the one that was asked in is none of the workspace: its repository looks for it elsewhere, and
     /// what is in it would be missing. To be asked when all borders are known.
     ///
     /// # Errors
     /// [`RefusalCode::SourceNotSupported`].
     pub fn check_asked(&self, main: &Repository) -> crate::model::refusal::Result<()> {
+        self.check_lost()?;
         let Some(asked) = &main.unclaimed else {
             return Ok(());
         };
@@ -141,9 +157,16 @@ impl Workspace {
         if trees.any(is_it) {
             return Ok(());
         }
+        if let Some(worktree) = &main.worktree
+            && gitfile::target(asked).is_ok_and(|target| target.as_ref() == Some(&main.git_dir))
+        {
+            return Err(works_apart(asked, worktree));
+        }
         let rival = self.linked.iter().find(|linked| {
             let admin = self.path(&linked.git_dir.join(b"worktrees").join(&linked.name));
-            linked.worktree.is_some() && admin.is_some_and(|admin| gitfile::leads_to(asked, &admin))
+            linked.worktree.is_some()
+                && admin
+                    .is_some_and(|admin| gitfile::leads_to(asked, &admin).is_ok_and(|leads| leads))
         });
         let refusal = Refusal::new(
             RefusalCode::SourceNotSupported,
@@ -168,6 +191,29 @@ impl Workspace {
         })
     }
 
+    /// Refuses when something lies where a linked worktree should be, and does not lead to its repository: it may be that one.
+    fn check_lost(&self) -> crate::model::refusal::Result<()> {
+        for linked in self.linked.iter().filter(|one| one.worktree.is_none()) {
+            let Stated::Lost(loss) = linked.stated else {
+                continue;
+            };
+            let found = std::fs::canonicalize(&linked.path).ok();
+            let mut trees = self.linked.iter().flat_map(|linked| &linked.worktree);
+            if !trees.any(|spot| self.path(spot) == found) {
+                let is_its = |member: &&Member| member.git_dir == linked.git_dir;
+                let member = self.members.iter().find(is_its);
+                let repository = member.map(|member| &member.repository);
+                let directory = repository.map(|repository| {
+                    let worktree = repository.worktree.as_ref();
+                    worktree.unwrap_or(&repository.git_dir).as_path()
+                });
+                let directory = directory.unwrap_or(Path::new("."));
+                return Err(lost(&linked.path, loss, directory));
+            }
+        }
+        Ok(())
+    }
+
     /// Where something that was captured lies in the source.
     #[must_use]
     pub fn path(&self, spot: &Spot) -> Option<PathBuf> {
@@ -187,15 +233,6 @@ fn inside(directory: &Path, path: &Path) -> Option<Vec<u8>> {
     (!path.is_empty()).then(|| path.to_vec())
 }
 
-/// A linked worktree as the directory in `worktrees` tells of it.
-struct Link {
-    git_dir: Spot,
-    name: Vec<u8>,
-    path: PathBuf,
-    /// Its canonical root, when it is there and says the same.
-    root: Option<PathBuf>,
-}
-
 struct Finder<'a> {
     lookup: &'a Lookup,
     /// Git directories that are files of the working tree around them.
@@ -212,7 +249,7 @@ impl<'a> Finder<'a> {
         main: &Repository,
         (lookup, plain): (&'a Lookup, &'a BTreeSet<PathBuf>),
         borders: &BTreeSet<PathBuf>,
-    ) -> Result<(Self, Places, BTreeMap<Spot, String>)> {
+    ) -> Result<(Self, Places, BTreeMap<Spot, Outside>)> {
         let mut finder = Self {
             lookup,
             plain,
@@ -269,11 +306,10 @@ impl Finder<'_> {
             ));
         }
         // Git would use that tree for what lies here, and a restored copy would write to it.
-        let is_elsewhere = |root: &PathBuf| {
-            path.file_name() == Some(OsStr::new(".git"))
-                && !gitfile::leads_to(root, &opened.git_dir)
-        };
-        if opened.worktree.as_ref().is_some_and(is_elsewhere) {
+        if path.file_name() == Some(OsStr::new(".git"))
+            && let Some(root) = &opened.worktree
+            && !leads_to(root, &opened.git_dir)?
+        {
             return Err(works_elsewhere(&setting_file(path)));
         }
         self.add(spot, opened)
@@ -316,7 +352,7 @@ impl Finder<'_> {
         &mut self,
         border: &Path,
         places: &[(Place, PathBuf)],
-        outside: &mut BTreeMap<Spot, String>,
+        outside: &mut BTreeMap<Spot, Outside>,
     ) -> Result<()> {
         let Some(spot) = self.spot_of(border, places) else {
             return Ok(());
@@ -342,21 +378,25 @@ impl Finder<'_> {
         let Some(target) = target else {
             return Ok(());
         };
-        let real = std::fs::canonicalize(&target).ok();
-        self.find_moved(border, real.as_deref());
+        let real = gitfile::canonical_if_there(&target).map_err(|error| unreadable(&error))?;
+        self.find_moved(border, &target, real.as_deref());
         self.add_target(border, real.as_deref(), places)?;
-        let is_ours = |real: &PathBuf| {
-            self.members
-                .values()
-                .any(|member| member.git_dir == *real && member.worktree.as_deref() == Some(border))
-                || self.links.iter().any(|link| {
-                    link.root.as_deref() == Some(border) && self.admin(link) == Some(real.clone())
-                })
-        };
-        if !real.as_ref().is_some_and(is_ours) {
-            let text = String::from_utf8_lossy(path_bytes(&target)).into_owned();
-            outside.insert(spot, text);
+        let mut members = self.members.values();
+        let is_member = members.any(|member| {
+            real.as_ref() == Some(&member.git_dir) && member.worktree.as_deref() == Some(border)
+        });
+        let mut roots = self.links.iter().map(|link| link.root.as_deref());
+        if is_member || roots.any(|root| root == Some(border)) {
+            return Ok(());
         }
+        let mut git_dirs = self.members.values().map(|member| &member.git_dir);
+        let whose = match &real {
+            None => Whose::Nobody,
+            Some(real) if git_dirs.any(|git_dir| real.starts_with(git_dir)) => Whose::Ours,
+            Some(_) => Whose::Another,
+        };
+        let named = String::from_utf8_lossy(path_bytes(&target)).into_owned();
+        outside.insert(spot, Outside { named, whose });
         Ok(())
     }
 
@@ -381,16 +421,19 @@ impl Finder<'_> {
             .filter(|(spot, member)| spot.place != Place::Gitdir && is_odd(&member.git_dir));
         let odd: Vec<&Path> = odd.map(|(_, member)| member.git_dir.as_path()).collect();
         let main = Spot::top(Place::Gitdir);
-        let members = self.members.iter().filter_map(|(spot, member)| {
-            let root = member.worktree.as_ref()?;
-            let is_its = *spot == main || gitfile::leads_to(root, &member.git_dir);
-            is_its.then(|| (root.clone(), member.git_dir.join("index")))
-        });
+        let mut trees: Vec<(PathBuf, PathBuf)> = Vec::new();
+        for (spot, member) in &self.members {
+            if let Some(root) = &member.worktree
+                && (*spot == main || leads_to(root, &member.git_dir)?)
+            {
+                trees.push((root.clone(), member.git_dir.join("index")));
+            }
+        }
         let links = self.links.iter().filter_map(|link| {
             let admin = self.admin(link)?;
             Some((link.root.clone()?, admin.join("index")))
         });
-        let trees: Vec<(PathBuf, PathBuf)> = members.chain(links).collect();
+        trees.extend(links);
         let format = self.members.get(&main).map(|main| main.format);
         Ok(format.map_or_else(
             || Ok(BTreeSet::new()),
@@ -398,13 +441,19 @@ impl Finder<'_> {
         )?)
     }
 
-    /// A linked worktree that is not where its repository says, and lies here: it was moved by hand, and git works in it.
-    fn find_moved(&mut self, border: &Path, real: Option<&Path>) {
-        let moved = self
-            .links
-            .iter()
-            .position(|link| link.root.is_none() && self.admin(link).as_deref() == real);
-        if let Some(link) = moved.and_then(|moved| self.links.get_mut(moved)) {
+    /// A linked worktree that is not where its repository says, and lies here: it was moved by hand, and git works in it; or its
+    /// repository was moved by hand with it, and its `.git` names what the repository kept of it at the old place.
+    fn find_moved(&mut self, border: &Path, target: &Path, real: Option<&Path>) {
+        let is_it = |link: &Link| match real {
+            Some(real) => self.admin(link).as_deref() == Some(real),
+            None => target.ends_with(Path::new("worktrees").join(OsStr::from_bytes(&link.name))),
+        };
+        let missing = self.links.iter().enumerate();
+        let missing = missing.filter(|(_, link)| link.root.is_none() && is_it(link));
+        let missing: Vec<usize> = missing.map(|(place, _)| place).collect();
+        if let [moved] = *missing.as_slice()
+            && let Some(link) = self.links.get_mut(moved)
+        {
             link.root = Some(border.to_owned());
         }
     }
@@ -474,7 +523,7 @@ impl Finder<'_> {
             let is_kept_in =
                 |(above, _): (&Spot, _)| above != spot && above.relative(spot).is_some();
             let is_submodule = self.members.iter().any(is_kept_in);
-            if is_submodule && !gitfile::leads_to(root, &repository.git_dir) {
+            if is_submodule && !leads_to(root, &repository.git_dir)? {
                 continue;
             }
             return Err(works_outside(&repository.git_dir, root));
@@ -503,7 +552,7 @@ impl Finder<'_> {
     fn finish(
         self,
         places: Vec<(Place, PathBuf)>,
-        outside: BTreeMap<Spot, String>,
+        outside: BTreeMap<Spot, Outside>,
     ) -> Result<Workspace> {
         let spot_of = |root: &Path| self.spot_of(root, &places);
         let mut members: Vec<Member> = Vec::new();
@@ -512,7 +561,7 @@ impl Finder<'_> {
                 (git_dir, Some(_)) if *git_dir == Spot::top(Place::Gitdir) => {
                     Some(Spot::top(Place::Worktree))
                 }
-                (_, Some(root)) if gitfile::leads_to(root, &repository.git_dir) => spot_of(root),
+                (_, Some(root)) if leads_to(root, &repository.git_dir)? => spot_of(root),
                 (_, Some(_) | None) => None,
             };
             members.push(Member {
@@ -536,6 +585,7 @@ impl Finder<'_> {
                     path: link.path.clone(),
                     directory: is_apart.then(|| self.directory(link, &mut taken)),
                     settings: self.settings(link)?,
+                    stated: link.stated.clone(),
                     worktree,
                 })
             })
@@ -570,68 +620,6 @@ impl Finder<'_> {
     }
 }
 
-/// The beginning of a name, so much of it that there is room for more in a file name, which has 255 bytes at most.
-fn shortened(name: &[u8]) -> &[u8] {
-    let is_inside = |end: usize| name.get(end).is_some_and(|byte| byte & 0xC0 == 0x80);
-    let end = (0..=name.len().min(LONGEST_NAME)).rev();
-    let end = { end }.find(|end| !is_inside(*end)).unwrap_or_default();
-    name.get(..end).unwrap_or(name)
-}
-
-/// The linked worktrees of a repository.
-fn links_of(git_dir: &Spot, path: &Path) -> Result<Vec<Link>> {
-    let mut links = Vec::new();
-    for name in names(&path.join("worktrees"))? {
-        let admin = path.join("worktrees").join(OsStr::from_bytes(&name));
-        if !admin.is_dir() {
-            continue;
-        }
-        let stated =
-            gitfile::read_path(&admin.join("gitdir")).map_err(|error| unreadable(&error))?;
-        let stated = stated.unwrap_or_default();
-        let root = stated
-            .parent()
-            .and_then(|root| std::fs::canonicalize(root).ok())
-            .filter(|root| gitfile::leads_to(root, &admin));
-        let path = stated.parent().map(gitfile::normal).unwrap_or_default();
-        check_setting(&admin, root.as_deref())?;
-        links.push(Link {
-            git_dir: git_dir.clone(),
-            name,
-            path,
-            root,
-        });
-    }
-    Ok(links)
-}
-
-/// A linked worktree whose own settings name another tree: git would use that one.
-fn check_setting(admin: &Path, root: Option<&Path>) -> Result<()> {
-    let path = admin.join("config.worktree");
-    let config = match disk::read_bounded(&path, CONFIG_LIMIT_BYTES) {
-        Err(error) if error.is_not_found() => return Ok(()),
-        config => config.map_err(|error| unreadable(&error))?,
-    };
-    let named = worktree_setting(&config).map(|named| repository::join_bytes(admin, &named));
-    let named = named.map(|named| std::fs::canonicalize(&named).unwrap_or(named));
-    if named.is_some() && named.as_deref() != root {
-        return Err(works_elsewhere(&path));
-    }
-    Ok(())
-}
-
-/// The names in a directory, sorted; none when it is not there.
-pub(super) fn names(directory: &Path) -> Result<Vec<Vec<u8>>> {
-    match disk::list(directory) {
-        Ok(names) => {
-            let mut names: Vec<Vec<u8>> = names
-                .iter()
-                .map(|name| OsStr::new(name).as_bytes().to_vec())
-                .collect();
-            names.sort();
-            Ok(names)
-        }
-        Err(error) if error.is_not_found() => Ok(Vec::new()),
-        Err(error) => Err(unreadable(&error)),
-    }
+fn leads_to(root: &Path, git_dir: &Path) -> Result<bool> {
+    gitfile::leads_to(root, git_dir).map_err(|error| unreadable(&error))
 }

@@ -94,3 +94,26 @@ pub(super) fn works_outside(git_dir: &Path, root: &Path) -> CaptureError {
     ];
     with_next(error, &steps)
 }
+
+/// Asked in a directory whose `.git` leads to a repository that has its working tree elsewhere.
+pub(super) fn works_apart(asked: &Path, worktree: &Path) -> Refusal {
+    let refusal = Refusal::new(
+        RefusalCode::SourceNotSupported,
+        "this directory is not the working tree of its repository",
+    )
+    .because(format!("'{}'", asked.display()))
+    .because(format!("core.worktree names '{}'", worktree.display()))
+    .because("what is in this directory would not be captured")
+    .keeping("nothing was touched");
+    let dot_git = asked.join(".git");
+    let refusal = if dot_git.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        refusal.next(
+            unset(&setting_file(&dot_git)),
+            "lets it work in the tree around its '.git' again",
+        )
+    } else {
+        refusal
+    };
+    let other = format!("git vault -C {} snapshot", shell_word(worktree));
+    refusal.next(other, "captures the working tree that git uses")
+}

@@ -64,6 +64,7 @@ mod kit;
 mod laboratory;
 mod limits;
 mod loop_disk;
+mod lost_trees;
 mod lying_kernel;
 mod misplaced_trees;
 mod naming;

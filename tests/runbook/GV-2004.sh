@@ -5,9 +5,17 @@ begin
 keep vault "$VAULT"
 only() { # STEP: the steps that are for other cases
   local one
-  for one in 2 3 4; do [ "$one" = "$1" ] || skip "$one:" "another case"; done
+  for one in 2 3 4 6; do [ "$one" = "$1" ] || skip "$one:" "another case"; done
   rm -rf "$TOP/disk/workspace-copy" "VALUE[/path/under/WHY]"
 }
+
+note "a linked worktree that has lost its .git"
+git worktree add -q ../side && echo only there > ../side/new && rm ../side/.git
+refused git vault snapshot
+put /path/to/repository "$SOURCE"
+only 6
+follow
+git worktree remove --force ../side && git branch -q -D side
 
 note "a nested repository with other object ids"
 mkdir -p nested/inner && git -C nested/inner init -q --object-format=sha256

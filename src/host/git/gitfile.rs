@@ -83,7 +83,7 @@ pub fn read_gitfile(file: &Path) -> disk::Result<Option<PathBuf>> {
     match std::fs::symlink_metadata(file) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Ok(None),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if disk::is_nowhere(&error) => return Ok(None),
         Err(error) => return Err(disk::Error::new("look at", file, error)),
     }
     let bytes = disk::read_bounded(file, LIMIT_BYTES)?;
@@ -91,12 +91,33 @@ pub fn read_gitfile(file: &Path) -> disk::Result<Option<PathBuf>> {
 }
 
 /// Whether the `.git` of a working tree leads to a git directory, of which the canonical path is given.
-#[must_use]
-pub fn leads_to(root: &Path, git_dir: &Path) -> bool {
+///
+/// # Errors
+/// When that cannot be found out; what is not there leads nowhere.
+pub fn leads_to(root: &Path, git_dir: &Path) -> disk::Result<bool> {
+    Ok(target(root)?.as_deref() == Some(git_dir))
+}
+
+/// The canonical path to which the `.git` of a working tree leads; `None` when there is nothing.
+///
+/// # Errors
+/// When that cannot be found out.
+pub fn target(root: &Path) -> disk::Result<Option<PathBuf>> {
     let dot_git = root.join(".git");
-    let named = read_gitfile(&dot_git).ok().flatten();
-    let found = std::fs::canonicalize(named.unwrap_or(dot_git)).ok();
-    found.as_deref() == Some(git_dir)
+    let named = read_gitfile(&dot_git)?;
+    canonical_if_there(&named.unwrap_or(dot_git))
+}
+
+/// The canonical form of a path; `None` when there is nothing.
+///
+/// # Errors
+/// When that cannot be found out.
+pub fn canonical_if_there(path: &Path) -> disk::Result<Option<PathBuf>> {
+    match std::fs::canonicalize(path) {
+        Ok(path) => Ok(Some(path)),
+        Err(error) if disk::is_nowhere(&error) => Ok(None),
+        Err(error) => Err(disk::Error::new("find", path, error)),
+    }
 }
 
 /// The working tree around `start` whose `.git` leads to `admin`, a directory in `worktrees`, when that one says that it is
@@ -108,7 +129,13 @@ pub fn unclaimed(start: &Path, admin: &Path) -> disk::Result<Option<PathBuf>> {
     let Ok(start) = std::fs::canonicalize(start) else {
         return Ok(None);
     };
-    let root = start.ancestors().find(|above| leads_to(above, admin));
+    let mut root = None;
+    for above in start.ancestors() {
+        if leads_to(above, admin)? {
+            root = Some(above);
+            break;
+        }
+    }
     let stated = read_path(&admin.join("gitdir"))?;
     let id = |path: &Path| {
         let metadata = std::fs::metadata(path).ok();

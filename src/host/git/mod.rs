@@ -9,6 +9,7 @@ pub mod id_table;
 pub mod ignore;
 pub mod index;
 pub mod loose;
+pub mod misplaced;
 pub mod object;
 pub mod pack_check;
 pub mod pack_copy;

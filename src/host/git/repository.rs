@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use gix::sec::Permission;
 
 use super::gitfile;
+use super::misplaced::{self, Misplaced};
 use super::object::ObjectFormat;
 use super::reftable;
 use crate::host::disk;
@@ -30,7 +31,7 @@ pub struct Repository {
     pub git_dir: PathBuf,
     /// Canonical path of the main working tree; `None` for a bare repository.
     pub worktree: Option<PathBuf>,
-    /// The linked worktree that the search began in, when the repository looks for it elsewhere.
+    /// The directory with the `.git` that the search met first, when the repository has its working trees elsewhere.
     pub unclaimed: Option<PathBuf>,
     /// The format of its ids.
     pub format: ObjectFormat,
@@ -66,6 +67,8 @@ pub enum OpenError {
     FormatUnknown(String),
     /// It uses something that this version cannot capture whole: a word for it, and where it was seen.
     NotSupported(&'static str, String),
+    /// It cannot be used from here as things lie.
+    Misplaced(Box<Misplaced>),
     /// A setting makes no sense.
     Setting(String),
     /// The file system said no.
@@ -90,8 +93,12 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
     if is_no_place {
         return Err(OpenError::NotFound);
     }
-    if let Some(git_dir) = (lookup.start.ancestors()).find_map(git_dir_at) {
-        check_readable(&git_dir)?;
+    let start = canonical(&lookup.start)?;
+    let holder = (start.ancestors()).find_map(|above| Some((above, git_dir_at(above)?)));
+    if let Some((above, git_dir)) = &holder {
+        misplaced::check_leads(above, git_dir)?;
+        check_readable(git_dir)?;
+        misplaced::check_worktree_is_there(git_dir)?;
     }
     let options = open_options(false);
     let trust_map = gix::sec::trust::Mapping {
@@ -106,23 +113,24 @@ pub fn discover(lookup: &Lookup) -> Result<Repository, OpenError> {
     let repository = found.map_err(|error| classify(&error))?.to_thread_local();
     let common_dir = canonical(repository.common_dir())?;
     let own_dir = canonical(repository.git_dir())?;
+    let says_it_has_one = repository.config_snapshot().boolean("core.bare") == Some(false);
     if own_dir != common_dir {
         let mut main = open(&common_dir, lookup)?;
         main.unclaimed = gitfile::unclaimed(&lookup.start, &own_dir)?;
-        let says_it_has_one = repository.config_snapshot().boolean("core.bare") == Some(false);
         if main.worktree.is_none() && says_it_has_one {
-            return Err(OpenError::NotSupported(
-                "main working tree that cannot be found from here",
-                format!(
-                    "nothing in '{}' says where it is; ask in that working tree",
-                    common_dir.display()
-                ),
-            ));
+            return Err(Misplaced::unknown_worktree(&common_dir));
         }
         return Ok(main);
     }
     let worktree = repository.workdir().map(canonical).transpose()?;
-    finish(repository, worktree, lookup)
+    if worktree.is_none() && says_it_has_one {
+        return Err(Misplaced::unknown_worktree(&common_dir));
+    }
+    let mut main = finish(repository, worktree, lookup)?;
+    if let (Some(worktree), Some((above, _))) = (&main.worktree, &holder) {
+        main.unclaimed = misplaced::around(&start, above, (worktree, &main.git_dir))?;
+    }
+    Ok(main)
 }
 
 /// Opens the repository whose common git directory is `git_dir`. Whose it is is not asked: it belongs to one that was found, and
@@ -517,7 +525,7 @@ fn absolute_home(text: &str, lookup: &Lookup) -> Result<PathBuf, OpenError> {
 fn has_entries(path: &Path) -> Result<bool, OpenError> {
     match disk::list(path) {
         Ok(names) => Ok(!names.is_empty()),
-        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) if error.is_nowhere() => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
