@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Measures git-vault beside git on identical work, in turn, whole processes; prints medians and ratios as Markdown.
+"""Measures git-vault beside git and other tools on identical work, in turn, whole processes; prints medians and ratios as Markdown.
 
     cargo build --release
-    python3 benches/compare.py [--repository PATH] [--work DIR] [--rounds N] [--vault-binary PATH]
+    python3 benches/compare.py [--only WORD ...] [--work DIR] [--rounds N] [--repository PATH] [--vault-binary PATH]
 
-Without --repository one of 5,000 files and 80,000 commits is made with `git fast-import` (the same one every time).
-Everything is written below --work (default: a temporary directory); the repository given is only cloned from.
-Wall and processor times are seconds; memory is the largest single process, mapped files included. Needs git and python3.
+Rounds are done in turn, ours and the reference one after the other, so that both meet the same machine; one that does not count
+comes first. Short work is done ten times at least. --only takes words that occur in the names of rows ("nothing", "restore",
+"memory" ...). --repository measures on a clone of that repository in place of the made one of 80,000 commits. Everything is
+written below --work (default: a temporary directory; some 15 GB for all rows); repositories that stand there are used again.
+Wall and processor times are seconds; memory is the largest single process, mapped files included. Rows whose reference is not
+installed are left out, and that is said. Needs git and python3.
 """
 
 import argparse
+import glob
 import os
 import shutil
 import statistics
@@ -18,68 +22,92 @@ import sys
 import tempfile
 import time
 
+import workloads
+
+SHORT_ROUNDS = 10
+
 
 def run(command, cwd, environment):
     """Runs a command to its end; gives wall seconds, processor seconds, peak MB."""
     began = time.monotonic()
-    child = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    errors = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = time.monotonic() - began
-    if os.waitstatus_to_exitcode(status) != 0:
-        sys.exit(f"{command} failed: {errors.decode(errors='replace')}")
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.monotonic() - began
+        if os.waitstatus_to_exitcode(status) != 0:
+            errors.seek(0)
+            sys.exit(f"{command} failed: {errors.read().decode(errors='replace')}")
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def made_repository(path, environment):
-    """A repository of 5,000 files in 250 directories and 80,000 commits, made by git fast-import."""
-    subprocess.run(["git", "init", "-q", "-b", "main", path], check=True, env=environment)
-    importer = subprocess.Popen(["git", "fast-import", "--quiet"], cwd=path, stdin=subprocess.PIPE, env=environment)
-    lines = [f"line {number} of a file like any other in a project of this size" for number in range(150)]
-    for commit in range(80_000):
-        changed = range(5_000) if commit == 0 else [commit * 7919 % 5_000]
-        out = [f"commit refs/heads/main\ncommitter A <a@example.org> {1_600_000_000 + commit} +0000\ndata 6\ncommit\n"]
-        for number in changed:
-            place = (commit + number) % len(lines)
-            text = "\n".join(lines[:place] + [f"change {commit} in {number}"] + lines[place:]) + "\n"
-            out.append(f"M 100644 inline d{number % 250:03}/file{number:04}.txt\ndata {len(text)}\n{text}\n")
-        importer.stdin.write("".join(out).encode())
-    importer.stdin.close()
-    if importer.wait() != 0:
-        sys.exit("git fast-import failed")
-    subprocess.run(["git", "gc", "-q"], cwd=path, check=True, env=environment)
+def shown(figures):
+    wall, cpu, memory = figures
+    digits = 4 if wall < 0.1 else 3 if wall < 10 else 1
+    return f"{wall:.{digits}f} ({cpu:.{digits}f}), {memory:.0f}"
 
 
 class Bench:
     def __init__(self, arguments, work):
+        self.arguments = arguments
         self.binary = os.path.abspath(arguments.vault_binary)
-        self.rounds = arguments.rounds
         self.work = work
-        self.home = os.path.join(work, "home")
-        os.makedirs(self.home)
+        self.home = self.below("home")
         self.environment = {
             "PATH": os.environ["PATH"], "HOME": self.home, "GIT_CONFIG_NOSYSTEM": "1", "LANG": "C.UTF-8",
+            "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org",
+            "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org",
+            "RESTIC_PASSWORD": "measured", "RESTIC_CACHE_DIR": self.below("restic-cache"),
         }
-        source = arguments.repository
-        if source is None:
-            source = os.path.join(work, "made")
-            made_repository(source, self.environment)
-        self.repository = os.path.join(work, "repository")
-        subprocess.run(["git", "clone", "-q", "--no-local", source, self.repository], check=True, env=self.environment)
-        files = subprocess.run(["git", "ls-files", "-z"], cwd=self.repository, capture_output=True, check=True).stdout
-        commits = subprocess.run(["git", "rev-list", "--count", "HEAD"], cwd=self.repository, capture_output=True, check=True)
-        print(f"{files.count(0)} files, {commits.stdout.decode().strip()} commits, {os.cpu_count()} processors, "
-              f"{arguments.rounds} rounds in turn, after one that does not count\n")
-        print("| work | git-vault: wall s (cpu s), MB | reference | wall s (cpu s), MB | wall ratio | cpu ratio |")
-        print("| --- | --- | --- | --- | --- | --- |")
+        self.clear_vaults()
+
+    def below(self, name):
+        return os.path.join(self.work, name)
 
     def vault(self, *arguments):
         return [self.binary, "--quiet", *arguments]
 
-    def compare(self, name, ours, reference_name, reference, before=lambda: None):
+    def run(self, command, cwd):
+        return run(command, cwd, self.environment)
+
+    def workload(self, name):
+        """The path of a made repository, older than the minute in which files count as fresh."""
+        path = self.below(f"repository-{name}")
+        if not os.path.isdir(path):
+            if name == "medium" and self.arguments.repository:
+                clone = ["git", "clone", "-q", "--no-local", self.arguments.repository, path]
+                subprocess.run(clone, check=True, env=self.environment)
+            else:
+                getattr(workloads, name)(path, self.environment)
+        self.run(["git", "status", "-uall"], path)
+        return path
+
+    def settle(self, path):
+        """What was written in the last minute is read again by every snapshot: waits until the repository is older."""
+        newest = max(os.stat(os.path.join(path, ".git", name)).st_ctime for name in ("index", "HEAD"))
+        time.sleep(max(0, 75 - (time.time() - newest)))
+        self.run(self.vault("snapshot"), path)
+        self.run(self.vault("snapshot"), path)
+
+    def clear(self):
+        for path in glob.glob(self.below("out-*")):
+            shutil.rmtree(path)
+        subprocess.run(["sync"], check=True)
+
+    def clear_vaults(self):
+        self.clear()
+        shutil.rmtree(self.home, ignore_errors=True)
+        os.makedirs(self.home)
+
+    def out(self, name):
+        return self.below(f"out-{name}")
+
+    def is_wanted(self, name):
+        return not self.arguments.only or any(word in name for word in self.arguments.only)
+
+    def compare(self, name, ours, reference_name, reference, rounds, before=lambda: None):
         """Runs ours and the reference in turn and prints one row."""
         measured = ([], [])
-        for number in range(self.rounds + 1):
+        for number in range(rounds + 1):
             for place, work in enumerate((ours, reference)):
                 before()
                 figures = work()
@@ -87,61 +115,163 @@ class Bench:
                     measured[place].append(figures)
         middle = [[statistics.median(run[column] for run in side) for column in range(3)] for side in measured]
         ratio = [statistics.median(a[column] / b[column] for a, b in zip(*measured)) for column in range(2)]
-        shown = [f"{wall:.3f} ({cpu:.3f}), {memory:.0f}" for wall, cpu, memory in middle]
-        print(f"| {name} | {shown[0]} | {reference_name} | {shown[1]} | {ratio[0]:.2f} | {ratio[1]:.2f} |", flush=True)
+        print(f"| {name} | {shown(middle[0])} | {reference_name} | {shown(middle[1])} | {ratio[0]:.2f} | {ratio[1]:.2f} |",
+              flush=True)
 
-    def run(self, command, cwd=None):
-        return run(command, cwd or self.repository, self.environment)
+    def nothing_changed(self, name, label):
+        row = f"nothing changed: {label}"
+        if self.is_wanted(row):
+            path = self.workload(name)
+            self.settle(path)
+            self.compare(row, lambda: self.run(self.vault("snapshot"), path), "`git status -uall`",
+                         lambda: self.run(["git", "status", "-uall"], path), max(SHORT_ROUNDS, self.arguments.rounds))
 
-    def clear(self):
-        for name in os.listdir(self.work):
-            if name.startswith("out-"):
-                shutil.rmtree(os.path.join(self.work, name))
-        subprocess.run(["sync"], check=True)
+    def edited(self, name, label):
+        row = f"10 files edited, one commit: {label}"
+        if not self.is_wanted(row):
+            return
+        path = self.workload(name)
+        self.settle(path)
+        listed = subprocess.run(["git", "ls-files", "-z", "*.txt", "*.c"], cwd=path, capture_output=True, check=True)
+        files = listed.stdout.decode().split("\0")[:-1]
+        steps = iter(range(1_000_000))
 
-    def clear_vault(self):
-        self.clear()
-        for name in os.listdir(self.home):
-            shutil.rmtree(os.path.join(self.home, name))
+        def edit():
+            for _ in range(10):
+                file = files[next(steps) * 7919 % len(files)]
+                with open(os.path.join(path, file), "a", encoding="ascii") as opened:
+                    opened.write(f"edited {time.time()}\n")
+            self.run(["git", "commit", "-q", "-m", "one", file], path)
 
-    def out(self, name):
-        return os.path.join(self.work, f"out-{name}")
+        self.compare(row, lambda: self.run(self.vault("snapshot"), path), "`git status -uall`",
+                     lambda: self.run(["git", "status", "-uall"], path), max(SHORT_ROUNDS, self.arguments.rounds), edit)
+
+    def restic(self, path):
+        """A first backup by restic of what a snapshot takes, into a new repository."""
+        shutil.rmtree(self.out("restic"), ignore_errors=True)
+        self.run(["restic", "init", "-q", "-r", self.out("restic")], path)
+        left_out = ["--exclude", os.path.join(path, "out"), "--exclude", "*.o"]
+        return self.run(["restic", "backup", "-q", "-r", self.out("restic"), *left_out, path], path)
+
+    def first(self, name, label, reference_name, reference):
+        row = f"first snapshot: {label}"
+        if self.is_wanted(row):
+            path = self.workload(name)
+            self.compare(row, lambda: self.run(self.vault("snapshot"), path), reference_name,
+                         lambda: reference(path), self.arguments.rounds, self.clear_vaults)
+
+    def mirror(self, path):
+        read = "git ls-files -z | xargs -0 cat > /dev/null 2>&1; true"
+        return self.run(["sh", "-c", f"git clone -q --mirror --no-local . {self.out('mirror')} && {read}"], path)
+
+    def restored(self, name, label):
+        row = f"restore: {label}"
+        if self.is_wanted(row):
+            path = self.workload(name)
+            self.run(self.vault("snapshot"), path)
+            clone = ["git", "clone", "-q", "--no-local", ".", self.out("clone")]
+            self.compare(row, lambda: self.run(self.vault("restore", "@latest", self.out("restored")), path),
+                         "`git clone --no-local`", lambda: self.run(clone, path), self.arguments.rounds, self.clear)
+
+    def verified(self, name, label):
+        path = None
+        for row, ours, reference_name, reference, rounds in [
+            (f"verify: {label}", ["verify"], "`b3sum` of the vault",
+             ["sh", "-c", f"b3sum --num-threads 1 {self.home}/.local/share/git-vault/vaults/*/objects/pack/*"], SHORT_ROUNDS),
+            (f"verify --deep: {label}", ["verify", "--deep"], "`git fsck --full`", ["git", "fsck", "--full"], 1),
+        ]:
+            if not self.is_wanted(row):
+                continue
+            if row.startswith("verify:") and not shutil.which("b3sum"):
+                print(f"left out, b3sum is not installed: {row}", file=sys.stderr)
+                continue
+            if path is None:
+                self.clear_vaults()
+                path = self.workload(name)
+                self.run(self.vault("snapshot"), path)
+            self.compare(row, lambda: self.run(self.vault(*ours), path), reference_name,
+                         lambda: self.run(reference, path), max(rounds, self.arguments.rounds))
+
+    def vault_bytes(self):
+        total = 0
+        for directory, _, names in os.walk(os.path.join(self.home, ".local/share/git-vault/vaults")):
+            if os.path.basename(directory) != "cache":
+                total += sum(os.path.getsize(os.path.join(directory, name)) for name in names)
+        return total
+
+    def series(self, count):
+        """One file edited before each of many snapshots: what each adds, and what the last ones cost beside the first."""
+        row = f"{count} snapshots, one file edited each"
+        if not self.is_wanted(row):
+            return
+        self.clear_vaults()
+        path = self.below("repository-series")
+        shutil.rmtree(path, ignore_errors=True)
+        workloads.small(path, self.environment)
+        self.run(self.vault("snapshot"), path)
+        before, times = self.vault_bytes(), []
+        for number in range(count):
+            with open(os.path.join(path, f"d{number % 12:02}/file{number * 12 % 300 + number % 12:03}.txt"), "a") as file:
+                file.write(f"edited {number}\n")
+            times.append(self.run(self.vault("snapshot"), path))
+        begin, end = (statistics.median(run[0] for run in part) for part in (times[:100], times[-100:]))
+        each = (self.vault_bytes() - before) / count
+        print(f"\n{row}: {each / 1024:.1f} KiB each; wall {begin:.4f} s in the first hundred, {end:.4f} s in the last, "
+              f"ratio {end / begin:.2f}", flush=True)
+
+    def memory(self, name, label):
+        row = f"memory: {label}"
+        if self.is_wanted(row):
+            self.clear_vaults()
+            path = self.workload(name)
+            peaks = []
+            for arguments in (["snapshot"], ["verify", "--deep"], ["restore", "@latest", self.out("restored")]):
+                peaks.append(f"{arguments[0]} {self.run(self.vault(*arguments), path)[2]:.0f} MB")
+            print(f"\n{row}: {', '.join(peaks)}", flush=True)
 
     def all(self):
-        mirror = ["sh", "-c", f"git clone -q --mirror --no-local . {self.out('mirror')} && "
-                              "git ls-files -z | xargs -0 cat > /dev/null 2>&1; true"]
-        self.compare("first snapshot, with read-back", lambda: self.run(self.vault("snapshot")),
-                     "`git clone --mirror --no-local` + reading the tree", lambda: self.run(mirror), self.clear_vault)
-        self.run(self.vault("snapshot"))
-        self.run(["git", "status"])
-        # What was written in the last minute is read again by every snapshot: let the clone become older than that.
-        age = time.time() - os.stat(os.path.join(self.repository, ".git", "index")).st_ctime
-        time.sleep(max(0, 75 - age))
-        self.run(self.vault("snapshot"))
-        self.compare("nothing changed", lambda: self.run(self.vault("snapshot")),
-                     "`git status`", lambda: self.run(["git", "status"]))
-        self.compare("nothing changed, sealed all the same (-m)", lambda: self.run(self.vault("snapshot", "-m", "again")),
-                     "`git status`", lambda: self.run(["git", "status"]))
-        self.compare("restore", lambda: self.run(self.vault("restore", "@latest", self.out("restored"))),
-                     "`git clone --no-local`",
-                     lambda: self.run(["git", "clone", "-q", "--no-local", ".", self.out("clone")]), self.clear)
-        self.compare("verify", lambda: self.run(self.vault("verify")),
-                     "`sha256sum` of the vault's packs",
-                     lambda: self.run(["sh", "-c", f"sha256sum {self.home}/.local/share/git-vault/vaults/*/objects/pack/*"]))
-        self.compare("verify --deep", lambda: self.run(self.vault("verify", "--deep")),
-                     "`git fsck --full`", lambda: self.run(["git", "fsck", "--full"]))
+        print(f"{os.cpu_count()} processors, {self.arguments.rounds} rounds in turn (short work at least {SHORT_ROUNDS}), "
+              "after one that does not count\n")
+        print("| work | git-vault: wall s (cpu s), MB | reference | wall s (cpu s), MB | wall ratio | cpu ratio |")
+        print("| --- | --- | --- | --- | --- | --- |")
+        medium = "that of --repository" if self.arguments.repository else "5,000 files, 80,000 commits"
+        sizes = [("small", "300 files"), ("medium", medium), ("wide", "100,000 files")]
+        for name, label in sizes:
+            self.nothing_changed(name, label)
+        for name, label in sizes:
+            self.edited(name, label)
+        mirror = "`git clone --mirror --no-local` + reading the tree"
+        self.first("medium", medium, mirror, self.mirror)
+        if shutil.which("restic"):
+            self.first("wide", "100,000 files", "`restic backup`", self.restic)
+            self.first("heavy", "1.5 GB of noise, 500 MB of text", "`restic backup`", self.restic)
+        else:
+            print("left out, restic is not installed: first snapshots of many and of large files", file=sys.stderr)
+        for name, label in sizes[1:]:
+            self.restored(name, label)
+            self.verified(name, label)
+        self.series(100)
+        self.series(2_000)
+        self.memory("wide", "100,000 files")
+        self.memory("huge_untracked", "an untracked file of 4 GB")
+        self.memory("huge_blob", "a blob of 2 GB in the history")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    parser.add_argument("--only", nargs="+")
     parser.add_argument("--repository")
     parser.add_argument("--work")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--vault-binary", default=os.path.join(here, "target", "release", "git-vault"))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="git-vault-bench-", dir=arguments.work) as work:
-        Bench(arguments, work).all()
+    if arguments.work:
+        os.makedirs(arguments.work, exist_ok=True)
+        Bench(arguments, os.path.abspath(arguments.work)).all()
+    else:
+        with tempfile.TemporaryDirectory(prefix="git-vault-bench-") as work:
+            Bench(arguments, work).all()
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ impl IdTable {
         let mut slot = self.first_slot(bytes);
         while let Some(number) = self.slots.get(slot).copied().filter(|number| *number != 0) {
             let start = (number as usize - 1) * self.id_bytes;
-            if self.ids.get(start..start + self.id_bytes) == Some(bytes) {
+            let found = self.ids.get(start..start + self.id_bytes);
+            if found.is_some_and(|found| is_same(found, bytes)) {
                 return true;
             }
             slot = self.next_slot(slot);
@@ -71,6 +72,14 @@ impl IdTable {
 
     fn next_slot(&self, slot: usize) -> usize {
         usize::try_from((slot as u64 + 1) & self.mask).unwrap_or_default()
+    }
+}
+
+/// Compares two ids; those of 20 bytes without a call.
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    match (<&[u8; 20]>::try_from(left), <&[u8; 20]>::try_from(right)) {
+        (Ok(left), Ok(right)) => left == right,
+        _ => left == right,
     }
 }
 

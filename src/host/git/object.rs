@@ -59,7 +59,10 @@ impl ObjectId {
     /// Makes an id from its raw bytes, of which there must be 20 or 32.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        gix::ObjectId::try_from(bytes).ok().map(Self)
+        if let Ok(sha1) = bytes.try_into() {
+            return Some(Self(gix::ObjectId::Sha1(sha1)));
+        }
+        bytes.try_into().ok().map(gix::ObjectId::Sha256).map(Self)
     }
 
     /// Makes an id from 40 or 64 hexadecimal digits.
