@@ -139,7 +139,7 @@ pub struct LinkedWorktree {
     pub name: String,
     /// Where the source says that it is, escaped as in listings.
     pub path: String,
-    /// Where its files are; absent when it was not there, or left out.
+    /// Where its files are; absent when it was not there, belongs to another repository, or was left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<Spot>,
     /// The directory that a restore makes for it in the git directory of its repository, escaped as in listings; only for a

@@ -256,7 +256,21 @@ fn a_directory_whose_repository_works_elsewhere_is_not_taken_for_its_working_tre
     sandbox.snapshot(&copy);
 
     sandbox.git(&repository, &["config", "core.worktree", "/not/there"]);
-    let _said = assert_refused(&sandbox, &repository, Path::new("/not/there"), "git config");
+    let _said = assert_refused(
+        &sandbox,
+        &repository,
+        Path::new("/not/there"),
+        "git -C / config",
+    );
+    let config = repository.join(".git/config");
+    let config = config.to_str().expect("UTF-8");
+    sandbox.git(
+        Path::new("/"),
+        &["config", "--file", config, "core.worktree", own],
+    );
+    let unheeded = "[core]\n\tworktree = /not/there\n";
+    write(&repository, ".git/config.worktree", unheeded);
+    sandbox.snapshot(&repository);
 }
 
 #[test]

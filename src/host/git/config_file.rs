@@ -8,6 +8,13 @@ pub fn worktree_setting(config: &[u8]) -> Option<Vec<u8>> {
     Some(value.to_vec()).filter(|value| !value.is_empty())
 }
 
+/// Whether a `config` says that git heeds the `config.worktree` beside it.
+#[must_use]
+pub fn has_worktree_config(config: &[u8]) -> bool {
+    let value = parse(config).map(|file| file.boolean("extensions.worktreeConfig"));
+    value.is_some_and(|value| value.is_ok_and(|value| value == Some(true)))
+}
+
 /// The same file with another value of `core.worktree`; `None` when it cannot be understood or has none.
 #[must_use]
 pub fn with_worktree(config: &[u8], path: &[u8]) -> Option<Vec<u8>> {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::config_file::worktree_setting;
+use super::config_file::{has_worktree_config, worktree_setting};
 use super::gitfile;
 use super::repository::{OpenError, join_bytes};
 use crate::host::disk;
@@ -84,11 +84,18 @@ pub(super) fn check_leads(directory: &Path, git_dir: &Path) -> Result<(), OpenEr
 
 /// Refuses a git directory whose settings name a working tree that is not there.
 pub(super) fn check_worktree_is_there(git_dir: &Path) -> Result<(), OpenError> {
-    for name in ["config.worktree", "config"] {
+    let read = |name: &str| {
+        let bytes = disk::read_bounded(&git_dir.join(name), CONFIG_LIMIT_BYTES);
+        bytes.unwrap_or_default()
+    };
+    let config = read("config");
+    let own = if has_worktree_config(&config) {
+        read("config.worktree")
+    } else {
+        Vec::new()
+    };
+    for (name, config) in [("config.worktree", own), ("config", config)] {
         let file = git_dir.join(name);
-        let Ok(config) = disk::read_bounded(&file, CONFIG_LIMIT_BYTES) else {
-            continue;
-        };
         let Some(named) = worktree_setting(&config) else {
             continue;
         };
@@ -96,7 +103,8 @@ pub(super) fn check_worktree_is_there(git_dir: &Path) -> Result<(), OpenError> {
         if gitfile::canonical_if_there(&named)?.is_some() {
             return Ok(());
         }
-        let setting = format!("git config --file {} core.worktree", shell_word(&file));
+        // In the working tree itself, git stops before it looks at the command.
+        let setting = format!("git -C / config --file {} core.worktree", shell_word(&file));
         return Err(OpenError::Misplaced(Box::new(Misplaced {
             what: "the working tree that core.worktree names is not there",
             reason: format!("'{}' in '{}'", named.display(), file.display()),
