@@ -363,3 +363,95 @@ impl<'a> Cursor<'a> {
         Some(extras)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fingerprint(number: u64) -> Fingerprint {
+        Fingerprint {
+            inode: number,
+            bytes: number * 3,
+            ctime_ns: i128::from(number) << 40,
+            ..Fingerprint::default()
+        }
+    }
+
+    fn stored(number: u64, form: Form) -> Stored {
+        Stored {
+            id: ObjectId::from_bytes(&[7; 20]).expect("an id"),
+            form,
+            bytes: number * 3,
+            blake3: Digest::of(b"content"),
+        }
+    }
+
+    fn walked() -> Vec<Walked<Stored>> {
+        let extras = Extras {
+            mode: Some(0o100_600),
+            xattrs: [(b"user.a".to_vec(), b"b".to_vec())].into(),
+            ..Extras::default()
+        };
+        let file = |number, form, extras| Found::File {
+            fingerprint: fingerprint(number),
+            extras,
+            content: stored(number, form),
+        };
+        let directory = |path: &[u8], number, has_more, entries| Walked {
+            path: path.to_vec(),
+            fingerprint: fingerprint(number),
+            extras: Extras::default(),
+            has_change_times: true,
+            has_more,
+            entries,
+        };
+        vec![
+            directory(b"", 1, true, vec![(b"d".to_vec(), Found::Directory)]),
+            directory(
+                b"d",
+                2,
+                false,
+                vec![
+                    (b"a".to_vec(), file(3, Form::Whole, Extras::default())),
+                    (b"b".to_vec(), file(4, Form::Chunked, extras)),
+                    (b"young".to_vec(), file(99, Form::Whole, Extras::default())),
+                ],
+            ),
+        ]
+    }
+
+    #[test]
+    fn what_is_settled_is_known_again_and_nothing_else() {
+        let is_settled = |seen: &Fingerprint| seen.inode != 99;
+        let known = KnownFiles::of(&walked(), &is_settled);
+        let directory = known.directory(b"d");
+        let names: Vec<&[u8]> = vec![b"a", b"b", b"young"];
+        assert_eq!(directory.names(&fingerprint(2)).expect("names"), names);
+        assert_eq!(directory.names(&fingerprint(5)), None);
+        let file = directory.file(b"b", &fingerprint(4)).expect("a file");
+        assert_eq!(file.stored, stored(4, Form::Chunked));
+        assert_eq!(file.extras.mode, Some(0o100_600));
+        assert_eq!(directory.file(b"b", &fingerprint(3)), None);
+        assert_eq!(directory.file(b"young", &fingerprint(99)), None);
+        assert_eq!(known.directory(b"").names(&fingerprint(1)), None);
+        assert!(known.directory(b"").extras(&fingerprint(1)).is_some());
+        assert!(known.directory(b"e").extras(&fingerprint(2)).is_none());
+    }
+
+    #[test]
+    fn bytes_that_are_cut_or_changed_stop_nothing() {
+        let bytes = KnownFiles::of(&walked(), &|_| true).as_bytes().to_vec();
+        for end in 0..bytes.len() {
+            let cut = Arc::new(bytes.get(..end).expect("a part").to_vec());
+            if let Some(known) = KnownFiles::parse(cut, 0..end) {
+                drop(known.directory(b"d"));
+            }
+            let mut changed = bytes.clone();
+            changed[end] ^= 0xFF;
+            let length = changed.len();
+            if let Some(known) = KnownFiles::parse(Arc::new(changed), 0..length) {
+                drop(known.directory(b"d"));
+            }
+        }
+    }
+}

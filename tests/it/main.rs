@@ -61,6 +61,7 @@ mod index_reading;
 mod keys;
 mod keys_and_modes;
 mod kit;
+mod known_state;
 mod laboratory;
 mod limits;
 mod loop_disk;

@@ -1,0 +1,158 @@
+//! What is known from the snapshot before saves looking and reading, never a change: directories are not listed again, files
+//! not read again, trees not built again, and every snapshot still holds what is there.
+
+use std::fs;
+use std::path::Path;
+
+use crate::laboratory::{bounded, only_vault};
+use crate::races::faketime_library;
+use crate::support::files::{append, chmod, mkdir, noise, remove, set_mtime, symlink, write};
+use crate::support::repo_state::{Kind, RepoState};
+use crate::support::{Sandbox, states};
+
+/// What `snapshot` says by a clock that is two minutes ahead: to it, everything has been left alone for long enough to be
+/// relied on next time.
+fn snapshot_later(sandbox: &Sandbox, source: &Path, library: &str) -> (String, String) {
+    let mut command = sandbox.vault_command(source);
+    if let Some((name, library)) = library.split_once('=') {
+        command.envs([(name, library), ("FAKETIME", "+2m"), ("NO_FAKE_STAT", "1")]);
+    }
+    command.args(["--json", "snapshot"]);
+    let said = bounded(command, "git-vault snapshot, two minutes later").succeeded();
+    let said = said.json();
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    (text(&said["outcome"]), text(&said["snapshot"]["id"]))
+}
+
+fn forget(sandbox: &Sandbox) {
+    fs::remove_file(only_vault(sandbox).join("cache/scan")).expect("the scan cache is there");
+}
+
+type Change = (&'static str, fn(&Sandbox, &Path));
+
+const CHANGES: [Change; 20] = [
+    ("a new file", |_, source| {
+        drop(write(source, "deep/er/new.txt", "new"))
+    }),
+    (
+        "other bytes of the same size, and the time put back",
+        |_, source| {
+            let path = source.join("deep/er/one.txt");
+            let before = fs::metadata(&path)
+                .expect("it is there")
+                .modified()
+                .expect("its time");
+            fs::write(&path, "other").expect("written");
+            let file = fs::File::options().write(true).open(&path).expect("opened");
+            file.set_modified(before).expect("the time is put back");
+        },
+    ),
+    (
+        "a new file, and the time of the directory put back",
+        |_, source| {
+            let path = source.join("deep");
+            let before = fs::metadata(&path)
+                .expect("it is there")
+                .modified()
+                .expect("its time");
+            write(source, "deep/later.txt", "later");
+            let directory = fs::File::open(&path).expect("opened");
+            directory
+                .set_modified(before)
+                .expect("the time is put back");
+        },
+    ),
+    ("a file renamed over another", |_, source| {
+        fs::rename(
+            source.join("deep/er/new.txt"),
+            source.join("deep/er/two.txt"),
+        )
+        .expect("renamed");
+    }),
+    ("a removed file", |_, source| {
+        remove(source, "deep/later.txt")
+    }),
+    ("a mode", |_, source| {
+        chmod(&source.join("deep/er/two.txt"), 0o755)
+    }),
+    ("a mode of a directory", |_, source| {
+        chmod(&source.join("deep/er"), 0o700)
+    }),
+    ("a time of a directory", |_, source| {
+        set_mtime(&source.join("deep/er"), 1_500_000_000_000_000_001)
+    }),
+    ("an empty directory", |_, source| {
+        drop(mkdir(source, "deep/empty"))
+    }),
+    ("a file in what was empty", |_, source| {
+        drop(write(source, "deep/empty/x", "x"))
+    }),
+    ("a link", |_, source| {
+        drop(symlink(source, "deep/link", "er/one.txt"))
+    }),
+    ("another link of the same length", |_, source| {
+        remove(source, "deep/link");
+        symlink(source, "deep/link", "er/two.txt");
+    }),
+    ("a file in place of a directory", |_, source| {
+        fs::remove_dir_all(source.join("deep/empty")).expect("removed");
+        write(source, "deep/empty", "a file now");
+    }),
+    ("a directory in place of a file", |_, source| {
+        remove(source, "deep/empty");
+        write(source, "deep/empty/again", "a directory now");
+    }),
+    ("what is ignored from now on", |_, source| {
+        write(source, "deep/.gitignore", "later*\n");
+        write(source, "deep/later-1", "ignored");
+    }),
+    ("what is not ignored any more", |_, source| {
+        drop(write(source, "deep/.gitignore", "nothing\n"))
+    }),
+    ("what is tracked now", |sandbox, source| {
+        drop(sandbox.git(source, &["add", "deep"]))
+    }),
+    ("a commit", |sandbox, source| {
+        drop(sandbox.git(source, &["commit", "--quiet", "--message=deep"]));
+    }),
+    ("a repository in a known directory", |sandbox, source| {
+        drop(sandbox.git(source, &["init", "--quiet", "deep/er/nested"]));
+        write(source, "deep/er/nested/work.txt", "work");
+    }),
+    ("work in it", |_, source| {
+        drop(append(source, "deep/er/nested/work.txt", "more"))
+    }),
+];
+
+#[test]
+fn every_change_in_what_is_known_is_seen_and_nothing_else_is_stored() {
+    let Some(library) = faketime_library("what is known from before") else {
+        return;
+    };
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    write(&source, "deep/er/one.txt", "first");
+    write(&source, "deep/er/two.txt", "second");
+    write(&source, "wide/file.txt", "left alone");
+    write(&source, "large.bin", noise(7, 20 << 20));
+    sandbox.git(&source, &["config", "vault.include", "/deep/later-1"]);
+    let later = || snapshot_later(&sandbox, &source, &library);
+    assert_eq!(later().0, "sealed");
+    for (name, change) in CHANGES {
+        assert_eq!(later().0, "unchanged", "before {name}");
+        change(&sandbox, &source);
+        let state = RepoState::capture(&sandbox, &source, Kind::Workspace);
+        let (outcome, id) = later();
+        assert_eq!(outcome, "sealed", "{name}");
+        let restored = sandbox.restore(&source, &id, name);
+        let restored = RepoState::capture(&sandbox, &restored, Kind::Workspace);
+        RepoState::assert_same_workspace(&state, &restored);
+        // What is put together from what was known is what is put together from nothing.
+        forget(&sandbox);
+        assert_eq!(
+            later(),
+            ("unchanged".to_owned(), id),
+            "{name}, with nothing known"
+        );
+    }
+}
