@@ -11,21 +11,20 @@ use crate::host::git::object::ObjectFormat;
 use crate::host::walk::path_bytes;
 use crate::model::refusal::Result;
 use crate::ops::capture::CaptureError;
-use crate::ops::gitdir_scan::may_leave_out;
 use crate::ops::links::names;
 use crate::ops::metadata::open_index;
 
 /// A working tree: its root, and the path of its index.
 pub(super) type Tree = (PathBuf, PathBuf);
 
-/// Those of the git directories of which one of the trees tracks what would be left out.
+/// Those of the git directories in which one of the trees tracks something that is wanted, by its path there.
 ///
 /// # Errors
 /// When the index of a tree around one cannot be read.
 pub(super) fn tracked(
     git_dirs: &[&Path],
     trees: &[Tree],
-    format: ObjectFormat,
+    (format, is_wanted): (ObjectFormat, fn(&[u8]) -> bool),
 ) -> Result<BTreeSet<PathBuf>> {
     let mut tracked = BTreeSet::new();
     for (root, index) in trees {
@@ -38,7 +37,7 @@ pub(super) fn tracked(
         let is_tracked = |git_dir: &&&&Path| {
             git_dir
                 .strip_prefix(root)
-                .is_ok_and(|own| index.tracks_any_below(path_bytes(own), may_leave_out))
+                .is_ok_and(|own| index.tracks_any_below(path_bytes(own), is_wanted))
         };
         let found = inside.iter().filter(is_tracked);
         tracked.extend(found.map(|git_dir| git_dir.to_path_buf()));

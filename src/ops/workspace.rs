@@ -15,6 +15,7 @@ use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::CaptureError;
 use crate::ops::git_dirs::{find_git_dirs, tracked};
+use crate::ops::gitdir_scan::may_leave_out;
 use crate::ops::links::{Link, Stated, links_of, lost, names, shortened};
 use crate::ops::scan::Apart;
 use crate::ops::workspace_refusals::{
@@ -412,7 +413,7 @@ impl Finder<'_> {
         }
     }
 
-    /// The git directories that are files of a working tree around them.
+    /// The git directories that are files of a working tree around them; refuses when the main one is.
     fn files_of_trees(&self) -> Result<BTreeSet<PathBuf>> {
         let is_odd = |path: &Path| path.file_name() != Some(OsStr::new(".git"));
         let odd = self
@@ -434,11 +435,16 @@ impl Finder<'_> {
             Some((link.root.clone()?, admin.join("index")))
         });
         trees.extend(links);
-        let format = self.members.get(&main).map(|main| main.format);
-        Ok(format.map_or_else(
-            || Ok(BTreeSet::new()),
-            |format| tracked(&odd, &trees, format),
-        )?)
+        let Some(main) = self.members.get(&main) else {
+            return Ok(BTreeSet::new());
+        };
+        // What lies there is captured as the git directory alone; no other place is left for what a tree tracks.
+        let own = Some(main.git_dir.as_path()).filter(|path| is_odd(path));
+        if !tracked(own.as_slice(), &trees, (main.format, |_| true))?.is_empty() {
+            let what = "git directory whose files are tracked in a working tree around it";
+            return Err(not_supported(what, &main.git_dir));
+        }
+        Ok(tracked(&odd, &trees, (main.format, may_leave_out))?)
     }
 
     /// A linked worktree that is not where its repository says, and lies here: it was moved by hand, and git works in it; or its

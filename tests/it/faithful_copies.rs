@@ -347,6 +347,22 @@ fn a_tracked_separate_git_directory_is_files() {
 }
 
 #[test]
+fn a_repository_that_tracks_its_own_git_directory_is_refused() {
+    let sandbox = Sandbox::new();
+    let project = mkdir(&sandbox.workplace(), "project");
+    let separate = ["init", "--quiet", "--separate-git-dir=store.git"];
+    sandbox.git(&project, &separate);
+    write(&project, "file.txt", "one\n");
+    sandbox.git(&project, &["add", "file.txt"]);
+    sandbox.git(&project, &["commit", "--quiet", "-m", "one"]);
+    sandbox.snapshot(&project);
+    sandbox.git(&project, &["add", "store.git/HEAD"]);
+    let said = sandbox.vault(&project, &["snapshot"]);
+    let said = said.refused("GV-2004");
+    assert!(said.to_string().contains("store.git"), "{said}");
+}
+
+#[test]
 fn what_is_no_object_in_an_object_store_is_named() {
     let sandbox = Sandbox::new();
     let repository = small_repository(&sandbox);
