@@ -1,9 +1,13 @@
 //! The log: one signed file per event, each naming the hash of the one before. It says which snapshots and packs exist, and
 //! which key signs.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::host::disk;
+use crate::host::parallel;
 use crate::model::ids::{Digest, KeyId, SnapshotId};
 use crate::model::inventory::{Inventory, PackRecord};
 use crate::model::log_entry::{
@@ -20,6 +24,19 @@ use crate::vault::layout::Layout;
 
 /// Largest log entry read.
 pub const LIMIT_BYTES: u64 = 1 << 20;
+
+/// So many entries are opened together.
+const OPENED_TOGETHER: usize = 1024;
+
+/// So many entries are worth other threads.
+const WORTH_OPENING_AHEAD: usize = 64;
+
+/// An entry whose signature and form are right.
+struct Opened {
+    entry: LogEntry,
+    event: LogEvent,
+    blake3: Digest,
+}
 
 /// A snapshot, as the log knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +79,8 @@ pub struct Log {
     pub inventory: Inventory,
     /// The snapshots that exist, oldest first.
     pub snapshots: Vec<LoggedSnapshot>,
+    /// Where in `snapshots` each of them is.
+    places: HashMap<SnapshotId, usize>,
     /// The verifications, oldest first.
     pub verifications: Vec<Logged<VerifyRecord>>,
     /// The drills, oldest first.
@@ -92,6 +111,7 @@ impl Log {
             arrivals: Vec::new(),
             inventory: Inventory::default(),
             snapshots: Vec::new(),
+            places: HashMap::new(),
             verifications: Vec::new(),
             drills: Vec::new(),
             copies: Vec::new(),
@@ -115,11 +135,20 @@ impl Log {
     ) -> Result<Self> {
         let mut log = Self::new(source, first);
         let names = disk::list(&layout.log()).map_err(|error| error.refuse_vault_read())?;
-        for (name, number) in names.iter().zip(1_u64..) {
-            if name.to_str() != Some(file_name(number).as_str()) {
-                return Err(log.wrong_name(layout, name, number));
+        let numbered: Vec<(&OsString, u64)> = names.iter().zip(1_u64..).collect();
+        for together in numbered.chunks(OPENED_TOGETHER) {
+            let mut ahead = log.open_ahead(layout, binding, together);
+            for (name, number) in together {
+                if name.to_str() != Some(file_name(*number).as_str()) {
+                    return Err(log.wrong_name(layout, name, *number));
+                }
+                match ahead.remove(number) {
+                    Some((key, opened)) if key == log.keyring.active().id() => {
+                        log.follow(layout, binding, opened)?;
+                    }
+                    _ => log.read_next(layout, binding)?,
+                }
             }
-            log.read_next(layout, binding)?;
         }
         if log.head == 0 {
             return Err(
@@ -160,53 +189,49 @@ impl Log {
         }
     }
 
+    /// Opens entries on all cores, with the key that signs now; those that cannot be opened so are left to be read in their turn.
+    fn open_ahead(
+        &self,
+        layout: &Layout,
+        binding: Binding,
+        numbered: &[(&OsString, u64)],
+    ) -> HashMap<u64, (KeyId, Opened)> {
+        let opened = Mutex::new(HashMap::new());
+        if numbered.len() < WORTH_OPENING_AHEAD {
+            return HashMap::new();
+        }
+        let key = self.keyring.active();
+        let id = key.id();
+        let done: std::result::Result<(), Infallible> =
+            parallel::for_each(numbered, |(_, number)| {
+                if let Ok(entry) = open_entry(layout, binding, *number, key) {
+                    let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+                    opened.insert(*number, (id, entry));
+                }
+                Ok(())
+            });
+        let Ok(()) = done;
+        opened.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads the entry after the newest one known.
     ///
     /// # Errors
     /// When it is missing, damaged, forged, of unknown format, or out of chain.
     pub fn read_next(&mut self, layout: &Layout, binding: Binding) -> Result<()> {
+        let opened = open_entry(layout, binding, self.head + 1, self.keyring.active())?;
+        self.follow(layout, binding, opened)
+    }
+
+    /// Takes an authentic entry for the next one, if it follows the newest one known.
+    fn follow(&mut self, layout: &Layout, binding: Binding, opened: Opened) -> Result<()> {
+        let Opened {
+            entry,
+            event,
+            blake3,
+        } = opened;
         let number = self.head + 1;
         let path = layout.log_entry(number);
-        let bytes =
-            disk::read_bounded(&path, LIMIT_BYTES).map_err(|error| error.refuse_vault_read())?;
-        let body = signed::open(&bytes, Purpose::Log, binding, self.keyring.active())
-            .map_err(|error| refuse_signed(&error, &path))?;
-        let malformed = |reason: String| {
-            Refusal::new(
-                RefusalCode::RecordMalformed,
-                format!("'{}' cannot be understood", path.display()),
-            )
-            .because(reason)
-            .about(&path)
-        };
-        let entry: LogEntry =
-            toml::from_str(body).map_err(|error| malformed(error.message().to_owned()))?;
-        let event = entry
-            .event()
-            .filter(|_| toml::to_string(&entry).ok().as_deref() == Some(body))
-            .ok_or_else(|| malformed("not in canonical form".to_owned()))?;
-        if entry.vault != binding.vault
-            || entry.repository != binding.repository
-            || entry.number != number
-        {
-            return Err(Refusal::new(
-                RefusalCode::RecordMisplaced,
-                format!("'{}' is another record", path.display()),
-            )
-            .because(format!(
-                "expected entry {number} of vault {}",
-                binding.vault
-            ))
-            .because(format!(
-                "found entry {} of vault {}",
-                entry.number, entry.vault
-            ))
-            .about_difference(
-                &path,
-                format!("entry {number} of vault {}", binding.vault),
-                format!("entry {} of vault {}", entry.number, entry.vault),
-            ));
-        }
         let previous = self.head_blake3.unwrap_or(Digest::from_bytes([0; 32]));
         if entry.previous != previous {
             return Err(Refusal::new(
@@ -225,7 +250,6 @@ impl Log {
             .about(&layout.log_entry(self.head)));
         }
         self.accept(&entry, event, binding, &path)?;
-        let blake3 = Digest::of(&bytes);
         self.head = entry.number;
         self.head_blake3 = Some(blake3);
         self.head_time = Some(entry.time);
@@ -336,6 +360,7 @@ impl Log {
                 .add(pack)
                 .map_err(|pack| format!("{} is there already", pack.name))?;
         }
+        self.places.insert(record.id.clone(), self.snapshots.len());
         self.snapshots.push(LoggedSnapshot {
             number: self.snapshots.len() as u64 + 1,
             entry,
@@ -348,9 +373,7 @@ impl Log {
     /// The snapshot of that id.
     #[must_use]
     pub fn find(&self, id: &SnapshotId) -> Option<&LoggedSnapshot> {
-        self.snapshots
-            .iter()
-            .find(|snapshot| snapshot.record.id == *id)
+        self.snapshots.get(*self.places.get(id)?)
     }
 
     /// The snapshots that were sealed up to entry `number`.
@@ -428,6 +451,56 @@ impl Log {
                 is_new
             })
     }
+}
+
+/// An entry that `key` has signed, by itself: whether it follows the one before is not asked yet.
+fn open_entry(layout: &Layout, binding: Binding, number: u64, key: &SigningKey) -> Result<Opened> {
+    let path = layout.log_entry(number);
+    let bytes =
+        disk::read_bounded(&path, LIMIT_BYTES).map_err(|error| error.refuse_vault_read())?;
+    let body = signed::open(&bytes, Purpose::Log, binding, key)
+        .map_err(|error| refuse_signed(&error, &path))?;
+    let malformed = |reason: String| {
+        Refusal::new(
+            RefusalCode::RecordMalformed,
+            format!("'{}' cannot be understood", path.display()),
+        )
+        .because(reason)
+        .about(&path)
+    };
+    let entry: LogEntry =
+        toml::from_str(body).map_err(|error| malformed(error.message().to_owned()))?;
+    let event = entry
+        .event()
+        .filter(|_| toml::to_string(&entry).ok().as_deref() == Some(body))
+        .ok_or_else(|| malformed("not in canonical form".to_owned()))?;
+    if entry.vault != binding.vault
+        || entry.repository != binding.repository
+        || entry.number != number
+    {
+        return Err(Refusal::new(
+            RefusalCode::RecordMisplaced,
+            format!("'{}' is another record", path.display()),
+        )
+        .because(format!(
+            "expected entry {number} of vault {}",
+            binding.vault
+        ))
+        .because(format!(
+            "found entry {} of vault {}",
+            entry.number, entry.vault
+        ))
+        .about_difference(
+            &path,
+            format!("entry {number} of vault {}", binding.vault),
+            format!("entry {} of vault {}", entry.number, entry.vault),
+        ));
+    }
+    Ok(Opened {
+        entry,
+        event,
+        blake3: Digest::of(&bytes),
+    })
 }
 
 fn logged<T>(entry: u64, time: Timestamp, record: T) -> Logged<T> {

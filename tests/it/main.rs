@@ -64,6 +64,7 @@ mod kit;
 mod known_state;
 mod laboratory;
 mod limits;
+mod long_logs;
 mod loop_disk;
 mod lost_trees;
 mod lying_kernel;
