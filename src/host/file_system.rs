@@ -50,25 +50,37 @@ pub fn look(path: &Path) -> Result<FileSystem> {
 
 /// Whether the change times of files in an open directory tell of every write: the file system is known to move them with each,
 /// to keep them, and to let no program set them. FAT and its like give the modification time in their place, and what a
-/// server or another program says of its files may be late or made up.
+/// server or another program says of its files may be late or made up. A file in memory (tmpfs) that is mapped may be written
+/// through the mapping for ever without a sign; and an overlay may keep its files there, and have names that come from below.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn has_change_times(directory: &File) -> bool {
-    const KNOWN: [&str; 8] = [
-        "ext4",
-        "tmpfs",
-        "btrfs",
-        "xfs",
-        "f2fs",
-        "zfs",
-        "bcachefs",
-        "overlayfs",
-    ];
+    const KNOWN: [&str; 6] = ["ext4", "btrfs", "xfs", "f2fs", "zfs", "bcachefs"];
     rustix::fs::fstatfs(directory).is_ok_and(|found| {
         let magic = magic(&found);
         let known = KINDS.iter().find(|(number, _)| *number == magic);
         known.is_some_and(|(_, name)| KNOWN.contains(name))
     })
+}
+
+/// How long the system may keep a page that was written to without writing it to the device, in ns: a write through a memory
+/// mapping to such a page moves no time. `None` when it may be for ever.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn longest_dirty_ns() -> Option<i128> {
+    let setting = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/vm/{name}")).ok()?;
+        text.trim().parse::<i128>().ok().filter(|value| *value > 0)
+    };
+    let centiseconds = setting("dirty_expire_centisecs")? + setting("dirty_writeback_centisecs")?;
+    Some(centiseconds * 10_000_000)
+}
+
+/// The same on systems that do not say.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub const fn longest_dirty_ns() -> Option<i128> {
+    None
 }
 
 /// The same on systems for which no file system is known here.

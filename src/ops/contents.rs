@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::host::chunker::{BULK, FINE, Profile};
 use crate::host::disk;
+use crate::host::file_system::longest_dirty_ns;
 use crate::host::metadata::{self, Extras, Fingerprint};
 use crate::host::walk::{Error, Opened, Result, Walked};
 use crate::model::event::{Event, Monitor, Phase};
@@ -18,8 +19,8 @@ const TICK_NS: i128 = 50_000_000;
 /// The same for file systems whose times have no fraction of a second.
 const COARSE_NS: i128 = 2_100_000_000;
 
-/// How long a file must have been left alone before its content is remembered: a write through a memory mapping to a page
-/// that is dirty already changes no time, and pages stay dirty until the system writes them back (30 s by default).
+/// How long a file must have been left alone, at least, before its content is remembered: a write through a memory mapping to a
+/// page that is dirty already changes no time, and pages stay dirty until the system writes them back (after 35 s by default).
 const QUIET_NS: i128 = 60_000_000_000;
 
 /// Whether a file with this change time could have changed at or after `moment_ns` without a newer change time.
@@ -114,6 +115,8 @@ pub struct FileReader<'a> {
     /// Whether anything was met that the cache should know and does not.
     has_learned: AtomicBool,
     began_ns: i128,
+    /// How long a file must have been left alone to be remembered; `None` where no time is long enough.
+    quiet_ns: Option<i128>,
     profile: Profile,
     monitor: &'a dyn Monitor,
 }
@@ -132,6 +135,7 @@ impl<'a> FileReader<'a> {
             cache,
             has_learned: AtomicBool::new(false),
             began_ns: clock(),
+            quiet_ns: longest_dirty_ns().map(|dirty_ns| QUIET_NS.max(dirty_ns * 3 / 2)),
             profile: BULK,
             monitor,
         }
@@ -164,7 +168,8 @@ impl<'a> FileReader<'a> {
 
     /// Whether what looks like this had been left alone for long enough when the scan began.
     fn is_settled(&self, fingerprint: &Fingerprint) -> bool {
-        !is_fresh(fingerprint, self.began_ns - QUIET_NS)
+        self.quiet_ns
+            .is_some_and(|quiet_ns| !is_fresh(fingerprint, self.began_ns - quiet_ns))
     }
 
     /// Notes something that was not known.

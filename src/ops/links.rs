@@ -35,6 +35,8 @@ pub enum Stated {
     OfAnother(PathBuf),
     /// A directory with something in it, that does not lead to its repository.
     Lost(Loss),
+    /// Nothing; but here, where it would be if it was moved together with its repository, a `.git` file names it.
+    Moved(PathBuf),
 }
 
 /// Why a directory does not lead to its repository.
@@ -68,10 +70,14 @@ pub(super) fn links_of(git_dir: &Spot, path: &Path) -> Result<Vec<Link>> {
         let stated =
             gitfile::read_path(&admin.join("gitdir")).map_err(|error| unreadable(&error))?;
         let stated = stated.as_deref().and_then(Path::parent);
-        let (root, found) = match stated {
+        let (root, mut found) = match stated {
             Some(stated) => look_at(stated, path, &admin).map_err(|error| unreadable(&error))?,
             None => (None, Stated::Absent),
         };
+        if let (Stated::Absent, Some(stated)) = (&found, stated) {
+            let moved = moved_together(stated, path, &admin).map_err(|error| unreadable(&error))?;
+            found = moved.map_or(found, Stated::Moved);
+        }
         check_setting(&admin, root.as_deref())?;
         links.push(Link {
             git_dir: git_dir.clone(),
@@ -110,6 +116,55 @@ fn look_at(stated: &Path, git_dir: &Path, admin: &Path) -> disk::Result<(Option<
             Ok((None, Stated::Lost(loss)))
         }
     }
+}
+
+/// Where a linked worktree that is not at the place that its repository states lies if both were moved or renamed together with a
+/// directory around them: its path begins anew somewhere above the git directory, and its `.git` names the directory of the same
+/// name in `worktrees`, at the old place or at the new.
+fn moved_together(stated: &Path, git_dir: &Path, admin: &Path) -> disk::Result<Option<PathBuf>> {
+    let steps: Vec<_> = stated.components().collect();
+    for above in git_dir.ancestors().skip(1) {
+        for start in 1..steps.len() {
+            let rest: PathBuf = steps.get(start..).unwrap_or_default().iter().collect();
+            let candidate = above.join(rest);
+            let Some(named) = gitfile::read_gitfile(&candidate.join(".git"))
+                .ok()
+                .flatten()
+            else {
+                continue;
+            };
+            let is_its = match gitfile::canonical_if_there(&named)? {
+                Some(named) => named == admin,
+                None => {
+                    let name = Path::new("worktrees").join(admin.file_name().unwrap_or_default());
+                    named.ends_with(name)
+                }
+            };
+            if is_its {
+                return Ok(Some(candidate));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Says that a linked worktree was moved together with its repository, and lies here.
+pub(super) fn moved(candidate: &Path, repository: &Path) -> Refusal {
+    Refusal::new(
+        RefusalCode::SourceNotSupported,
+        "a linked worktree and its repository do not find each other",
+    )
+    .because(format!("'{}'", candidate.display()))
+    .because("both seem to have been moved; the repository looks for it at the old place")
+    .because("what is in it would not be captured")
+    .next(
+        format!(
+            "git -C {} worktree repair {}",
+            shell_word(repository),
+            shell_word(candidate)
+        ),
+        "tells each where the other is",
+    )
 }
 
 /// Whether a path is the git directory itself, or what it keeps of a linked worktree.

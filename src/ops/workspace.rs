@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::host::disk;
 use crate::host::git::gitfile;
 use crate::host::git::ref_files::is_git_dir;
 use crate::host::git::repository::{self, Lookup, OpenError, Repository, Settings};
@@ -16,7 +17,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::CaptureError;
 use crate::ops::git_dirs::{find_git_dirs, tracked};
 use crate::ops::gitdir_scan::may_leave_out;
-use crate::ops::links::{Link, Stated, links_of, lost, names, shortened};
+use crate::ops::links::{Link, Stated, links_of, lost, moved, names, shortened};
 use crate::ops::scan::Apart;
 use crate::ops::workspace_refusals::{
     not_supported, refuse, setting_file, unreadable, works_apart, works_elsewhere, works_outside,
@@ -195,10 +196,12 @@ impl Workspace {
     /// Refuses when something lies where a linked worktree should be, and does not lead to its repository: it may be that one.
     fn check_lost(&self) -> crate::model::refusal::Result<()> {
         for linked in self.linked.iter().filter(|one| one.worktree.is_none()) {
-            let Stated::Lost(loss) = linked.stated else {
-                continue;
+            let path = match &linked.stated {
+                Stated::Lost(_) => &linked.path,
+                Stated::Moved(path) => path,
+                Stated::There | Stated::Absent | Stated::OfAnother(_) => continue,
             };
-            let found = std::fs::canonicalize(&linked.path).ok();
+            let found = std::fs::canonicalize(path).ok();
             let mut trees = self.linked.iter().flat_map(|linked| &linked.worktree);
             if !trees.any(|spot| self.path(spot) == found) {
                 let is_its = |member: &&Member| member.git_dir == linked.git_dir;
@@ -209,7 +212,11 @@ impl Workspace {
                     worktree.unwrap_or(&repository.git_dir).as_path()
                 });
                 let directory = directory.unwrap_or(Path::new("."));
-                return Err(lost(&linked.path, loss, directory));
+                return Err(if let Stated::Lost(loss) = linked.stated {
+                    lost(path, loss, directory)
+                } else {
+                    moved(path, directory)
+                });
             }
         }
         Ok(())
@@ -361,8 +368,10 @@ impl Finder<'_> {
         let dot_git = border.join(".git");
         let own = spot.join(b".git");
         // What is gone is no border any more; a scan will not meet it.
-        let Ok(metadata) = std::fs::symlink_metadata(&dot_git) else {
-            return self.add_bare(border, &spot);
+        let metadata = match std::fs::symlink_metadata(&dot_git) {
+            Ok(metadata) => metadata,
+            Err(error) if disk::is_nowhere(&error) => return self.add_bare(border, &spot),
+            Err(error) => return Err(unreadable(&disk::Error::new("look at", &dot_git, error))),
         };
         if metadata.is_dir() {
             let real = std::fs::canonicalize(&dot_git).unwrap_or_else(|_| dot_git.clone());

@@ -2,11 +2,14 @@
 //! not read again, trees not built again, and every snapshot still holds what is there.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::laboratory::{bounded, only_vault};
 use crate::races::faketime_library;
 use crate::support::files::{append, chmod, mkdir, noise, remove, set_mtime, symlink, write};
+use crate::support::mount::has_tool;
 use crate::support::repo_state::{Kind, RepoState};
 use crate::support::{Sandbox, states};
 
@@ -129,7 +132,7 @@ fn every_change_in_what_is_known_is_seen_and_nothing_else_is_stored() {
     let Some(library) = faketime_library("what is known from before") else {
         return;
     };
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::on_disk();
     let source = states::small_repository(&sandbox);
     write(&source, "deep/er/one.txt", "first");
     write(&source, "deep/er/two.txt", "second");
@@ -154,5 +157,57 @@ fn every_change_in_what_is_known_is_seen_and_nothing_else_is_stored() {
             ("unchanged".to_owned(), id),
             "{name}, with nothing known"
         );
+    }
+}
+
+/// Maps a file, reads of it, and writes to it through the mapping when a line comes.
+const WRITER: &str = r#"
+import mmap, sys
+file = open(sys.argv[1], "r+b")
+mapped = mmap.mmap(file.fileno(), 0)
+print(mapped[0], flush=True)
+sys.stdin.readline()
+mapped[0:3] = b"new"
+print("written", flush=True)
+sys.stdin.readline()
+"#;
+
+/// On file systems in memory no time tells of such a write; on others, one does.
+#[test]
+fn a_write_through_a_mapping_that_is_older_than_the_last_snapshot_is_seen() {
+    let test = "a write through a mapping";
+    let Some(library) = faketime_library(test).filter(|_| has_tool(test, "python3")) else {
+        return;
+    };
+    for sandbox in [Sandbox::new(), Sandbox::on_disk()] {
+        let source = states::small_repository(&sandbox);
+        let path = write(&source, "mapped", "old".repeat(4096));
+        let file = fs::File::open(&path).expect("opened");
+        file.sync_all().expect("what was written is on the device");
+        let mut command = Command::new("python3");
+        let command = command.args(["-c", WRITER]).arg(&path);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut writer = piped.spawn().expect("python starts");
+        let mut input = writer.stdin.take().expect("its input");
+        let mut output = BufReader::new(writer.stdout.take().expect("its output"));
+        let mut answer = String::new();
+        output
+            .read_line(&mut answer)
+            .expect("it has mapped the file");
+        for _ in 0..2 {
+            let _outcome = snapshot_later(&sandbox, &source, &library);
+        }
+        input.write_all(b"\n").expect("it is told to write");
+        output.read_line(&mut answer).expect("it has written");
+        let (outcome, id) = snapshot_later(&sandbox, &source, &library);
+        assert_eq!(outcome, "sealed", "{}", source.display());
+        let restored = sandbox.restore(&source, &id, "out");
+        assert!(
+            fs::read(restored.join("mapped"))
+                .expect("read")
+                .starts_with(b"newold")
+        );
+        drop(input);
+        assert!(writer.wait().expect("it ends").success());
     }
 }

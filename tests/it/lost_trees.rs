@@ -155,6 +155,41 @@ fn linked_worktrees_that_were_moved_with_their_repository_are_captured() {
 }
 
 #[test]
+fn linked_worktrees_that_were_moved_with_a_directory_around_are_not_taken_for_gone() {
+    let sandbox = Sandbox::new();
+    let project = mkdir(&sandbox.workplace(), "project");
+    let repository = mkdir(&project, "main");
+    sandbox.git(&repository, &["init", "--quiet"]);
+    write(&repository, ".gitignore", ".claude/\n");
+    sandbox.commit(&repository, "one");
+    let beside = ["worktree", "add", "--quiet", "-b", "beside", "../beside"];
+    sandbox.git(&repository, &beside);
+    let inside = ["worktree", "add", "--quiet", "-b", "in", ".claude/deep/in"];
+    sandbox.git(&repository, &inside);
+    write(&project, "beside/work", "precious\n");
+    write(&repository, ".claude/deep/in/work", "precious\n");
+    sandbox.snapshot(&repository);
+    let project = moved(&project, "renamed");
+    let repository = project.join("main");
+    for (name, arguments) in [("beside", "../beside"), ("in", ".claude/deep/in")] {
+        let tree = repository
+            .join(arguments)
+            .canonicalize()
+            .expect("it is there");
+        let _said = assert_refused(&sandbox, &repository, &tree, "worktree repair '");
+        sandbox.git(
+            &repository,
+            &["worktree", "repair", tree.to_str().expect(name)],
+        );
+    }
+    sandbox.snapshot(&repository);
+    let restored = assert_restores(&sandbox, &repository);
+    let work = restored.join(".git/linked-beside/work");
+    assert!(work.exists(), "{}", work.display());
+    assert!(restored.join(".claude/deep/in/work").exists());
+}
+
+#[test]
 fn linked_worktrees_that_were_copied_with_their_repository_are_captured_as_files() {
     let sandbox = Sandbox::new();
     let repository = with_ignored(&sandbox);

@@ -37,7 +37,17 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn new() -> Self {
-        let directory = TempDir::with_prefix("git-vault-test-").expect("a temporary directory");
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// One on the disk that the project is built on: the directory for temporary files may be in memory.
+    pub fn on_disk() -> Self {
+        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    fn below(place: &Path) -> Self {
+        let directory = TempDir::with_prefix_in("git-vault-test-", place);
+        let directory = directory.expect("a temporary directory");
         let root = directory.path().canonicalize().expect("its real path");
         for name in ["home", "config", "data", "state", "tmp", "work"] {
             files::mkdir(&root, name);
