@@ -279,6 +279,10 @@ fn notes(progress: &Progress, attempt: &Attempt) -> Vec<String> {
             notes.push(format!(
                 "linked worktree '{name}' was not captured: '{path}' belongs to '{git_dir}' now; what git keeps of it was captured"
             ));
+        } else if linked.worktree.is_none() && path.is_empty() {
+            notes.push(format!(
+                "linked worktree '{name}' is not said to be anywhere; what git keeps of it was captured"
+            ));
         } else if linked.worktree.is_none() {
             notes.push(format!(
                 "linked worktree '{name}' was not there: '{path}'; what git keeps of it was captured"

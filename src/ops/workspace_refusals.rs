@@ -114,6 +114,9 @@ pub(super) fn works_apart(asked: &Path, worktree: &Path) -> Refusal {
     } else {
         refusal
     };
-    let other = format!("git vault -C {} snapshot", shell_word(worktree));
+    // Where no `.git` in that tree leads to the repository, it is found by its git directory only.
+    let has_dot_git = worktree.join(".git").symlink_metadata().is_ok();
+    let from = if has_dot_git { worktree } else { &dot_git };
+    let other = format!("git vault -C {} snapshot", shell_word(from));
     refusal.next(other, "captures the working tree that git uses")
 }

@@ -38,8 +38,10 @@ fn assert_refused(sandbox: &Sandbox, directory: &Path, named: &Path, command: &s
     said
 }
 
-#[test]
-fn a_linked_worktree_that_cannot_be_read_is_not_taken_for_one_that_is_gone() {
+/// Builds a workspace and captures it as a user whom modes keep out; then shuts something, and wants that refused by its name.
+/// Says so and does nothing where nobody can become such a user.
+#[track_caller]
+fn assert_shut_is_refused(build: fn(&Sandbox, &Path), shut: &str) {
     let id = Command::new("id").arg("-u").output().expect("id starts");
     let is_root = id.stdout == b"0\n";
     let can_change = Command::new("setpriv").arg("--version").output();
@@ -47,37 +49,61 @@ fn a_linked_worktree_that_cannot_be_read_is_not_taken_for_one_that_is_gone() {
         eprintln!("SKIPPED: root needs setpriv to become somebody whom modes keep out");
         return;
     }
-    for shut in ["work/far/feature/.git", "work/far/feature", "work/far"] {
-        let sandbox = Sandbox::new();
-        let repository = small_repository(&sandbox);
-        mkdir(&sandbox.workplace(), "far");
-        let add = ["worktree", "add", "--quiet", "../far/feature"];
-        sandbox.git(&repository, &add);
-        write(&sandbox.path("work/far/feature"), "new", "only there\n");
-        let program = sandbox.path("git-vault");
-        fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
-        if is_root {
-            let mut give = sandbox.command("chown", Path::new("/"));
-            let give = give.args(["-R", "--no-dereference", "65534:65534"]);
-            let given = give.arg(sandbox.path("")).output().expect("chown starts");
-            assert!(given.status.success());
-        }
-        let set = |mode: &str| {
-            let mut set = sandbox.command("chmod", Path::new("/"));
-            let set = set.arg(mode).arg(sandbox.path(shut)).output();
-            assert!(set.expect("chmod starts").status.success());
-        };
-        set("000");
+    let sandbox = Sandbox::new();
+    let repository = small_repository(&sandbox);
+    build(&sandbox, &repository);
+    let program = sandbox.path("git-vault");
+    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    if is_root {
+        let mut give = sandbox.command("chown", Path::new("/"));
+        let give = give.args(["-R", "--no-dereference", "65534:65534"]);
+        let given = give.arg(sandbox.path("")).output().expect("chown starts");
+        assert!(given.status.success());
+    }
+    let snapshot = |label: String| {
         let mut command = sandbox.command("setpriv", &repository);
         let change = ["--reuid=65534", "--regid=65534", "--clear-groups"];
         command.args(change).arg(&program);
         if !is_root {
             command = sandbox.command(&program, &repository);
         }
-        let output = command.arg("snapshot").output().expect("it starts");
-        set("755");
-        let said = Said::new(format!("snapshot, {shut}"), output).refused("GV-2001");
-        assert!(said.to_string().contains("work/far"), "{said}");
+        Said::new(label, command.arg("snapshot").output().expect("it starts"))
+    };
+    let set = |mode: &str| {
+        let mut set = sandbox.command("chmod", Path::new("/"));
+        let set = set.arg(mode).arg(sandbox.path(shut)).output();
+        assert!(set.expect("chmod starts").status.success());
+    };
+    let _said = snapshot("snapshot".to_owned()).succeeded();
+    set("000");
+    let said = snapshot(format!("snapshot, {shut}"));
+    set("755");
+    let said = said.refused("GV-2001");
+    assert!(said.to_string().contains(shut), "{said}");
+}
+
+#[test]
+fn a_linked_worktree_that_cannot_be_read_is_not_taken_for_one_that_is_gone() {
+    fn build(sandbox: &Sandbox, repository: &Path) {
+        mkdir(&sandbox.workplace(), "far");
+        let add = ["worktree", "add", "--quiet", "../far/feature"];
+        sandbox.git(repository, &add);
+        write(&sandbox.path("work/far/feature"), "new", "only there\n");
+    }
+    for shut in ["work/far/feature/.git", "work/far/feature", "work/far"] {
+        assert_shut_is_refused(build, shut);
+    }
+}
+
+#[test]
+fn a_repository_in_an_ignored_directory_that_cannot_be_read_is_not_taken_for_one_that_is_gone() {
+    fn build(sandbox: &Sandbox, repository: &Path) {
+        write(repository, ".gitignore", "ignored/\n");
+        sandbox.git(repository, &["init", "--quiet", "ignored/nested"]);
+        write(repository, "ignored/nested/work", "only there\n");
+    }
+    for shut in ["ignored/nested/.git", "ignored/nested", "ignored"] {
+        assert_shut_is_refused(build, &format!("work/repository/{shut}"));
     }
 }
 

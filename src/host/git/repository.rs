@@ -188,6 +188,9 @@ fn check_readable(git_dir: &Path) -> Result<(), OpenError> {
         let reason = match std::fs::metadata(&path) {
             Ok(found) if found.is_file() && found.len() > limit_bytes => "too large",
             Ok(found) if !found.is_file() && !found.is_dir() => "not a regular file",
+            Err(error) if !disk::is_nowhere(&error) => {
+                return Err(disk::Error::new("look at", &path, error).into());
+            }
             _ => continue,
         };
         return Err(disk::Error::new("read", &path, std::io::Error::other(reason)).into());
