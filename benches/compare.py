@@ -77,9 +77,12 @@ class Bench:
                 clone = ["git", "clone", "-q", "--no-local", self.arguments.repository, path]
                 subprocess.run(clone, check=True, env=self.environment)
             else:
-                getattr(workloads, name)(path, self.environment)
+                self.make(name, path)
         self.run(["git", "status", "-uall"], path)
         return path
+
+    def make(self, name, path):
+        subprocess.run([sys.executable, workloads.__file__, name, path], check=True, env=self.environment)
 
     def settle(self, path):
         """What was written in the last minute is read again by every snapshot: waits until the repository is older."""
@@ -207,7 +210,7 @@ class Bench:
         self.clear_vaults()
         path = self.below("repository-series")
         shutil.rmtree(path, ignore_errors=True)
-        workloads.small(path, self.environment)
+        self.make("small", path)
         self.run(self.vault("snapshot"), path)
         before, times = self.vault_bytes(), []
         for number in range(count):

@@ -3,6 +3,7 @@
 import os
 import random
 import subprocess
+import sys
 
 LINES = [f"line {number} of a file like any other in a project of this size" for number in range(150)]
 
@@ -97,3 +98,8 @@ def huge_blob(path, environment):
     git(path, "commit", "-q", "-m", "blob", environment=environment)
     git(path, "rm", "-q", "blob.bin", environment=environment)
     git(path, "commit", "-q", "-m", "without", environment=environment)
+
+
+if __name__ == "__main__":
+    # In a process of its own: what it takes in memory would count for every process that the measuring one starts.
+    globals()[sys.argv[1]](sys.argv[2], dict(os.environ))

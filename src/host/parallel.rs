@@ -4,13 +4,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
-/// More workers than this gain nothing: they wait for the disk, or for the one that brings the work.
-const MOST_WORKERS: usize = 8;
+/// More threads than this gain nothing where one brings the work: they wait for it.
+const MOST_HELPERS: usize = 8;
 
 /// How many threads are worth having.
 #[must_use]
 pub fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, |number| number.get().min(MOST_WORKERS))
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// How many threads are worth having beside the one that brings the work: none on a single core.
@@ -18,7 +18,7 @@ pub fn workers() -> usize {
 pub fn helpers() -> usize {
     match workers() {
         1 => 0,
-        workers => workers,
+        workers => workers.min(MOST_HELPERS),
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::{Error, Result};
 use super::object::{ObjectHasher, ObjectId, ObjectKind, hash_object};
 use super::pack_reader::{EntryHeader, EntryKind, HEADER_BYTES, Inflater, Pack, apply_delta};
+use crate::host::parallel;
 
 /// Objects without deltas that are larger than this are checked in pieces and never held whole.
 const STREAM_ABOVE_BYTES: u64 = 32 << 20;
@@ -50,51 +50,14 @@ struct Node {
 pub fn check_pack(pack: &Pack, visitor: &dyn Visitor) -> Result<u64> {
     pack.index.check()?;
     let (nodes, roots) = read_structure(pack)?;
-    let next = AtomicUsize::new(0);
-    let failure: Mutex<Option<Error>> = Mutex::new(None);
-    let workers = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(roots.len().div_ceil(BATCH))
-        .max(1);
-    let work = || {
+    let batches: Vec<&[u32]> = roots.chunks(BATCH).collect();
+    parallel::for_each(&batches, |batch| {
         let mut inflater = Inflater::new();
-        loop {
-            let start = next.fetch_add(BATCH, Ordering::Relaxed);
-            let Some(batch) = roots
-                .get(start..)
-                .map(|rest| rest.get(..BATCH).unwrap_or(rest))
-            else {
-                return;
-            };
-            if batch.is_empty() {
-                return;
-            }
-            for root in batch {
-                if let Err(error) = check_family(pack, &nodes, *root, &mut inflater, visitor) {
-                    next.store(usize::MAX / 2, Ordering::Relaxed);
-                    return keep_first(&failure, error);
-                }
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..workers {
-            // A system that gives no more threads is no obstacle: fewer workers do the same.
-            drop(std::thread::Builder::new().spawn_scoped(scope, work));
-        }
-        work();
-    });
-    match failure.into_inner() {
-        Ok(None) => Ok(nodes.len() as u64),
-        Ok(Some(error)) => Err(error),
-        Err(_poisoned) => Err(pack.damaged("a worker stopped without an answer")),
-    }
-}
-
-fn keep_first(failure: &Mutex<Option<Error>>, error: Error) {
-    if let Ok(mut failure) = failure.lock() {
-        failure.get_or_insert(error);
-    }
+        batch
+            .iter()
+            .try_for_each(|root| check_family(pack, &nodes, *root, &mut inflater, visitor))
+    })?;
+    Ok(nodes.len() as u64)
 }
 
 /// Reads all headers, in the order of the file, and finds which entries stand on which. Entries must tile the file.
