@@ -7,6 +7,7 @@ pub mod content;
 pub mod distrust;
 pub mod drift;
 pub mod health;
+pub mod heartbeats;
 pub mod inspect;
 pub mod keyring;
 pub mod known_files;

@@ -21,6 +21,7 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Binding, Purpose};
 use crate::model::timestamp::Timestamp;
+use crate::vault::heartbeats::repository_key;
 use crate::vault::inspect::{Description, Homes, TOOL, Vault};
 use crate::vault::keyring::KeySource;
 use crate::vault::last_seen;
@@ -47,12 +48,7 @@ pub struct FoundVault {
 }
 
 fn registration_path(home: &Path, git_dir: &Path) -> PathBuf {
-    let name = to_hex(
-        Digest::of(path_bytes(git_dir))
-            .as_bytes()
-            .get(..16)
-            .unwrap_or_default(),
-    );
+    let name = repository_key(git_dir);
     home.join("registry").join(format!("{name}.toml"))
 }
 
