@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::host::parallel;
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
 
@@ -203,7 +204,57 @@ pub fn create_new(path: &Path) -> Result<File> {
 /// # Errors
 /// When it is there already, cannot be written, or holds other bytes. An error of fsync is final: the file must not be used.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_durably(&mut create_new(path)?, path, bytes)
+    make_durable(&mut [Draft::new(path, bytes)?], &[], &[])
+}
+
+/// A file that is written and not yet durable.
+#[derive(Debug)]
+pub struct Draft<'b> {
+    file: File,
+    path: PathBuf,
+    bytes: &'b [u8],
+}
+
+impl<'b> Draft<'b> {
+    /// Writes a new file.
+    ///
+    /// # Errors
+    /// When it is there already or cannot be written.
+    pub fn new(path: &Path, bytes: &'b [u8]) -> Result<Self> {
+        let mut file = create_new(path)?;
+        file.write_all(bytes).context("write", path)?;
+        let path = path.to_owned();
+        Ok(Self { file, path, bytes })
+    }
+
+    fn read_back(&mut self) -> Result<()> {
+        drop_from_cache(&self.file);
+        read_back(&mut self.file, &self.path, self.bytes)
+    }
+}
+
+/// Makes drafts, open files and the names in directories durable, and reads the drafts back. All at once: a device that is
+/// asked for several things together empties its cache fewer times.
+///
+/// # Errors
+/// When one cannot be made durable, or holds other bytes; an error of fsync is final for its file.
+pub fn make_durable(
+    drafts: &mut [Draft<'_>],
+    files: &[(&File, &Path)],
+    directories: &[&Path],
+) -> Result<()> {
+    let opened = directories
+        .iter()
+        .map(|path| Ok((File::open(path).context("make durable", path)?, *path)))
+        .collect::<Result<Vec<_>>>()?;
+    let drafted = drafts.iter().map(|draft| (&draft.file, &*draft.path));
+    let names = opened.iter().map(|(file, path)| (file, *path));
+    let all: Vec<(&File, &Path)> = drafted.chain(files.iter().copied()).chain(names).collect();
+    let synced = parallel::together(&all, |(file, path)| {
+        file.sync_all().context("make durable", path)
+    });
+    synced.into_iter().collect::<Result<()>>()?;
+    drafts.iter_mut().try_for_each(Draft::read_back)
 }
 
 /// What is named later must be known to be what was meant: a log entry that is not would make its vault unreadable for ever.
@@ -211,6 +262,10 @@ fn write_durably(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).context("write", path)?;
     file.sync_all().context("make durable", path)?;
     drop_from_cache(file);
+    read_back(file, path, bytes)
+}
+
+fn read_back(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
     file.rewind().context("read back", path)?;
     // It may be a key.
     let mut read = Zeroizing::new(Vec::with_capacity(bytes.len() + 1));

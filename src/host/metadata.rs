@@ -24,7 +24,7 @@ pub enum Kind {
 
 /// Everything that tells whether a file is still the one that was looked at. Equal fingerprints with a change time that
 /// lies before the look mean equal content: the change time cannot be set by programs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Device number.
     pub device: u64,
@@ -159,6 +159,13 @@ pub fn look_in(directory: &File, name: &[u8], path: &Path) -> Result<Fingerprint
     let stat =
         rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).context("look at", path)?;
     Ok(Fingerprint::from_stat(&stat))
+}
+
+/// What a name in an open directory looks like; `None` when the system does not say.
+#[must_use]
+pub fn glance(directory: &File, name: &str) -> Option<Fingerprint> {
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    Some(Fingerprint::from_stat(&stat))
 }
 
 /// Looks at an open file.

@@ -1,8 +1,8 @@
 //! Work over several cores.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, OnceLock};
 
 /// More threads than this gain nothing where one brings the work: they wait for it.
 const MOST_HELPERS: usize = 8;
@@ -10,7 +10,9 @@ const MOST_HELPERS: usize = 8;
 /// How many threads are worth having.
 #[must_use]
 pub fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    // The system is asked once: it answers by way of many files.
+    static WORKERS: OnceLock<usize> = OnceLock::new();
+    *WORKERS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// How many threads are worth having beside the one that brings the work: none on a single core.
@@ -48,6 +50,73 @@ pub fn for_each<T: Sync, E: Send>(
         work();
     });
     result(failure)
+}
+
+/// Does something with each of a few items that wait for a device, all at the same time, however many cores there are; gives what
+/// came of each, in their order.
+pub fn together<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let Some((first, others)) = items.split_first() else {
+        return Vec::new();
+    };
+    let each = &each;
+    std::thread::scope(|scope| {
+        let started = others.iter().map(|item| {
+            std::thread::Builder::new()
+                .spawn_scoped(scope, move || each(item))
+                .map_err(|_no_thread| item)
+        });
+        let started: Vec<_> = started.collect();
+        let mut done = vec![each(first)];
+        done.extend(started.into_iter().map(|one| {
+            match one {
+                Ok(thread) => thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // What a system that gives no more threads leaves over is done here.
+                Err(item) => each(item),
+            }
+        }));
+        done
+    })
+}
+
+/// So few items are not worth another thread.
+const FEW: usize = 256;
+
+/// What `each` makes of every item, in their order; over several cores when there are many.
+///
+/// # Errors
+/// The first one in the order of the items.
+pub fn map<T: Sync, R: Send, E: Send>(
+    items: &[T],
+    each: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let part = items.len().div_ceil(workers()).max(FEW);
+    let mut parts = items.chunks(part);
+    let own = parts.next().unwrap_or_default();
+    let others: Vec<&[T]> = parts.collect();
+    let work = |part: &[T]| part.iter().map(&each).collect::<Result<Vec<R>, E>>();
+    std::thread::scope(|scope| {
+        let started = others.iter().map(|part| {
+            std::thread::Builder::new()
+                .spawn_scoped(scope, || work(part))
+                .map_err(|_no_thread| *part)
+        });
+        let started: Vec<_> = started.collect();
+        let mut all = work(own)?;
+        for part in started {
+            // What a system that gives no more threads leaves over is done here.
+            let made = match part {
+                Ok(thread) => match thread.join() {
+                    Ok(made) => made,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                },
+                Err(part) => work(part),
+            };
+            all.extend(made?);
+        }
+        Ok(all)
+    })
 }
 
 /// Lets `bring` hand over one item after the other, and does something with each on so many other threads meanwhile. Few items

@@ -8,7 +8,6 @@ use crate::host::git::object::{
     MODE_FILE, MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link,
 };
 use crate::host::git::repository::{Lookup, Repository};
-use crate::host::git::stores::PackStamp;
 use crate::host::git::tips::Tips;
 use crate::host::git::tree::{NewCommit, NewEntry, commit_content, tree_content};
 use crate::host::metadata::NotKept;
@@ -32,7 +31,7 @@ use crate::ops::verify::check_bytes;
 use crate::ops::workspace::Member;
 use crate::vault::builder::{self, BuiltPlace, Times};
 use crate::vault::built_directories::BuiltDirectories;
-use crate::vault::cache::ScanCache;
+use crate::vault::cache::{ScanCache, SoundPacks};
 use crate::vault::content::{ContentWriter, Stored};
 use crate::vault::inspect::Vault;
 use crate::vault::lacking::Lacking;
@@ -95,7 +94,7 @@ pub(super) struct Progress {
     pub(super) promised: Lacking,
     pub(super) root_commits: BTreeSet<ObjectId>,
     pub(super) packs: Vec<VerifiedPack>,
-    pub(super) sound: Vec<PackStamp>,
+    pub(super) sound: SoundPacks,
     pub(super) borrowed: BTreeMap<Spot, Alternates>,
 }
 
@@ -105,7 +104,7 @@ pub(super) struct Progress {
 /// When there is any doubt that it would be complete.
 pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
     let records = task.vault.log.arrivals.iter().map(|(_, record)| record);
-    let store = Store::new(&task.vault.layout, records, task.vault.format);
+    let mut store = Store::new(&task.vault.layout, records, task.vault.format);
     let newest = task
         .vault
         .log
@@ -123,6 +122,7 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
         None => Lacking::default(),
     };
     let known = known_state(task)?;
+    store.know_ids(&known.small);
     let mut progress = Progress {
         store,
         sound: check_packs(task.vault, &known)?,
@@ -211,25 +211,16 @@ fn say_where_to_go_on(refusal: Refusal) -> Refusal {
 
 /// Looks whether the packs a new snapshot would stand on are those whose bytes were last found to be what was written;
 /// reads and compares those that are not.
-fn check_packs(vault: &Vault, known: &ScanCache) -> Result<Vec<PackStamp>> {
-    let mut sound = Vec::new();
+fn check_packs(vault: &Vault, known: &ScanCache) -> Result<SoundPacks> {
+    let mut sound = SoundPacks::new();
     for record in vault.log.inventory.packs() {
-        let stamps = pack_stamps(vault, &record.name).map_err(|error| error.refuse_vault_read())?;
-        if !stamps.iter().all(|stamp| known.sound.contains(stamp)) {
+        let looks = vault.looks.packs.get(&record.name);
+        if looks.is_none() || looks != known.sound.get(&record.name) {
             check_bytes(vault, std::slice::from_ref(record), &Silent)?;
         }
-        sound.extend(stamps);
+        sound.extend(looks.map(|looks| (record.name.clone(), *looks)));
     }
     Ok(sound)
-}
-
-/// What a pack of the vault and its index look like now.
-pub(super) fn pack_stamps(vault: &Vault, name: &str) -> crate::host::disk::Result<[PackStamp; 2]> {
-    let path = vault.layout.pack(name);
-    Ok([
-        PackStamp::of(&path)?,
-        PackStamp::of(&path.with_extension("idx"))?,
-    ])
 }
 
 /// What one attempt captured.
@@ -284,6 +275,7 @@ fn attempt(
     };
     captured.cache.mirrored = mirrored;
     captured.cache.sound.clone_from(&progress.sound);
+    captured.cache.small.clone_from(&progress.known.small);
     captured.cache.proven = Some((checked.named, checked.weak_missing.clone()));
     let state = captured.state_digest();
     if is_unchanged(task, progress, Some(state)) {
@@ -573,7 +565,8 @@ fn finish(
 ) -> Result<Finished> {
     progress.packs.extend(attempt.capture.take());
     let manifest = manifest(task, &progress, &attempt, now)?;
-    let cache = attempt.cache;
+    let mut cache = attempt.cache;
+    cache.small = progress.store.small_packs(&progress.known.small);
     let root_commits = progress
         .root_commits
         .iter()

@@ -152,14 +152,30 @@ impl Workplace {
     /// # Errors
     /// When the one named is another's, or the one found cannot be opened.
     pub fn find_vault(&self, repository: &Repository) -> Result<Option<FoundVault>> {
+        self.find_vault_by(repository, &|root| Vault::open(root, &self.homes))
+    }
+
+    /// The same for another snapshot: see [`Vault::open_known`].
+    ///
+    /// # Errors
+    /// As [`Workplace::find_vault`].
+    pub fn find_known_vault(&self, repository: &Repository) -> Result<Option<FoundVault>> {
+        self.find_vault_by(repository, &|root| Vault::open_known(root, &self.homes))
+    }
+
+    fn find_vault_by(
+        &self,
+        repository: &Repository,
+        open: &dyn Fn(&Path) -> Result<Vault>,
+    ) -> Result<Option<FoundVault>> {
         let has_commit = has_commit_in(repository);
         let Some(root) = &self.vault else {
-            return self.find_attached(repository);
+            return self.find_attached_by(repository, open);
         };
         if !inspect::looks_like_vault(root) {
             return Err(inspect::no_vault(root));
         }
-        let vault = Vault::open(root, &self.homes)?;
+        let vault = open(root)?;
         if registry::is_attached_to(&vault.log, &repository.git_dir) {
             return Ok(Some(FoundVault {
                 vault,

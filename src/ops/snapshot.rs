@@ -3,19 +3,21 @@
 use std::path::PathBuf;
 
 use crate::host::git::repository::Repository;
+use crate::host::metadata::look_at;
 use crate::host::random::random_bytes;
 use crate::model::event::Monitor;
 use crate::model::ids::SnapshotId;
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
-use crate::ops::assemble::{Finished, Proven, Task, assemble, pack_stamps};
+use crate::ops::assemble::{Finished, Proven, Task, assemble};
 use crate::ops::contents::Clock;
 use crate::ops::locate::{Workplace, of_another};
 use crate::ops::patterns::Patterns;
 use crate::vault::cache::ScanCache;
 use crate::vault::health;
 use crate::vault::inspect::Vault;
+use crate::vault::known_vault;
 use crate::vault::registry;
 use crate::vault::snapshot_index;
 use crate::vault::staging::Staging;
@@ -117,8 +119,9 @@ pub fn snapshot(
                     ready.vault.binding.vault,
                 ));
             }
-            // Only a cache: when it cannot be written, the next scan takes longer.
+            // Only caches: when they cannot be written, the next scan takes longer.
             drop(cache.map(|cache| cache.save(&ready.vault)));
+            drop(known_vault::remember(&ready.vault, workplace.now));
             let number = trusted.logged().number;
             Ok(ready.report(
                 Outcome::Unchanged,
@@ -198,12 +201,18 @@ fn after_seal(
         let remembered = crate::vault::last_seen::remember(state, vault.binding.vault, &vault.log);
         warnings.extend(remembered.err().map(|error| error.to_string()));
     }
-    let new = manifest
-        .packs
-        .iter()
-        .filter_map(|pack| pack_stamps(vault, &pack.name).ok());
-    cache.sound.extend(new.flatten());
+    for pack in &manifest.packs {
+        let path = vault.layout.pack(&pack.name);
+        if let (Ok(pack_look), Ok(index_look)) =
+            (look_at(&path), look_at(&path.with_extension("idx")))
+        {
+            let looks = [pack_look, index_look];
+            cache.sound.insert(pack.name.clone(), looks);
+        }
+    }
     warnings.extend(cache.save(vault).err().map(|error| error.to_string()));
+    let remembered = known_vault::remember(vault, workplace.now);
+    warnings.extend(remembered.err().map(|error| error.to_string()));
     let indexed = snapshot_index::add_newest(vault);
     warnings.extend(indexed.err().map(|refusal| index_warning(&refusal)));
     warnings
@@ -237,7 +246,7 @@ fn note_health(
 fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Ready> {
     let home = workplace.home_of(repository);
     let refuse_home = |error: crate::host::disk::Error| error.refuse_vault_write();
-    match workplace.find_vault(repository)? {
+    match workplace.find_known_vault(repository)? {
         Some(mut found) => {
             let root = found.vault.layout.root().to_owned();
             if let Some(error) = &found.vault.unconfirmed {

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::host::disk;
-use crate::host::git::object::ObjectId;
+use crate::host::git::object::{ObjectFormat, ObjectId};
+use crate::host::git::packs::SmallPacks;
 use crate::host::git::stores::PackStamp;
+use crate::host::metadata::Fingerprint;
 use crate::host::walk::path_bytes;
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::manifest::{LeftOut, TreeCounts};
@@ -27,6 +29,10 @@ const TAG_BYTES: usize = 32;
 /// Largest cache read.
 const LIMIT_BYTES: u64 = 2 << 30;
 
+/// Packs of the vault by name, each with what its pack and its index looked like when their bytes were found to be what was
+/// written.
+pub type SoundPacks = BTreeMap<String, [Fingerprint; 2]>;
+
 /// What is remembered from one snapshot to the next.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ScanCache {
@@ -41,7 +47,9 @@ pub struct ScanCache {
     /// A digest of ids that were all found in the histories, reaching no hole, and how many tolerated ones of each were not.
     pub proven: Option<(Digest, Vec<u64>)>,
     /// Packs of the vault as they were when their bytes were last found to be what was written.
-    pub sound: Vec<PackStamp>,
+    pub sound: SoundPacks,
+    /// The ids in packs of the vault that hold few objects.
+    pub small: SmallPacks,
     /// Packs of the sources whose objects are all in the vault, by the git directory of their repository.
     pub mirrored: Vec<(Spot, PackStamp)>,
 }
@@ -60,7 +68,9 @@ struct File {
     places: Vec<PlaceRecord>,
     state: Option<(String, [u8; 32])>,
     proven: Option<([u8; 32], Vec<u64>)>,
-    sound: Vec<StampRecord>,
+    sound: SoundPacks,
+    /// Packs by name, each with its ids one after the other.
+    small: Vec<(String, Vec<u8>)>,
     mirrored: Vec<(String, StampRecord)>,
 }
 
@@ -138,7 +148,8 @@ impl ScanCache {
                 None => None,
             },
             places,
-            sound: file.sound.into_iter().map(stamp_from_record).collect(),
+            sound: file.sound,
+            small: small_from(file.small, vault.format)?,
             mirrored: file
                 .mirrored
                 .into_iter()
@@ -178,7 +189,15 @@ impl ScanCache {
                 .as_ref()
                 .map(|(id, digest)| (id.to_string(), *digest.as_bytes())),
             places: self.places.iter().map(place_to_record).collect(),
-            sound: self.sound.iter().map(stamp_to_record).collect(),
+            sound: self.sound.clone(),
+            small: self
+                .small
+                .iter()
+                .map(|(name, ids)| {
+                    let ids = ids.iter().flat_map(|id| id.as_bytes().iter().copied());
+                    (name.clone(), ids.collect())
+                })
+                .collect(),
             mirrored: self
                 .mirrored
                 .iter()
@@ -256,6 +275,14 @@ fn place_from_record(
         place_of(&record.name)?,
         (Digest::from_bytes(record.digest), place),
     ))
+}
+
+fn small_from(records: Vec<(String, Vec<u8>)>, format: ObjectFormat) -> Option<SmallPacks> {
+    let records = records.into_iter().map(|(name, bytes)| {
+        let ids = bytes.chunks(format.id_bytes()).map(ObjectId::from_bytes);
+        Some((name, ids.collect::<Option<_>>()?))
+    });
+    records.collect()
 }
 
 fn stamp_to_record(stamp: &PackStamp) -> StampRecord {

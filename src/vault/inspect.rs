@@ -17,10 +17,11 @@ use crate::model::signed::{self, Binding, Purpose, SignedError, SigningKey};
 use crate::model::timestamp::Timestamp;
 use crate::vault::distrust::{self, Distrust};
 use crate::vault::keyring::{KeySource, KeyState};
+use crate::vault::known_vault::KnownVault;
 use crate::vault::last_seen;
 use crate::vault::layout::{self, INCOMPLETE_PREFIX, Layout};
 use crate::vault::log::Log;
-use crate::vault::skeleton::{self, Leftovers, Unnamed};
+use crate::vault::skeleton::{self, Leftovers, Looks, Unnamed};
 
 /// Program and version, as written into records.
 pub const TOOL: &str = concat!("git-vault ", env!("CARGO_PKG_VERSION"));
@@ -79,6 +80,10 @@ pub struct Vault {
     pub homes: Homes,
     /// Why it is not the newest state of this vault that this machine has seen; only [`Vault::open_even_stale`] gives one.
     pub stale: Option<Refusal>,
+    /// What packs and directories of snapshots looked like.
+    pub looks: Looks,
+    /// What was known before; nothing but for [`Vault::open_known`].
+    pub known: KnownVault,
 }
 
 /// What a vault that is older than, or another than, what this machine has seen is good for.
@@ -95,6 +100,16 @@ struct Opening<'a> {
     homes: &'a Homes,
     brought: &'a [Arc<SigningKey>],
     stale: Stale,
+    knowledge: Knowledge,
+}
+
+/// Whether what looks as it did when it was found to be authentic may be left closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    /// Everything is read.
+    Ignore,
+    /// It may.
+    Use,
 }
 
 impl Vault {
@@ -105,6 +120,23 @@ impl Vault {
     /// When there is none, the key is missing, or anything is not as it must be.
     pub fn open(root: &Path, homes: &Homes) -> Result<Self> {
         Self::open_brought(root, homes, &[])
+    }
+
+    /// Opens the vault for another snapshot: entries of the log, and directories of snapshots, that look as they did when they
+    /// were last found to be authentic are not read again (`known_vault.rs`).
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn open_known(root: &Path, homes: &Homes) -> Result<Self> {
+        Self::open_as(
+            root,
+            &Opening {
+                homes,
+                brought: &[],
+                stale: Stale::Refuse,
+                knowledge: Knowledge::Use,
+            },
+        )
     }
 
     /// Opens the vault with keys that are at hand but not stored on this machine, to find out whether they are its keys.
@@ -119,6 +151,7 @@ impl Vault {
                 homes,
                 brought,
                 stale,
+                knowledge: Knowledge::Ignore,
             },
         )
     }
@@ -136,6 +169,7 @@ impl Vault {
                 homes,
                 brought: &[],
                 stale,
+                knowledge: Knowledge::Ignore,
             },
         )
     }
@@ -195,7 +229,14 @@ impl Vault {
         })?;
         let seen = last_seen::load(&homes.state, binding.vault)?;
         let distrust = Distrust::load(&homes.state, binding.vault)?;
-        let mut log = Log::read(layout, binding, source, first)?;
+        let mut known = match opening.knowledge {
+            Knowledge::Ignore => KnownVault::default(),
+            Knowledge::Use => KnownVault::load(layout, &homes.state, binding, &source),
+        };
+        let mut log = Log::read(layout, binding, &source, &first, &known)?;
+        if known.key != Some(log.keyring.active().id()) {
+            known = KnownVault::default();
+        }
         distrust.apply(&mut log);
         check_git_files(layout, &description, format, &log)?;
         let is_newest = last_seen::check(seen, layout.root(), &log)
@@ -209,7 +250,13 @@ impl Vault {
         } else {
             Unnamed::Explained
         };
-        let leftovers = skeleton::check(layout, &description, &log, binding, unnamed)?;
+        let vault = skeleton::Checked {
+            layout,
+            description: &description,
+            log: &log,
+            binding,
+        };
+        let (leftovers, looks) = vault.check(unnamed, &known)?;
         // Noting what was seen guards against a later rollback; where it cannot be noted, nothing else is lost. An entry that
         // might still vanish in a power cut must not be noted: the vault would then seem rolled back.
         let mut unconfirmed = None;
@@ -228,6 +275,8 @@ impl Vault {
             unconfirmed,
             homes: homes.clone(),
             stale,
+            looks,
+            known,
         })
     }
 }

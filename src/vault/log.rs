@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::host::disk;
+use crate::host::metadata::{Fingerprint, glance};
 use crate::host::parallel;
 use crate::model::ids::{Digest, KeyId, SnapshotId};
 use crate::model::inventory::{Inventory, PackRecord};
@@ -20,6 +22,7 @@ use crate::model::signed::{self, Binding, Purpose, SigningKey};
 use crate::model::timestamp::Timestamp;
 use crate::vault::inspect::refuse_signed;
 use crate::vault::keyring::{KeySource, Keyring};
+use crate::vault::known_vault::{KnownEntry, KnownVault};
 use crate::vault::layout::Layout;
 
 /// Largest log entry read.
@@ -33,9 +36,22 @@ const WORTH_OPENING_AHEAD: usize = 64;
 
 /// An entry whose signature and form are right.
 struct Opened {
-    entry: LogEntry,
+    number: u64,
+    previous: Digest,
+    time: Timestamp,
     event: LogEvent,
     blake3: Digest,
+    /// What its file looked like before it was read.
+    look: Option<Fingerprint>,
+}
+
+/// What all entries are opened with.
+struct Opening<'a> {
+    layout: &'a Layout,
+    binding: Binding,
+    /// The directory, where entries are known that may be left closed.
+    directory: Option<File>,
+    known: &'a KnownVault,
 }
 
 /// A snapshot, as the log knows it.
@@ -73,6 +89,8 @@ pub struct Log {
     pub head_time: Option<Timestamp>,
     /// BLAKE3 of every entry, the first one first.
     pub hashes: Vec<Digest>,
+    /// What the file of every entry looked like before it was read, if it was looked at.
+    pub looks: Vec<Option<Fingerprint>>,
     /// Every pack with the number of the entry that brought it.
     pub arrivals: Vec<(u64, PackRecord)>,
     /// The packs that exist.
@@ -108,6 +126,7 @@ impl Log {
             head_blake3: None,
             head_time: None,
             hashes: Vec::new(),
+            looks: Vec::new(),
             arrivals: Vec::new(),
             inventory: Inventory::default(),
             snapshots: Vec::new(),
@@ -123,21 +142,43 @@ impl Log {
         }
     }
 
-    /// Reads all entries. Their names must be exactly the numbers from 1 up.
+    /// Reads all entries but those that are known and look as they did. Their names must be exactly the numbers from 1 up.
     ///
     /// # Errors
     /// When an entry is missing, foreign, damaged, forged, of unknown format, or out of chain.
     pub fn read(
         layout: &Layout,
         binding: Binding,
-        source: KeySource,
-        first: Arc<SigningKey>,
+        source: &KeySource,
+        first: &Arc<SigningKey>,
+        known: &KnownVault,
     ) -> Result<Self> {
-        let mut log = Self::new(source, first);
+        let log = Self::read_with(layout, binding, source, first, known)?;
+        // Who has a key that was given up could make up what is known.
+        if known.entries.is_empty() || known.key == Some(log.keyring.active().id()) {
+            return Ok(log);
+        }
+        Self::read_with(layout, binding, source, first, &KnownVault::default())
+    }
+
+    fn read_with(
+        layout: &Layout,
+        binding: Binding,
+        source: &KeySource,
+        first: &Arc<SigningKey>,
+        known: &KnownVault,
+    ) -> Result<Self> {
+        let mut log = Self::new(source.clone(), Arc::clone(first));
+        let opening = Opening {
+            layout,
+            binding,
+            directory: File::open(layout.log()).ok(),
+            known,
+        };
         let names = disk::list(&layout.log()).map_err(|error| error.refuse_vault_read())?;
         let numbered: Vec<(&OsString, u64)> = names.iter().zip(1_u64..).collect();
         for together in numbered.chunks(OPENED_TOGETHER) {
-            let mut ahead = log.open_ahead(layout, binding, together);
+            let mut ahead = log.open_ahead(&opening, together);
             for (name, number) in together {
                 if name.to_str() != Some(file_name(*number).as_str()) {
                     return Err(log.wrong_name(layout, name, *number));
@@ -146,7 +187,10 @@ impl Log {
                     Some((key, opened)) if key == log.keyring.active().id() => {
                         log.follow(layout, binding, opened)?;
                     }
-                    _ => log.read_next(layout, binding)?,
+                    _ => {
+                        let opened = opening.open(*number, log.keyring.active())?;
+                        log.follow(layout, binding, opened)?;
+                    }
                 }
             }
         }
@@ -192,8 +236,7 @@ impl Log {
     /// Opens entries on all cores, with the key that signs now; those that cannot be opened so are left to be read in their turn.
     fn open_ahead(
         &self,
-        layout: &Layout,
-        binding: Binding,
+        opening: &Opening<'_>,
         numbered: &[(&OsString, u64)],
     ) -> HashMap<u64, (KeyId, Opened)> {
         let opened = Mutex::new(HashMap::new());
@@ -204,7 +247,7 @@ impl Log {
         let id = key.id();
         let done: std::result::Result<(), Infallible> =
             parallel::for_each(numbered, |(_, number)| {
-                if let Ok(entry) = open_entry(layout, binding, *number, key) {
+                if let Ok(entry) = opening.open(*number, key) {
                     let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
                     opened.insert(*number, (id, entry));
                 }
@@ -225,46 +268,37 @@ impl Log {
 
     /// Takes an authentic entry for the next one, if it follows the newest one known.
     fn follow(&mut self, layout: &Layout, binding: Binding, opened: Opened) -> Result<()> {
-        let Opened {
-            entry,
-            event,
-            blake3,
-        } = opened;
         let number = self.head + 1;
         let path = layout.log_entry(number);
         let previous = self.head_blake3.unwrap_or(Digest::from_bytes([0; 32]));
-        if entry.previous != previous {
+        if opened.previous != previous {
             return Err(Refusal::new(
                 RefusalCode::LogBroken,
                 format!("log entry {number} does not follow entry {}", self.head),
             )
             .because(format!(
                 "it names {} as the one before, found {previous}",
-                entry.previous
+                opened.previous
             ))
             .about_difference(
                 &path,
                 format!("previous {previous}"),
-                format!("previous {}", entry.previous),
+                format!("previous {}", opened.previous),
             )
             .about(&layout.log_entry(self.head)));
         }
-        self.accept(&entry, event, binding, &path)?;
-        self.head = entry.number;
+        let (blake3, time, look) = (opened.blake3, opened.time, opened.look);
+        self.accept(opened, binding, &path)?;
+        self.head = number;
         self.head_blake3 = Some(blake3);
-        self.head_time = Some(entry.time);
+        self.head_time = Some(time);
         self.hashes.push(blake3);
+        self.looks.push(look);
         Ok(())
     }
 
     /// Takes an authentic entry into account.
-    fn accept(
-        &mut self,
-        entry: &LogEntry,
-        event: LogEvent,
-        binding: Binding,
-        path: &std::path::Path,
-    ) -> Result<()> {
+    fn accept(&mut self, entry: Opened, binding: Binding, path: &std::path::Path) -> Result<()> {
         let contradiction = |what: String| {
             Refusal::new(
                 RefusalCode::RecordContradiction,
@@ -273,7 +307,7 @@ impl Log {
             .because(what)
             .about(path)
         };
-        let (number, time) = (entry.number, entry.time);
+        let (number, time, event) = (entry.number, entry.time, entry.event);
         if matches!(event, LogEvent::Genesis(..)) != (number == 1) {
             return Err(contradiction(
                 "the genesis entry is the first one and no other".to_owned(),
@@ -497,10 +531,40 @@ fn open_entry(layout: &Layout, binding: Binding, number: u64, key: &SigningKey) 
         ));
     }
     Ok(Opened {
-        entry,
+        number,
+        previous: entry.previous,
+        time: entry.time,
         event,
         blake3: Digest::of(&bytes),
+        look: None,
     })
+}
+
+impl Opening<'_> {
+    /// Opens an entry that `key` has signed, or takes it as it is known.
+    fn open(&self, number: u64, key: &SigningKey) -> Result<Opened> {
+        let directory = self.directory.as_ref();
+        let look = directory.and_then(|directory| glance(directory, &file_name(number)));
+        if let Some(known) = self.known.entries.get(&number)
+            && Some(known.look) == look
+        {
+            return Ok(Self::left_closed(number, known));
+        }
+        let opened = open_entry(self.layout, self.binding, number, key)?;
+        Ok(Opened { look, ..opened })
+    }
+
+    /// An entry that is known. The chain was followed when it was read: the one before is known with it, or read again.
+    fn left_closed(number: u64, known: &KnownEntry) -> Opened {
+        Opened {
+            number,
+            previous: known.previous,
+            time: known.time,
+            event: LogEvent::Snapshot(known.snapshot.clone(), known.packs.clone()),
+            blake3: known.blake3,
+            look: Some(known.look),
+        }
+    }
 }
 
 fn logged<T>(entry: u64, time: Timestamp, record: T) -> Logged<T> {

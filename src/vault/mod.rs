@@ -11,6 +11,7 @@ pub mod heartbeats;
 pub mod inspect;
 pub mod keyring;
 pub mod known_files;
+pub mod known_vault;
 pub mod lacking;
 pub mod last_seen;
 pub mod layout;

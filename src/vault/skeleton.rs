@@ -1,11 +1,14 @@
 //! The skeleton of a vault: which files may be there, which must be, and what interrupted work may have left behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::host::disk;
 use crate::host::git::object::ObjectFormat;
+use crate::host::metadata::{Fingerprint, Kind, glance, look_at};
+use crate::host::parallel;
 use crate::model::escape::shell_word;
 use crate::model::ids::{Digest, SnapshotId};
 use crate::model::inventory::{PackRecord, is_pack_name};
@@ -16,6 +19,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{self, Binding, Purpose};
 use crate::vault::inspect::Description;
 use crate::vault::keyring::Keyring;
+use crate::vault::known_vault::KnownVault;
 use crate::vault::layout::{INCOMPLETE_PREFIX, Layout, REQUIRED, TOLERATED, config};
 use crate::vault::log::Log;
 
@@ -77,17 +81,50 @@ impl<'a> Lost<'a> {
     }
 }
 
-/// Checks names, kinds and sizes of everything in the vault, and the content of the files that never change.
-///
-/// # Errors
-/// When something is missing, foreign, or of another size than the log says.
-pub fn check(
-    layout: &Layout,
-    description: &Description,
-    log: &Log,
-    binding: Binding,
+/// What is checked.
+pub struct Checked<'a> {
+    /// Where everything lies.
+    pub layout: &'a Layout,
+    /// The authentic description.
+    pub description: &'a Description,
+    /// The log.
+    pub log: &'a Log,
+    /// What signatures are bound to.
+    pub binding: Binding,
+}
+
+/// What was looked at.
+#[derive(Debug, Default)]
+pub struct Looks {
+    /// Directories of sealed snapshots in which nothing but the manifest is.
+    pub directories: HashMap<SnapshotId, Fingerprint>,
+    /// Packs and their indices, by name.
+    pub packs: HashMap<String, [Fingerprint; 2]>,
+}
+
+impl Checked<'_> {
+    /// Checks names, kinds and sizes of everything in the vault, and the content of the files that never change. A directory
+    /// of a snapshot that looks as it is known is not listed.
+    ///
+    /// # Errors
+    /// When something is missing, foreign, or of another size than the log says.
+    pub fn check(&self, unnamed: Unnamed, known: &KnownVault) -> Result<(Leftovers, Looks)> {
+        check(self, unnamed, known)
+    }
+}
+
+fn check(
+    checked: &Checked<'_>,
     unnamed: Unnamed,
-) -> Result<Leftovers> {
+    known: &KnownVault,
+) -> Result<(Leftovers, Looks)> {
+    let Checked {
+        layout,
+        description,
+        log,
+        binding,
+    } = *checked;
+    let mut looks = Looks::default();
     check_top(layout)?;
     check_config(layout, description)?;
     check_fixed(&layout.root().join("HEAD"), description.head_blake3)?;
@@ -98,10 +135,12 @@ pub fn check(
     check_incidents(layout, log)?;
     check_objects(layout)?;
     check_refs(layout, log, &mut lost)?;
-    let (mut leftovers, explained) = check_snapshots(layout, log, binding)?;
-    check_packs(layout, log, &explained, &mut lost, &mut leftovers)?;
+    let (mut leftovers, explained) = find_snapshots(layout, log, binding)?;
+    looks.directories = check_manifests(layout, log, known)?;
+    looks.packs = check_pack_files(layout, log)?;
+    check_pack_names(layout, log, &explained, &mut lost, &mut leftovers)?;
     leftovers.lost = lost.found;
-    Ok(leftovers)
+    Ok((leftovers, looks))
 }
 
 fn foreign(path: &Path, fact: &str) -> Refusal {
@@ -325,8 +364,8 @@ fn check_refs(layout: &Layout, log: &Log, lost: &mut Lost<'_>) -> Result<()> {
 /// Packs that the authentic manifest of an unsealed snapshot names, by name.
 type Explained = BTreeMap<String, PackRecord>;
 
-/// Every sealed snapshot's manifest has the size the log says; whatever else is there was never sealed.
-fn check_snapshots(layout: &Layout, log: &Log, binding: Binding) -> Result<(Leftovers, Explained)> {
+/// Every sealed snapshot has its directory; whatever else is there was never sealed.
+fn find_snapshots(layout: &Layout, log: &Log, binding: Binding) -> Result<(Leftovers, Explained)> {
     let mut leftovers = Leftovers::default();
     let mut explained = Explained::new();
     let mut found = BTreeSet::new();
@@ -341,30 +380,72 @@ fn check_snapshots(layout: &Layout, log: &Log, binding: Binding) -> Result<(Left
         else {
             return Err(foreign(&path, "it is not named like a snapshot"));
         };
-        if !look(&path)?.is_dir() {
-            return Err(foreign(&path, "it is not a directory"));
-        }
         if !name.starts_with('.') && log.find(&id).is_some() {
             found.insert(id);
+        } else if !look(&path)?.is_dir() {
+            return Err(foreign(&path, "it is not a directory"));
         } else {
             explained.extend(explain(&path, binding, &log.keyring));
             leftovers.incomplete.push(path);
         }
     }
     for snapshot in &log.snapshots {
-        let path = layout.manifest(&snapshot.record.id);
         if !found.contains(&snapshot.record.id) {
-            return Err(missing(&path));
-        }
-        check_size(&path, snapshot.record.manifest_bytes)?;
-        if names(&layout.snapshot(&snapshot.record.id))? != ["manifest.toml"] {
-            return Err(foreign(
-                &layout.snapshot(&snapshot.record.id),
-                "it holds something beside its manifest",
-            ));
+            return Err(missing(&layout.manifest(&snapshot.record.id)));
         }
     }
     Ok((leftovers, explained))
+}
+
+/// Every sealed snapshot's manifest has the size the log says, and is alone.
+fn check_manifests(
+    layout: &Layout,
+    log: &Log,
+    known: &KnownVault,
+) -> Result<HashMap<SnapshotId, Fingerprint>> {
+    let snapshots = layout.snapshots();
+    let directory = open_directory(&snapshots)?;
+    let looks = parallel::map(&log.snapshots, |snapshot| {
+        let id = &snapshot.record.id;
+        let look = glance(&directory, id.as_str());
+        let Some(look) = look.filter(|look| look.kind() == Kind::Directory) else {
+            return Err(foreign(&layout.snapshot(id), "it is not a directory"));
+        };
+        let name = format!("{id}/manifest.toml");
+        check_look(
+            &directory,
+            &snapshots,
+            &name,
+            snapshot.record.manifest_bytes,
+        )?;
+        if known.directories.get(id) != Some(&look)
+            && names(&layout.snapshot(id))? != ["manifest.toml"]
+        {
+            return Err(foreign(
+                &layout.snapshot(id),
+                "it holds something beside its manifest",
+            ));
+        }
+        Ok((id.clone(), look))
+    })?;
+    Ok(looks.into_iter().collect())
+}
+
+fn open_directory(path: &Path) -> Result<File> {
+    File::open(path).map_err(|source| disk::Error::new("open", path, source).refuse_vault_read())
+}
+
+/// A file in an open directory is an ordinary one and has the size that the log says.
+fn check_look(directory: &File, path: &Path, name: &str, expected: u64) -> Result<Fingerprint> {
+    match glance(directory, name) {
+        Some(look) if look.kind() == Kind::File && look.bytes == expected => Ok(look),
+        // By its path, as everything is whose refusal must say what is wrong.
+        _ => {
+            let path = path.join(name);
+            check_size(&path, expected)?;
+            look_at(&path).map_err(|error| error.refuse_vault_read())
+        }
+    }
 }
 
 /// The packs that an unsealed snapshot's manifest names, if it got as far as an authentic one.
@@ -418,23 +499,31 @@ fn check_size(path: &Path, expected: u64) -> Result<()> {
     Ok(())
 }
 
-/// Every pack the log names is there with its index and its `.keep`, in the right size; nothing else is, but what git
-/// derives from packs, and what an unsealed snapshot explains.
-fn check_packs(
+/// Every pack the log names is there with its index and its `.keep`, in the right size.
+fn check_pack_files(layout: &Layout, log: &Log) -> Result<HashMap<String, [Fingerprint; 2]>> {
+    let path = layout.packs();
+    let directory = open_directory(&path)?;
+    let packs: Vec<&PackRecord> = log.inventory.packs().collect();
+    let looks = parallel::map(&packs, |pack| {
+        let file = |ending: &str, bytes: u64| {
+            let name = format!("{}.{ending}", pack.name);
+            check_look(&directory, &path, &name, bytes)
+        };
+        let looks = [file("pack", pack.bytes)?, file("idx", pack.index_bytes)?];
+        let _keep = file("keep", 0)?;
+        Ok((pack.name.clone(), looks))
+    })?;
+    Ok(looks.into_iter().collect())
+}
+
+/// Nothing else is among the packs, but what git derives from packs, and what an unsealed snapshot explains.
+fn check_pack_names(
     layout: &Layout,
     log: &Log,
     explained: &Explained,
     lost: &mut Lost<'_>,
     leftovers: &mut Leftovers,
 ) -> Result<()> {
-    for pack in log.inventory.packs() {
-        check_size(&layout.pack(&pack.name), pack.bytes)?;
-        check_size(
-            &layout.pack(&pack.name).with_extension("idx"),
-            pack.index_bytes,
-        )?;
-        check_size(&layout.pack(&pack.name).with_extension("keep"), 0)?;
-    }
     let directory = layout.packs();
     for name in names(&directory)? {
         let path = directory.join(&name);

@@ -21,6 +21,13 @@ use crate::vault::reader::{check_copy, read_manifest};
 /// Largest index read and written.
 const LIMIT_BYTES: u64 = 512 << 20;
 
+/// Up to so many snapshots it is written anew for each,
+const SMALL: u64 = 32;
+/// and then when it has fallen behind by this part.
+const BEHIND_PART: u64 = 8;
+/// Where the header ends at the latest.
+const HEADER_LIMIT_BYTES: u64 = 4096;
+
 /// How many damaged indices of one second can be set aside.
 const NAMES: u32 = 100;
 
@@ -124,12 +131,16 @@ impl SnapshotIndex {
     }
 }
 
-/// Adds the snapshots that were sealed since the index was written. Where there are older snapshots and no index, none is
-/// begun: why it is gone is for a person to say.
+/// Adds the snapshots that were sealed since the index was written, when there are enough of them: whoever reads it opens the
+/// manifests of those that it does not know. Where there are older snapshots and no index, none is begun: why it is gone is
+/// for a person to say.
 ///
 /// # Errors
 /// When the index there is damaged, which leaves it as it is, or it cannot be written.
 pub fn add_newest(vault: &mut Vault) -> Result<()> {
+    if !is_due(vault) {
+        return Ok(());
+    }
     let mut all = match SnapshotIndex::load(vault)? {
         Some(index) => index.snapshots,
         None if vault.log.snapshots.len() == 1 => Vec::new(),
@@ -139,6 +150,27 @@ pub fn add_newest(vault: &mut Vault) -> Result<()> {
         all.push((logged.clone(), read_manifest(vault, logged)?));
     }
     write(vault, &all)
+}
+
+/// Whether it is worth the time to write the index anew: while it is small, or when it has fallen behind by a part of what it
+/// knows. Believes the index without proof, for nothing follows from it but that.
+fn is_due(vault: &Vault) -> bool {
+    let all = vault.log.snapshots.len() as u64;
+    if all <= SMALL {
+        return true;
+    }
+    let known = std::fs::File::open(vault.layout.snapshot_index())
+        .ok()
+        .and_then(|file| {
+            use std::io::{BufRead as _, Read as _};
+            let start = std::io::BufReader::new(file.take(HEADER_LIMIT_BYTES));
+            let mut lines = start.lines().map_while(std::result::Result::ok);
+            lines.find_map(|line| serde_json::from_str::<Header>(&line).ok())
+        });
+    known.is_none_or(|header| {
+        let behind = all.saturating_sub(header.snapshots);
+        behind.saturating_mul(BEHIND_PART) >= header.snapshots
+    })
 }
 
 /// Where a damaged index was put, and how many snapshots the new one holds.

@@ -113,9 +113,8 @@ impl Staging {
             .map_err(|_poisoned| internal("a worker stopped without an answer"))?;
         if !*made {
             let probe::Probed { .. } = probe::probe(&self.layout, 0)?;
-            let make = disk::create_directory(&path)
-                .and_then(|()| disk::sync_directory(&self.layout.snapshots()));
-            make.map_err(|error| error.refuse_vault_write())?;
+            // Its name is made durable with the manifest: before that, nothing of it lies anywhere else.
+            disk::create_directory(&path).map_err(|error| error.refuse_vault_write())?;
             *made = true;
         }
         Ok(path)
@@ -445,19 +444,22 @@ impl Verified {
     fn move_into_place(&self, vault: &Vault, manifest: &[u8]) -> disk::Result<()> {
         let layout = &vault.layout;
         let path = self.directory.join("manifest.toml");
-        disk::write_new(&path, manifest)?;
         // The manifest explains the packs, so it must be durable before they appear among the others.
-        disk::sync_directory(&self.directory)?;
+        let manifest = disk::Draft::new(&path, manifest)?;
+        disk::make_durable(
+            &mut [manifest],
+            &[],
+            &[&self.directory, &layout.snapshots()],
+        )?;
         for pack in &self.records {
             place_pack(&self.directory, layout, pack)?;
         }
-        disk::sync_directory(&layout.packs())?;
         let left = disk::list(&self.directory)?;
         if left != ["manifest.toml"] {
             let other = std::io::Error::other(format!("it still holds {left:?}"));
             return Err(disk::Error::new("seal", &self.directory, other));
         }
-        disk::sync_directory(&self.directory)?;
+        disk::make_durable(&mut [], &[], &[&layout.packs(), &self.directory])?;
         disk::rename_new(&self.directory, &layout.snapshot(&self.id))?;
         disk::sync_directory(&layout.snapshots())
     }
@@ -516,19 +518,13 @@ fn has_same_bytes(left: &Path, right: &Path) -> bool {
 fn write_conveniences(vault: &Vault, manifest: &Manifest) -> Vec<String> {
     let line = format!("{}\n", manifest.content.commit);
     let id = &manifest.snapshot;
-    let outcomes = [
-        disk::replace_by_way_of(
-            &vault.layout.cache(),
-            &vault.layout.snapshot_ref(id),
-            line.as_bytes(),
-        ),
-        disk::replace_by_way_of(
-            &vault.layout.cache(),
-            &vault.layout.latest_ref(),
-            line.as_bytes(),
-        ),
-        last_seen::remember(&vault.homes.state, vault.binding.vault, &vault.log),
+    let put = |path: &Path| disk::replace_by_way_of(&vault.layout.cache(), path, line.as_bytes());
+    let works: [&(dyn Fn() -> disk::Result<()> + Sync); 3] = [
+        &|| put(&vault.layout.snapshot_ref(id)),
+        &|| put(&vault.layout.latest_ref()),
+        &|| last_seen::remember(&vault.homes.state, vault.binding.vault, &vault.log),
     ];
+    let outcomes = parallel::together(&works, |work| work());
     outcomes
         .into_iter()
         .filter_map(|outcome| outcome.err().map(|error| error.to_string()))

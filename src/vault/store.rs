@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::host::git::id_table::IdTable;
 use crate::host::git::object::{ObjectFormat, ObjectId, ObjectKind};
-use crate::host::git::packs::Packs;
+use crate::host::git::packs::{Packs, SmallPacks};
 use crate::model::inventory::{PackRecord, PackRole};
 use crate::model::place::{Place, Spot};
 use crate::model::refusal::Result;
@@ -46,6 +46,22 @@ impl Store {
             );
         }
         store
+    }
+
+    /// Takes note of the ids in small packs: see [`Packs::know_ids`].
+    pub fn know_ids(&mut self, ids: &SmallPacks) {
+        for packs in self.histories.values_mut().chain([&mut self.capture]) {
+            packs.know_ids(ids);
+        }
+    }
+
+    /// What is known of small packs now, those opened since included.
+    #[must_use]
+    pub fn small_packs(&self, known: &SmallPacks) -> SmallPacks {
+        let all = self.histories.values().chain([&self.capture]);
+        let mut small = known.clone();
+        small.extend(all.flat_map(Packs::small));
+        small
     }
 
     /// The history of the repository with that git directory.

@@ -12,7 +12,7 @@ use git_vault::host::git::object::{
 };
 use git_vault::host::git::pack_check::{Seen, Visitor, check_pack};
 use git_vault::host::git::pack_copy::copy_entries;
-use git_vault::host::git::pack_index::{PackIndex, Written, write_index};
+use git_vault::host::git::pack_index::{PackIndex, Written, index_bytes};
 use git_vault::host::git::pack_reader::{Pack, apply_delta};
 use git_vault::host::git::pack_writer::{PackWriter, deflate};
 use git_vault::host::git::repository::executable_settings;
@@ -544,7 +544,8 @@ fn write_pack(directory: &Path, entries: &[Entry]) -> Option<bool> {
     let path = directory.join("pack-0.pack");
     fs::write(&path, pack).expect("the pack");
     let checksum = ObjectId::from_bytes(&checksum).expect("an id");
-    write_index(&path.with_extension("idx"), FORMAT, written, &checksum).expect("the index");
+    let index = index_bytes(FORMAT, written, &checksum).expect("the index");
+    fs::write(path.with_extension("idx"), index).expect("written");
     expected
 }
 

@@ -15,7 +15,7 @@ use crate::support::{Sandbox, states};
 
 /// What `snapshot` says by a clock that is two minutes ahead: to it, everything has been left alone for long enough to be
 /// relied on next time.
-fn snapshot_later(sandbox: &Sandbox, source: &Path, library: &str) -> (String, String) {
+pub fn snapshot_later(sandbox: &Sandbox, source: &Path, library: &str) -> (String, String) {
     let mut command = sandbox.vault_command(source);
     if let Some((name, library)) = library.split_once('=') {
         command.envs([(name, library), ("FAKETIME", "+2m"), ("NO_FAKE_STAT", "1")]);

@@ -1,11 +1,10 @@
 //! Pack indices: read whole into memory (a mapped file would turn an I/O error into a signal), and written as version 2.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::error::{Error, Result};
 use super::object::{ObjectFormat, ObjectId};
-use crate::host::disk::{self, Context};
+use crate::host::disk;
 use crate::model::ids::Digest;
 
 /// The largest index this program reads, in bytes: about 100 million objects.
@@ -144,16 +143,15 @@ pub struct Written {
     pub crc32: u32,
 }
 
-/// Writes an index of version 2 (gitformat-pack(5)) for `entries`, which need not be sorted, and makes it durable.
+/// An index of version 2 (gitformat-pack(5)) for `entries`, which need not be sorted.
 ///
 /// # Errors
-/// When it cannot be written, or there are more than 2^31 large offsets.
-pub fn write_index(
-    path: &Path,
+/// When there are more than 2^31 large offsets.
+pub fn index_bytes(
     format: ObjectFormat,
     mut entries: Vec<Written>,
     pack_checksum: &ObjectId,
-) -> Result<()> {
+) -> Result<Vec<u8>> {
     entries.sort_unstable();
     let mut bytes: Vec<u8> = Vec::with_capacity(1100 + entries.len() * (format.id_bytes() + 12));
     bytes.extend_from_slice(b"\xfftOc\0\0\0\x02");
@@ -202,11 +200,7 @@ pub fn write_index(
     hasher.update(&bytes);
     let checksum = hasher
         .try_finalize()
-        .map_err(|_collision| Error::damaged(path, "SHA-1 collision"))?;
+        .map_err(|_collision| Error::Limit("SHA-1 collision in an index"))?;
     bytes.extend_from_slice(checksum.as_slice());
-    let mut file = disk::create_new(path)?;
-    file.write_all(&bytes).context("write", path)?;
-    file.sync_all().context("make durable", path)?;
-    disk::drop_from_cache(&file);
-    Ok(())
+    Ok(bytes)
 }

@@ -11,7 +11,7 @@ use gix_pack::data::entry::Header;
 
 use super::error::{Error, Result};
 use super::object::{ObjectFormat, ObjectHasher, ObjectId, ObjectKind};
-use super::pack_index::{Written, write_index};
+use super::pack_index::{Written, index_bytes};
 use super::pack_reader::HEADER_BYTES;
 use crate::host::disk::{self, Context};
 
@@ -208,18 +208,14 @@ impl PackWriter {
         let checksum = hash_from_start(&mut file, &path, format)?;
         file.write_all(checksum.as_bytes())
             .context("write", &path)?;
-        file.sync_all().context("make durable", &path)?;
-        disk::drop_from_cache(&file);
         let name = format!("pack-{checksum}");
         let directory = path.parent().unwrap_or(Path::new("."));
         let final_path = directory.join(format!("{name}.pack"));
+        let index = index_bytes(format, entries, &checksum)?;
+        let index = disk::Draft::new(&final_path.with_extension("idx"), &index)?;
+        disk::make_durable(&mut [index], &[(&file, &path)], &[])?;
+        disk::drop_from_cache(&file);
         disk::rename_new(&path, &final_path)?;
-        write_index(
-            &final_path.with_extension("idx"),
-            format,
-            entries,
-            &checksum,
-        )?;
         Ok(FinishedPack {
             name,
             path: final_path,

@@ -1,5 +1,6 @@
 //! Several packs looked at as one store of objects.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -9,11 +10,19 @@ use super::object::{ObjectFormat, ObjectId, ObjectKind, hash_object};
 use super::pack_reader::{Object, Pack};
 use crate::model::ids::Digest;
 
+/// The ids in packs with so few of them, by the names of the packs without an ending.
+pub type SmallPacks = BTreeMap<String, Vec<ObjectId>>;
+
+/// A pack with more objects is not small.
+const SMALL_OBJECTS: u64 = 1024;
+
 /// An ordered set of packs, the newest last. A pack is opened when it is first needed; one that cannot be opened holds
 /// nothing, and [`Packs::check`] says why.
 #[derive(Default)]
 pub struct Packs {
     slots: Vec<Slot>,
+    /// In which slot the objects of packs are whose ids are known, so that these packs need not be opened to ask for others.
+    known: HashMap<ObjectId, usize>,
 }
 
 struct Slot {
@@ -22,6 +31,7 @@ struct Slot {
     objects: u64,
     index_blake3: Option<Digest>,
     is_promisor: bool,
+    has_known_ids: bool,
     pack: OnceLock<Option<Pack>>,
 }
 
@@ -36,6 +46,7 @@ impl Packs {
             objects,
             index_blake3: None,
             is_promisor,
+            has_known_ids: false,
             pack: OnceLock::from(Some(pack)),
         });
     }
@@ -55,8 +66,32 @@ impl Packs {
             objects,
             index_blake3: Some(index_blake3),
             is_promisor,
+            has_known_ids: false,
             pack: OnceLock::new(),
         });
+    }
+
+    /// Takes note of the ids of packs, by their names without an ending: such a pack is opened for an object that it holds, and
+    /// for no other. What it holds is still read from itself.
+    pub fn know_ids(&mut self, ids: &SmallPacks) {
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            let known = name(&slot.path).and_then(|name| ids.get(name));
+            let Some(known) = known.filter(|ids| ids.len() as u64 == slot.objects) else {
+                continue;
+            };
+            slot.has_known_ids = true;
+            self.known.extend(known.iter().map(|id| (*id, number)));
+        }
+    }
+
+    /// The ids in each pack that is open and small, by its name without an ending.
+    pub fn small(&self) -> impl Iterator<Item = (String, Vec<ObjectId>)> {
+        let open = self.slots.iter().filter_map(|slot| {
+            let pack = slot.pack.get()?.as_ref()?;
+            let is_small = slot.objects <= SMALL_OBJECTS && !slot.has_known_ids;
+            is_small.then_some((name(&slot.path)?, pack))
+        });
+        open.map(|(name, pack)| (name.to_owned(), pack.index.ids().collect()))
     }
 
     /// The packs that can be opened, the newest last.
@@ -120,8 +155,17 @@ impl Packs {
     }
 
     fn pack_with(&self, id: &ObjectId) -> Option<&Pack> {
+        let holds = |pack: &&Pack| pack.index.find(id).is_some();
+        let known = self
+            .known
+            .get(id)
+            .and_then(|number| self.slots.get(*number));
+        if let Some(pack) = known.and_then(open).filter(holds) {
+            return Some(pack);
+        }
         // The newest first: what was written last is asked for most.
-        self.all().rev().find(|pack| pack.index.find(id).is_some())
+        let others = self.slots.iter().rev().filter(|slot| !slot.has_known_ids);
+        others.filter_map(open).find(holds)
     }
 
     /// The kind of an object, without reading its content.
@@ -174,6 +218,11 @@ impl Packs {
             Err(pack.damaged(format!("object {id} is not a blob")))
         }
     }
+}
+
+/// The name of a pack's file without its ending.
+fn name(path: &Path) -> Option<&str> {
+    path.file_stem()?.to_str()
 }
 
 fn open(slot: &Slot) -> Option<&Pack> {
