@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use gix::index::entry::{Flags, Mode};
 
 use super::object::{ObjectFormat, ObjectId};
+use crate::host::disk;
+use crate::host::walk::path_bytes;
 
 /// What this program needs from an index.
 pub struct Index {
@@ -31,17 +33,36 @@ impl Index {
     /// # Errors
     /// When it is there and cannot be understood.
     pub fn open(path: &Path, format: ObjectFormat) -> Result<Self, IndexError> {
+        let is_checked_beside = is_large(path) && !is_split(path);
         let open = || {
             let options = gix::index::decode::Options::default();
-            gix::index::File::at_or_default(path, format.gix(), false, options)
+            gix::index::File::at_or_default(path, format.gix(), is_checked_beside, options)
         };
         let refuse = |reason: String| IndexError {
             path: path.to_owned(),
             reason,
         };
         // The parser looks up places that the file itself names; a crafted one must end in a refusal.
-        let opened = std::panic::catch_unwind(open)
-            .map_err(|_panic| refuse("it is malformed".to_owned()))?;
+        let parse = || std::panic::catch_unwind(open);
+        let (parsed, checked) = if is_checked_beside {
+            std::thread::scope(|scope| {
+                let check = std::thread::Builder::new()
+                    .spawn_scoped(scope, || check_sum(path, format))
+                    .map_err(|_no_thread| ());
+                let parsed = parse();
+                let checked = match check {
+                    Ok(thread) => thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                    Err(()) => check_sum(path, format),
+                };
+                (parsed, checked)
+            })
+        } else {
+            (parse(), Ok(()))
+        };
+        let opened = parsed.map_err(|_panic| refuse("it is malformed".to_owned()))?;
+        checked.map_err(refuse)?;
         let file = opened.map_err(|error| refuse(error.to_string()))?;
         Ok(Self { state: file.into() })
     }
@@ -126,6 +147,48 @@ impl Index {
             collect_cached_trees(tree, &mut ids);
         }
         ids
+    }
+}
+
+/// An index of fewer bytes is not worth another thread.
+const LARGE_BYTES: u64 = 1 << 20;
+
+fn is_large(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|found| found.len() >= LARGE_BYTES)
+}
+
+/// Whether the index may be split: then parts of it stand in another file beside it (gitformat-index(5)).
+fn is_split(path: &Path) -> bool {
+    let names = disk::list(path.parent().unwrap_or(Path::new(".")));
+    names.map_or(true, |names| {
+        names
+            .iter()
+            .any(|name| path_bytes(Path::new(name)).starts_with(b"sharedindex."))
+    })
+}
+
+/// Compares the checksum at the end of an index with all bytes before it; one of zeros says that there is none (`index.skipHash`).
+fn check_sum(path: &Path, format: ObjectFormat) -> Result<(), String> {
+    let check = || -> disk::Result<bool> {
+        let mut file = disk::open_regular(path)?;
+        let mut hasher = gix::hash::hasher(format.gix());
+        let mut end: Vec<u8> = Vec::new();
+        disk::each_piece(&mut file, path, &mut |piece| {
+            end.extend_from_slice(piece);
+            let whole = end.len().saturating_sub(format.id_bytes());
+            hasher.update(end.get(..whole).unwrap_or_default());
+            end.drain(..whole);
+            Ok(())
+        })?;
+        let is_left_out = end.iter().all(|byte| *byte == 0);
+        let found = hasher.try_finalize();
+        Ok(is_left_out || found.is_ok_and(|found| found.as_slice() == end))
+    };
+    match check() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("its checksum is another".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -71,8 +71,8 @@ impl Packs {
         });
     }
 
-    /// Takes note of the ids of packs, by their names without an ending: such a pack is opened for an object that it holds, and
-    /// for no other. What it holds is still read from itself.
+    /// Takes note of the ids of packs, by their names without an ending: such a pack is opened only to read an object that it
+    /// holds. Whoever calls this has seen that its bytes are those of which the ids were noted.
     pub fn know_ids(&mut self, ids: &SmallPacks) {
         for (number, slot) in self.slots.iter_mut().enumerate() {
             let known = name(&slot.path).and_then(|name| ids.get(name));
@@ -139,10 +139,10 @@ impl Packs {
         }
     }
 
-    /// Whether any pack holds the object. A pack that cannot be opened holds nothing.
+    /// Whether any pack holds the object. A pack that cannot be opened holds nothing, unless its ids are known.
     #[must_use]
     pub fn contains(&self, id: &ObjectId) -> bool {
-        self.pack_with(id).is_some()
+        self.known.contains_key(id) || self.pack_with(id).is_some()
     }
 
     /// Whether any promisor pack holds the object.
