@@ -23,6 +23,8 @@ const SAMPLE_BYTES: usize = 16 << 10;
 
 /// After so many bytes the system is asked to begin writing them.
 const HAND_OVER_BYTES: u64 = 16 << 20;
+/// A pack of so many bytes is worth making durable while it is hashed.
+const LARGE_BYTES: u64 = 64 << 20;
 
 /// A pack that is being written. Only [`PackWriter::finish`] makes it one.
 #[must_use = "a pack that is not finished is not a pack"]
@@ -205,7 +207,7 @@ impl PackWriter {
         let header = gix_pack::data::header::encode(gix_pack::data::Version::V2, count);
         file.seek(SeekFrom::Start(0)).context("seek in", &path)?;
         file.write_all(&header).context("write", &path)?;
-        let checksum = hash_from_start(&mut file, &path, format)?;
+        let checksum = hash_while_written(&mut file, &path, format)?;
         file.write_all(checksum.as_bytes())
             .context("write", &path)?;
         let name = format!("pack-{checksum}");
@@ -230,6 +232,27 @@ impl PackWriter {
     pub fn discard(self) -> Result<()> {
         Ok(std::fs::remove_file(&self.path).context("remove", &self.path)?)
     }
+}
+
+/// The checksum over all bytes written so far; leaves the file at its end. The device writes what is left of a large file
+/// meanwhile.
+fn hash_while_written(file: &mut File, path: &Path, format: ObjectFormat) -> Result<ObjectId> {
+    if file.metadata().context("look at", path)?.len() < LARGE_BYTES {
+        return hash_from_start(file, path, format);
+    }
+    let writing = file.try_clone().context("open again", path)?;
+    std::thread::scope(|scope| {
+        let written = std::thread::Builder::new()
+            .spawn_scoped(scope, || writing.sync_data().context("make durable", path));
+        let checksum = hash_from_start(file, path, format);
+        // Without a thread, all of it is made durable later, as a small file is.
+        if let Ok(written) = written {
+            written
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        checksum
+    })
 }
 
 /// The checksum over all bytes written so far; leaves the file at its end.
