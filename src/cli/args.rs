@@ -1,5 +1,6 @@
 //! The command line: the doc comments are the help text.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -189,6 +190,37 @@ pub enum Command {
         entry: Option<String>,
     },
 
+    /// Capture every repository that this machine has made snapshots of, if it changed and is quiet
+    ///
+    /// Exit status 0 when all is well, 3 when a repository or its vault is not where it was, and that of the first refusal when
+    /// a snapshot was refused. None of them keeps the others from theirs.
+    Sweep {
+        /// Leave a repository for the next sweep when something in it changed within this time, such as 0s, 60s or 5m; one
+        /// without a snapshot for an hour is captured all the same
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = quiet_time)]
+        quiet_for: Duration,
+    },
+
+    /// Capture the workspace, then run a command; no snapshot, no command
+    ///
+    /// For commands that can destroy work, such as `git vault guard git reset --hard`. The exit status is that of the command;
+    /// 127 and 126 as in shells when there is none to run, and that of the refusal when no snapshot could be made. If the command is
+    /// git, the repository that its options -C, --git-dir and --work-tree name is the one that is captured.
+    Guard {
+        /// Outside of any repository, run the command all the same
+        #[arg(long)]
+        or_outside: bool,
+
+        /// The command and its arguments
+        #[arg(
+            value_name = "COMMAND",
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        words: Vec<OsString>,
+    },
+
     /// Print the runbook, or the checklist for one code; works offline
     Runbook {
         /// A code such as GV-2101
@@ -277,6 +309,14 @@ pub enum KeyCommand {
         #[arg(long, value_name = "NUMBER")]
         since: u64,
     },
+}
+
+/// A duration, or none at all: `0s`.
+fn quiet_time(text: &str) -> Result<Duration, String> {
+    if text == "0s" {
+        return Ok(Duration::ZERO);
+    }
+    duration(text)
 }
 
 /// A whole number of seconds, minutes or hours: `90s`, `10m`, `2h`.

@@ -1,5 +1,6 @@
 //! The only reader of environment, current directory, home and clock; gives one plain struct.
 
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,7 @@ use crate::model::escape::text_name;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
+use crate::ops::guard::Redirects;
 use crate::ops::locate::Workplace;
 use crate::vault::inspect::Homes;
 
@@ -26,6 +28,10 @@ pub struct Environment {
     pub temporary: PathBuf,
     /// The git on the path.
     pub git: Option<PathBuf>,
+    /// Where programs are looked for.
+    pub path: Option<OsString>,
+    /// Which repository git is told to use. This program looks for itself; a command that it guards does as git does.
+    pub redirects: Redirects,
     /// Where a log for support is asked for.
     pub log_file: Option<PathBuf>,
     /// Variables that are set and matter to git or to this program, as records may hold them.
@@ -52,6 +58,23 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+}
+
+/// Whether other configuration files are named.
+fn names_configuration() -> bool {
+    let names = [
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_CONFIG_NOSYSTEM",
+    ];
+    names.iter().any(|name| std::env::var_os(name).is_some())
+}
+
+fn redirects() -> Redirects {
+    Redirects {
+        git_dir: variable("GIT_DIR"),
+        work_tree: variable("GIT_WORK_TREE"),
+    }
 }
 
 /// The first git on the path; directories that are not absolute do not count, for they may be anybody's.
@@ -138,18 +161,11 @@ impl Environment {
             );
             return Err(surroundings("a setting makes no sense", fact));
         }
-        let redirects = [
-            "GIT_CONFIG_GLOBAL",
-            "GIT_CONFIG_SYSTEM",
-            "GIT_CONFIG_NOSYSTEM",
-        ];
         let home = etcetera::home_dir().ok();
         let lookup = Lookup {
             home,
             start: directory.clone(),
-            configuration_from_environment: redirects
-                .iter()
-                .any(|name| std::env::var_os(name).is_some()),
+            configuration_from_environment: names_configuration(),
             default_excludes_file: Some(config.join("git").join("ignore")),
         };
         let temporary = current.join(std::env::temp_dir());
@@ -174,6 +190,8 @@ impl Environment {
             directory,
             temporary,
             git: git_on_the_path(),
+            path: std::env::var_os("PATH"),
+            redirects: redirects(),
             variables: variables(),
         })
     }

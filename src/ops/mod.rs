@@ -1,5 +1,6 @@
 //! One file per command; each is a straight line of steps.
 
+pub mod absent;
 pub mod acknowledge;
 pub mod ask_git;
 pub mod assemble;
@@ -14,8 +15,10 @@ pub mod drill;
 mod examine;
 mod examine_place;
 pub mod exhibit;
+pub mod firing;
 mod git_dirs;
 pub mod gitdir_scan;
+pub mod guard;
 pub mod history;
 pub mod incident;
 pub mod incidents;
@@ -41,6 +44,7 @@ pub mod show;
 pub mod since;
 pub mod snapshot;
 pub mod status;
+pub mod sweep;
 pub mod unproven;
 pub mod verify;
 pub mod workspace;

@@ -17,6 +17,7 @@ use crate::vault::cache::ScanCache;
 use crate::vault::health;
 use crate::vault::inspect::Vault;
 use crate::vault::registry;
+use crate::vault::repositories;
 use crate::vault::snapshot_index;
 use crate::vault::staging::Staging;
 
@@ -120,12 +121,9 @@ pub fn snapshot(
             // Only a cache: when it cannot be written, the next scan takes longer.
             drop(cache.map(|cache| cache.save(&ready.vault)));
             let number = trusted.logged().number;
-            Ok(ready.report(
-                Outcome::Unchanged,
-                trusted.manifest().clone(),
-                number,
-                Vec::new(),
-            ))
+            let warnings = remember(workplace, &repository).into_iter().collect();
+            let manifest = trusted.manifest().clone();
+            Ok(ready.report(Outcome::Unchanged, manifest, number, warnings))
         }
         Finished::Verified(proven) => {
             let Proven {
@@ -150,9 +148,17 @@ pub fn snapshot(
                 &manifest,
                 root_commits,
             ));
+            warnings.extend(remember(workplace, &repository));
             Ok(ready.report(Outcome::Sealed, manifest, sealed.logged.number, warnings))
         }
     }
+}
+
+/// Notes where the vault of the repository is, for those who ask for all repositories.
+fn remember(workplace: &Workplace, repository: &Repository) -> Option<String> {
+    let home = workplace.home_of(repository);
+    let noted = repositories::note(&workplace.homes.state, &repository.git_dir, &home);
+    noted.err().map(|error| error.to_string())
 }
 
 impl Ready {

@@ -7,6 +7,7 @@ pub mod incident;
 pub mod key;
 pub mod set_aside;
 pub mod status;
+pub mod sweep;
 
 use std::path::Path;
 
