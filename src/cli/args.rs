@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Saves the work that git does not, as signed snapshots outside the repository, and gives it back exactly
 ///
@@ -221,12 +221,32 @@ pub enum Command {
         words: Vec<OsString>,
     },
 
+    /// Print a shell function that guards the git commands that can destroy work
+    ///
+    /// For `.bashrc`: `eval "$(git-vault shell-init bash)"`. All other git commands go straight to git. `command git` is not
+    /// guarded.
+    ShellInit {
+        /// The shell that is to read it
+        shell: ShellName,
+    },
+
     /// Print the runbook, or the checklist for one code; works offline
     Runbook {
         /// A code such as GV-2101
         #[arg(value_name = "CODE")]
         code: Option<String>,
     },
+}
+
+/// The shells that have a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellName {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
 }
 
 /// What can be done with the list of snapshots.

@@ -28,6 +28,8 @@ pub struct Environment {
     pub temporary: PathBuf,
     /// The git on the path.
     pub git: Option<PathBuf>,
+    /// This program, by the path under which it is found and that lasts longest.
+    pub program: Option<PathBuf>,
     /// Where programs are looked for.
     pub path: Option<OsString>,
     /// Which repository git is told to use. This program looks for itself; a command that it guards does as git does.
@@ -77,13 +79,22 @@ fn redirects() -> Redirects {
     }
 }
 
-/// The first git on the path; directories that are not absolute do not count, for they may be anybody's.
-fn git_on_the_path() -> Option<PathBuf> {
+/// The first program of a name on the path; directories that are not absolute do not count, for they may be anybody's.
+fn on_the_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .filter(|directory| directory.is_absolute())
-        .map(|directory| directory.join("git"))
+        .map(|directory| directory.join(name))
         .find(|program| is_executable(program))
+}
+
+/// This program. A name on the path that leads to it lasts longer than the place of one version.
+fn own_program() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    let real = std::fs::canonicalize(&own).ok()?;
+    let named = on_the_path("git-vault")
+        .filter(|named| std::fs::canonicalize(named).is_ok_and(|named| named == real));
+    Some(named.unwrap_or(own))
 }
 
 fn is_executable(program: &Path) -> bool {
@@ -189,7 +200,8 @@ impl Environment {
             log_file: log_file.map(|file| directory.join(file)),
             directory,
             temporary,
-            git: git_on_the_path(),
+            git: on_the_path("git"),
+            program: own_program(),
             path: std::env::var_os("PATH"),
             redirects: redirects(),
             variables: variables(),

@@ -40,6 +40,7 @@ pub mod runbook;
 pub mod scan;
 pub mod selection;
 pub mod set_aside;
+pub mod shell_init;
 pub mod show;
 pub mod since;
 pub mod snapshot;

@@ -98,6 +98,7 @@ mod runbook_drills;
 mod sequences;
 mod set_aside;
 mod several_trees;
+mod shell_init;
 mod source_access;
 mod source_refusals;
 mod status;

@@ -215,10 +215,7 @@ fn a_repository_on_a_disk_that_is_unplugged_is_not_called_gone() {
     assert_eq!(said.code, Some(3), "{said}");
     let one = assert_outcome(&said, "/disk/one/.git", "unplugged");
     assert!(
-        one["detail"]
-            .as_str()
-            .expect("a path")
-            .ends_with("/work/disk"),
+        one["detail"].as_str().expect("a path").ends_with("/disk"),
         "{said}"
     );
     let left = fs::read_dir(&place).expect("the place is there");

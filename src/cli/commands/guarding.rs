@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{ATTENTION, Answer, Call, Handover};
+use crate::cli::args::ShellName;
 use crate::cli::environment::now_ns;
 use crate::cli::{json, text};
 use crate::host::program::{NotRunnable, Program, find};
@@ -13,6 +14,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::ops;
 use crate::ops::guard::Outside;
 use crate::ops::incident::{Noted, note};
+use crate::ops::shell_init::Shell;
 use crate::ops::sweep::{Outcome, SweepReport, Swept};
 
 impl Call<'_> {
@@ -55,6 +57,17 @@ impl Call<'_> {
             .map_or_else(Default::default, json::snapshot);
         let answer = Answer::new(json, String::new()).with_notice(notice);
         Ok(answer.handing_over(said, Some(program)))
+    }
+
+    pub(super) fn shell_init(&self, shell: ShellName) -> Result<Answer> {
+        let shell = match shell {
+            ShellName::Bash => Shell::Bash,
+            ShellName::Zsh => Shell::Zsh,
+            ShellName::Fish => Shell::Fish,
+        };
+        let program = self.environment.program.as_deref();
+        let script = ops::shell_init::shell_init(shell, program)?;
+        Ok(Answer::new(json::shell_init(&script), script))
     }
 
     pub(super) fn sweep(&self, quiet: Duration) -> Result<Answer> {

@@ -175,6 +175,12 @@ pub fn restore(report: &RestoreReport) -> Value {
     })
 }
 
+/// `git vault shell-init`.
+#[must_use]
+pub fn shell_init(script: &str) -> Value {
+    json!({ "schema": "git-vault/shell-init/1", "text": script })
+}
+
 /// `git vault runbook`.
 #[must_use]
 pub fn runbook(text: &str) -> Value {
