@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::ops::schedule::scheduler::is_regular;
+
 /// Saves the work that git does not, as signed snapshots outside the repository, and gives it back exactly
 ///
 /// A snapshot holds the working tree, what is staged, untracked files, and everything in the git directory that a clone
@@ -201,6 +203,15 @@ pub enum Command {
         quiet_for: Duration,
     },
 
+    /// Have the scheduler of the system start a sweep every so often
+    ///
+    /// A timer of the user's systemd on Linux, an agent of launchd on macOS.
+    Schedule {
+        /// What to do with the schedule
+        #[command(subcommand)]
+        command: ScheduleCommand,
+    },
+
     /// Capture the workspace, then run a command; no snapshot, no command
     ///
     /// For commands that can destroy work, such as `git vault guard git reset --hard`. The exit status is that of the command;
@@ -236,6 +247,23 @@ pub enum Command {
         #[arg(value_name = "CODE")]
         code: Option<String>,
     },
+}
+
+/// What can be done with the schedule.
+#[derive(Debug, Subcommand)]
+pub enum ScheduleCommand {
+    /// Write what the scheduler needs, and switch it on
+    Install {
+        /// How often, such as 15m or 2h: it must go evenly into an hour or a day
+        #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = period)]
+        every: Duration,
+    },
+
+    /// Show whether it is on, and when the last sweep was; exit status 3 when something is not as it should be
+    Status,
+
+    /// Switch it off, and remove what was written
+    Uninstall,
 }
 
 /// The shells that have a function.
@@ -337,6 +365,16 @@ fn quiet_time(text: &str) -> Result<Duration, String> {
         return Ok(Duration::ZERO);
     }
     duration(text)
+}
+
+/// A duration that a calendar can repeat.
+fn period(text: &str) -> Result<Duration, String> {
+    let every = duration(text)?;
+    if is_regular(every) {
+        Ok(every)
+    } else {
+        Err("5 minutes at least, and evenly into an hour or a day: 5m, 15m, 30m, 1h, 6h".to_owned())
+    }
 }
 
 /// A whole number of seconds, minutes or hours: `90s`, `10m`, `2h`.

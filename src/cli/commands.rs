@@ -145,6 +145,7 @@ pub fn run(
         Command::Key { command } => call.key(command),
         Command::Acknowledge { entry } => call.acknowledge(entry.as_deref()),
         Command::ShellInit { shell } => call.shell_init(*shell),
+        Command::Schedule { command } => call.schedule(command),
         Command::Sweep { quiet_for } => call.sweep(*quiet_for),
         Command::Guard { or_outside, words } => call.guard(words, *or_outside),
         Command::Runbook { code } => runbook(code.as_deref()),

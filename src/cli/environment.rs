@@ -15,6 +15,8 @@ use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
 use crate::ops::guard::Redirects;
 use crate::ops::locate::Workplace;
+use crate::ops::schedule::Surroundings;
+use crate::ops::schedule::scheduler::Scheduler;
 use crate::vault::inspect::Homes;
 
 /// What the program is told by its surroundings.
@@ -30,6 +32,8 @@ pub struct Environment {
     pub git: Option<PathBuf>,
     /// This program, by the path under which it is found and that lasts longest.
     pub program: Option<PathBuf>,
+    /// The scheduler of the system.
+    pub schedule: Surroundings,
     /// Where programs are looked for.
     pub path: Option<OsString>,
     /// Which repository git is told to use. This program looks for itself; a command that it guards does as git does.
@@ -60,6 +64,37 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+}
+
+/// The scheduler of the system, where it looks, and what it must be told of this program's places.
+fn schedule(config: &Path, state: &Path) -> Surroundings {
+    let scheduler = if cfg!(target_os = "macos") {
+        Scheduler::Launchd
+    } else {
+        Scheduler::Systemd
+    };
+    let directory = match scheduler {
+        Scheduler::Systemd => Some(config.join("systemd/user")),
+        Scheduler::Launchd => {
+            let home = etcetera::home_dir().ok();
+            home.map(|home| home.join("Library/LaunchAgents"))
+        }
+    };
+    let places = [
+        "GIT_VAULT_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+    ];
+    let set = |name| Some((name, variable(name).filter(|path| path.is_absolute())?));
+    Surroundings {
+        scheduler,
+        directory,
+        tool: on_the_path(scheduler.tool()),
+        program: own_program(),
+        variables: places.into_iter().filter_map(set).collect(),
+        state: state.to_owned(),
+    }
 }
 
 /// Whether other configuration files are named.
@@ -191,6 +226,7 @@ impl Environment {
             current,
             now: now(),
         };
+        let schedule = schedule(&config, &workplace.homes.state);
         let log_file = arguments
             .log_file
             .clone()
@@ -201,6 +237,7 @@ impl Environment {
             directory,
             temporary,
             git: on_the_path("git"),
+            schedule,
             program: own_program(),
             path: std::env::var_os("PATH"),
             redirects: redirects(),

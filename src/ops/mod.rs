@@ -38,6 +38,7 @@ pub mod restore;
 pub mod restore_tree;
 pub mod runbook;
 pub mod scan;
+pub mod schedule;
 pub mod selection;
 pub mod set_aside;
 pub mod shell_init;

@@ -95,6 +95,7 @@ mod review_keys;
 mod review_trust;
 mod roundtrip;
 mod runbook_drills;
+mod schedule;
 mod sequences;
 mod set_aside;
 mod several_trees;

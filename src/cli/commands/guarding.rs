@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{ATTENTION, Answer, Call, Handover};
-use crate::cli::args::ShellName;
+use crate::cli::args::{ScheduleCommand, ShellName};
 use crate::cli::environment::now_ns;
 use crate::cli::{json, text};
 use crate::host::program::{NotRunnable, Program, find};
@@ -68,6 +68,34 @@ impl Call<'_> {
         let program = self.environment.program.as_deref();
         let script = ops::shell_init::shell_init(shell, program)?;
         Ok(Answer::new(json::shell_init(&script), script))
+    }
+
+    pub(super) fn schedule(&self, command: &ScheduleCommand) -> Result<Answer> {
+        let surroundings = &self.environment.schedule;
+        let now = self.workplace.now;
+        Ok(match command {
+            ScheduleCommand::Install { every } => {
+                let report = ops::schedule::install(surroundings, *every, now)?;
+                let json = json::schedule::install(&report);
+                Answer::new(json, text::schedule::install(&report))
+            }
+            ScheduleCommand::Uninstall => {
+                let removed = ops::schedule::uninstall(surroundings)?;
+                let json = json::schedule::uninstall(removed.as_ref());
+                Answer::new(json, text::schedule::uninstall(removed.as_ref()))
+            }
+            ScheduleCommand::Status => {
+                let found = ops::schedule::status(surroundings, now)?;
+                let status = if found.needs_attention() {
+                    ATTENTION
+                } else {
+                    0
+                };
+                let json = json::schedule::status(&found);
+                let answer = Answer::new(json, text::schedule::status(&found));
+                Answer { status, ..answer }
+            }
+        })
     }
 
     pub(super) fn sweep(&self, quiet: Duration) -> Result<Answer> {

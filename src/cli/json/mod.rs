@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod drill;
 pub mod incident;
 pub mod key;
+pub mod schedule;
 pub mod set_aside;
 pub mod status;
 pub mod sweep;

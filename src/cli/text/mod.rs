@@ -6,6 +6,7 @@ pub mod drill;
 pub mod guard;
 pub mod incident;
 pub mod key;
+pub mod schedule;
 pub mod set_aside;
 pub mod status;
 pub mod sweep;
