@@ -9,9 +9,9 @@ use crate::model::event::Monitor;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::contents::Clock;
-use crate::ops::firing::{fire, is_outside};
 use crate::ops::locate::Workplace;
 use crate::ops::snapshot::SnapshotReport;
+use crate::ops::trigger::{fire, is_outside};
 
 /// The name under which snapshots and heartbeats know this trigger.
 pub const TRIGGER: &str = "guard";

@@ -15,7 +15,7 @@ pub mod drill;
 mod examine;
 mod examine_place;
 pub mod exhibit;
-pub mod firing;
+
 mod git_dirs;
 pub mod gitdir_scan;
 pub mod guard;
@@ -47,6 +47,8 @@ pub mod since;
 pub mod snapshot;
 pub mod status;
 pub mod sweep;
+pub mod trigger;
+pub mod triggers_audit;
 pub mod unproven;
 pub mod verify;
 pub mod workspace;

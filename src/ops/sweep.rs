@@ -16,10 +16,11 @@ use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
 use crate::ops::absent::{Absent, absent};
 use crate::ops::contents::Clock;
-use crate::ops::firing::{fire, is_outside};
 use crate::ops::locate::Workplace;
 use crate::ops::since::work_since;
 use crate::ops::snapshot;
+use crate::ops::trigger::{fire, is_outside, stamp};
+use crate::vault::heartbeats::{self, Heartbeat};
 use crate::vault::inspect::Vault;
 use crate::vault::reader::trust;
 use crate::vault::repositories::{self, Known};
@@ -235,6 +236,7 @@ fn capture(
         && let Some(seconds) = quiet_seconds(workplace, &found.vault, &repository, clock())
         && seconds < quiet.as_secs()
     {
+        put_off(workplace, &repository);
         return Ok(Outcome::Busy(Some(seconds)));
     }
     match fire(workplace, TRIGGER, clock, monitor) {
@@ -247,10 +249,19 @@ fn capture(
             })
         }
         Err(refusal) if !is_due && refusal.code == RefusalCode::SourceChanging => {
+            put_off(workplace, &repository);
             Ok(Outcome::Busy(None))
         }
         Err(refusal) => Err(refusal),
     }
+}
+
+/// Notes that the sweep was here and left the repository for the next one. Only a hint for people.
+fn put_off(workplace: &Workplace, repository: &Repository) {
+    let git_dir = &repository.git_dir;
+    let outcome = heartbeats::Outcome::Pending;
+    let beat = Heartbeat::new(git_dir, TRIGGER, workplace.now, outcome);
+    stamp(workplace, repository, &beat);
 }
 
 /// Seconds since the newest change after the newest snapshot; `None` when none is seen, or it cannot be looked for: then the

@@ -109,3 +109,4 @@ mod sweep;
 mod system_calls;
 mod terminal;
 mod thin_disk;
+mod triggers_audit;

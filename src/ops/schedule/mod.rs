@@ -155,7 +155,9 @@ fn state_of(file: &LedgerFile) -> FileState {
     }
 }
 
-fn states(ledger: &Ledger) -> Vec<(PathBuf, FileState)> {
+/// What is there of each file that was written.
+#[must_use]
+pub fn states(ledger: &Ledger) -> Vec<(PathBuf, FileState)> {
     let files = ledger.file.iter();
     files.map(|file| (file.place(), state_of(file))).collect()
 }

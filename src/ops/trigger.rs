@@ -52,13 +52,18 @@ fn note(
         ),
         Err(refusal) => (heartbeats::Outcome::Refused, refusal.code.code().to_owned()),
     };
+    let git_dir = &repository.git_dir;
+    let beat = Heartbeat::new(git_dir, trigger, workplace.now, word).with_detail(&detail);
+    stamp(workplace, repository, &beat)
+}
+
+/// Leaves a heartbeat; what keeps it from being written is given back, as a warning.
+pub fn stamp(workplace: &Workplace, repository: &Repository, beat: &Heartbeat) -> Option<String> {
     let state = &workplace.homes.state;
     if !may_be_noted(state, repository) {
         return None;
     }
-    let git_dir = &repository.git_dir;
-    let beat = Heartbeat::new(git_dir, trigger, workplace.now, word).with_detail(&detail);
-    let stamped = heartbeats::stamp(state, git_dir, &beat);
+    let stamped = heartbeats::stamp(state, &repository.git_dir, beat);
     stamped.err().map(|error| error.to_string())
 }
 
