@@ -38,27 +38,29 @@ pub fn find(
     path: Option<&OsStr>,
     directory: &Path,
 ) -> std::result::Result<PathBuf, NotRunnable> {
-    let places: Vec<PathBuf> = if name.as_bytes().contains(&b'/') {
-        vec![directory.to_owned()]
-    } else {
-        let listed = path.map(|path| path.as_bytes().split(|byte| *byte == b':'));
-        let listed = listed.into_iter().flatten();
-        listed
-            .map(|place| directory.join(OsStr::from_bytes(place)))
-            .collect()
-    };
+    if name.as_bytes().contains(&b'/') {
+        // It is run from `directory`; a script is told the name by which it was called.
+        return check(&directory.join(name)).map(|()| PathBuf::from(name));
+    }
+    let listed = path.map(|path| path.as_bytes().split(|byte| *byte == b':'));
     let mut why = NotRunnable::NotFound;
-    for place in places.iter().filter(|_| !name.is_empty()) {
-        let program = place.join(name);
-        match std::fs::metadata(&program) {
-            Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => {
-                return Ok(program);
-            }
-            Ok(_) => why = NotRunnable::NotExecutable,
-            Err(_) => {}
+    for place in listed.into_iter().flatten().filter(|_| !name.is_empty()) {
+        let program = directory.join(OsStr::from_bytes(place)).join(name);
+        match check(&program) {
+            Ok(()) => return Ok(program),
+            Err(NotRunnable::NotExecutable) => why = NotRunnable::NotExecutable,
+            Err(NotRunnable::NotFound) => {}
         }
     }
     Err(why)
+}
+
+fn check(program: &Path) -> std::result::Result<(), NotRunnable> {
+    match std::fs::metadata(program) {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(()),
+        Ok(_) => Err(NotRunnable::NotExecutable),
+        Err(_) => Err(NotRunnable::NotFound),
+    }
 }
 
 /// A program, the name it is called by, what it is told, and where.

@@ -64,7 +64,7 @@ pub fn init(workplace: &Workplace, existing: Existing) -> Result<InitReport> {
     // The first snapshot notes it again, and says if it cannot.
     drop(repositories::note(
         &workplace.homes.state,
-        &repository.git_dir,
+        &repository,
         &home,
     ));
     Ok(InitReport {

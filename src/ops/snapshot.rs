@@ -157,7 +157,7 @@ pub fn snapshot(
 /// Notes where the vault of the repository is, for those who ask for all repositories.
 fn remember(workplace: &Workplace, repository: &Repository) -> Option<String> {
     let home = workplace.home_of(repository);
-    let noted = repositories::note(&workplace.homes.state, &repository.git_dir, &home);
+    let noted = repositories::note(&workplace.homes.state, repository, &home);
     noted.err().map(|error| error.to_string())
 }
 

@@ -213,13 +213,11 @@ fn capture(
     monitor: &dyn Monitor,
     swept: &mut Swept,
 ) -> Result<Outcome> {
-    let repository = match workplace.repository() {
-        Err(refusal) if is_outside(&refusal) => return Ok(Outcome::NoRepository),
-        repository => repository?,
-    };
-    if repository.git_dir != known.git_dir {
+    let Some((workplace, repository)) = find(known, workplace)? else {
         return Ok(Outcome::NoRepository);
-    }
+    };
+    let workplace = &workplace;
+    swept.workplace = workplace.clone();
     let Some(found) = workplace.find_vault(&repository)? else {
         return Ok(Outcome::NoVault(workplace.home_of(&repository)));
     };
@@ -254,6 +252,28 @@ fn capture(
         }
         Err(refusal) => Err(refusal),
     }
+}
+
+/// The repository, and where it was found from; `None` when what is there is another, or none.
+fn find(known: &Known, workplace: &Workplace) -> Result<Option<(Workplace, Repository)>> {
+    let mut refused = None;
+    for start in known.starts.iter().filter(|start| start.is_dir()) {
+        let there = Workplace {
+            lookup: Lookup {
+                start: start.clone(),
+                ..workplace.lookup.clone()
+            },
+            ..workplace.clone()
+        };
+        match there.repository() {
+            Ok(found) if found.git_dir == known.git_dir => return Ok(Some((there, found))),
+            Ok(_) => {}
+            Err(refusal) if is_outside(&refusal) => {}
+            // The best place to look from says best what is wrong.
+            Err(refusal) => refused = refused.or(Some(refusal)),
+        }
+    }
+    refused.map_or(Ok(None), Err)
 }
 
 /// Notes that the sweep was here and left the repository for the next one. Only a hint for people.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::host::disk::{self, Error, Result};
+use crate::host::git::repository::Repository;
 use crate::host::walk::path_bytes;
 use crate::model::escape::{name_from_text, text_name};
 use crate::vault::heartbeats::repository_key;
@@ -28,6 +29,8 @@ struct Note {
     home: String,
     /// Where the file system that holds it was mounted.
     mount: String,
+    /// Its main working tree; empty when it has none. A git directory need not say where that is.
+    worktree: String,
 }
 
 /// A repository that this machine knows.
@@ -39,6 +42,18 @@ pub struct Known {
     pub home: PathBuf,
     /// Where the file system that held it was mounted, if that was noted.
     pub mount: Option<PathBuf>,
+    /// Where it may be found from, the best first.
+    pub starts: Vec<PathBuf>,
+}
+
+/// Where a repository may be found from.
+fn starts(git_dir: &Path, worktree: Option<PathBuf>) -> Vec<PathBuf> {
+    let around = git_dir.parent().filter(|_| git_dir.ends_with(".git"));
+    let around = around.map(Path::to_owned);
+    let mut starts: Vec<PathBuf> = worktree.into_iter().chain(around).collect();
+    starts.push(git_dir.to_owned());
+    starts.dedup();
+    starts
 }
 
 /// All of them, by path, and what could not be understood.
@@ -67,13 +82,19 @@ fn text_of(path: &Path) -> String {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn note(state_home: &Path, git_dir: &Path, home: &Path) -> Result<()> {
+pub fn note(state_home: &Path, repository: &Repository, home: &Path) -> Result<()> {
+    let git_dir = &repository.git_dir;
     let directory = directory(state_home);
     let path = directory.join(format!("{}.toml", repository_key(git_dir)));
     let note = Note {
         git_dir: text_of(git_dir),
         home: text_of(home),
         mount: text_of(&mount_of(git_dir)),
+        worktree: repository
+            .worktree
+            .as_deref()
+            .map(text_of)
+            .unwrap_or_default(),
     };
     let text = toml::to_string(&note)
         .map_err(|error| Error::new("write", &path, std::io::Error::other(error.to_string())))?;
@@ -118,6 +139,7 @@ pub fn all(state_home: &Path, home: &Path) -> Result<AllKnown> {
         strange.extend(not_understood);
         for git_dir in registered {
             all.entry(git_dir.clone()).or_insert_with(|| Known {
+                starts: starts(&git_dir, None),
                 git_dir,
                 home: home.clone(),
                 mount: None,
@@ -133,8 +155,10 @@ pub fn all(state_home: &Path, home: &Path) -> Result<AllKnown> {
 fn read(path: &Path) -> Option<Known> {
     let bytes = disk::read_bounded(path, LIMIT_BYTES).ok()?;
     let note: Note = toml::from_str(std::str::from_utf8(&bytes).ok()?).ok()?;
+    let git_dir = path_of(&note.git_dir)?;
     let known = Known {
-        git_dir: path_of(&note.git_dir)?,
+        starts: starts(&git_dir, path_of(&note.worktree)),
+        git_dir,
         home: path_of(&note.home)?,
         mount: Some(path_of(&note.mount)?),
     };
@@ -166,6 +190,8 @@ pub fn is_unplugged(mount: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::git::object::ObjectFormat;
+    use crate::host::git::repository::Settings;
 
     #[test]
     fn repositories_are_noted_once_and_found_by_every_home() {
@@ -173,7 +199,15 @@ mod tests {
         let homes = tempfile::tempdir().unwrap();
         let (one, two) = (homes.path().join("one"), homes.path().join("two"));
         let git_dir = homes.path().join("w\n/.git");
-        note(state.path(), &git_dir, &one).unwrap();
+        let repository = Repository {
+            git_dir: git_dir.clone(),
+            worktree: Some("/tree".into()),
+            unclaimed: None,
+            format: ObjectFormat::Sha1,
+            is_partial: false,
+            settings: Settings::default(),
+        };
+        note(state.path(), &repository, &one).unwrap();
         registry::register(&one, Path::new("/b/.git"), Path::new("/v")).unwrap();
         registry::register(&two, Path::new("/c/.git"), Path::new("/v")).unwrap();
         registry::register(&two, &git_dir, Path::new("/v")).unwrap();
@@ -191,6 +225,9 @@ mod tests {
         ];
         due.sort();
         assert_eq!(found, due);
+        let noted = all.known.iter().find(|one| one.git_dir == git_dir).unwrap();
+        let around = git_dir.parent().unwrap();
+        assert_eq!(noted.starts, [Path::new("/tree"), around, &git_dir]);
         assert_eq!(all.strange, [two.join("registry/x.toml")]);
         assert!(!is_unplugged(Path::new("/")) && is_unplugged(&one.join("no-mount")));
     }

@@ -260,6 +260,38 @@ fn git_is_guarded_where_it_is_told_to_work() {
 }
 
 #[test]
+fn an_environment_of_another_repository_changes_no_snapshot_and_reaches_the_command() {
+    let (sandbox, source) = scene();
+    let other = sandbox.init("other");
+    let hostile = [
+        ("GIT_INDEX_FILE", ".git/next-index-1.lock"),
+        ("GIT_OBJECT_DIRECTORY", "/nonexistent/objects"),
+        ("GIT_ALTERNATE_OBJECT_DIRECTORIES", "/nonexistent/more"),
+        ("GIT_COMMON_DIR", other.to_str().expect("UTF-8")),
+        ("GIT_CEILING_DIRECTORIES", source.to_str().expect("UTF-8")),
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "core.worktree"),
+        ("GIT_CONFIG_VALUE_0", "/nonexistent/tree"),
+        ("GIT_PREFIX", "src/"),
+    ];
+    let words = ["guard", "sh", "-c", "env | grep ^GIT_ | sort"];
+    let said = sandbox
+        .vault_with(&source.join("src"), &hostile, &words)
+        .succeeded();
+    for (name, value) in hostile {
+        assert!(
+            said.text().contains(&format!("{name}={value}\n")),
+            "{name}: {said}"
+        );
+    }
+    let (id, _) = newest(&sandbox, &source);
+    let restored = sandbox.restore(&source, &id, "restored");
+    let original = RepoState::capture(&sandbox, &source, Kind::Workspace).without_ignored();
+    let restored = RepoState::capture(&sandbox, &restored, Kind::Workspace);
+    RepoState::assert_same_workspace(&original, &restored);
+}
+
+#[test]
 fn a_directory_that_is_named_holds_for_snapshot_and_command() {
     let (sandbox, source) = scene();
     let text = source.to_str().expect("UTF-8");

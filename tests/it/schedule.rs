@@ -170,6 +170,29 @@ fn what_was_installed_is_removed_and_nothing_else() {
 }
 
 #[test]
+fn units_at_a_former_place_are_taken_away_when_the_settings_move() {
+    let scene = Scene::new();
+    let _said = scene.run(&["schedule", "install"]).succeeded();
+    let moved = scene.sandbox.path("moved");
+    let elsewhere = [("XDG_CONFIG_HOME", moved.to_str().expect("UTF-8"))];
+    append(&scene.units, NAMES[1], "# changed\n");
+    let _said = scene
+        .run_with(&elsewhere, &["schedule", "install"])
+        .refused("GV-5003");
+    assert!(!moved.exists(), "nothing was half done");
+    let unit = scene.unit(1);
+    let original = unit.strip_suffix("# changed\n").expect("the change");
+    write(&scene.units, NAMES[1], original);
+    let _said = scene
+        .run_with(&elsewhere, &["schedule", "install"])
+        .succeeded();
+    for name in NAMES {
+        assert!(!scene.units.join(name).exists());
+        assert!(moved.join("systemd/user").join(name).exists());
+    }
+}
+
+#[test]
 fn what_somebody_else_wrote_or_changed_is_left_alone() {
     let scene = Scene::new();
     let foreign = write(&scene.units, NAMES[1], "theirs\n");

@@ -283,6 +283,50 @@ fn count(home: &Path) -> usize {
 }
 
 #[test]
+fn repositories_whose_git_directory_lies_elsewhere_are_captured() {
+    let sandbox = Sandbox::new();
+    let library = repository(&sandbox, "library");
+    let source = repository(&sandbox, "source");
+    let text = library.to_str().expect("UTF-8");
+    let allow = [
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        text,
+        "sub",
+    ];
+    sandbox.git(&source, &allow);
+    let linked = sandbox.workplace().join("linked");
+    let text = linked.to_str().expect("UTF-8");
+    sandbox.git(&source, &["worktree", "add", "--quiet", text, "-b", "side"]);
+    let separate = sandbox.workplace().join("separate");
+    let text = separate.to_str().expect("UTF-8");
+    let words = [
+        "init",
+        "--quiet",
+        "--separate-git-dir",
+        "elsewhere.git",
+        text,
+    ];
+    sandbox.git(&sandbox.workplace(), &words);
+    write(&separate, "a", "a\n");
+    for place in [&source.join("sub"), &linked, &separate] {
+        let _id = sandbox.snapshot(place);
+        append(place, "a", "newest\n");
+    }
+    let said = sweep(&sandbox).succeeded();
+    for ending in ["/source/.git", "/source/.git/modules/sub", "/elsewhere.git"] {
+        assert_outcome(&said, ending, "sealed");
+    }
+    for place in [&source.join("sub"), &linked, &separate] {
+        let status = sandbox.vault(place, &["--json", "status"]);
+        assert_eq!(status.json()["changed_since"], 0, "{status}");
+    }
+}
+
+#[test]
 fn a_refusal_of_one_stops_no_other_and_is_the_exit_status() {
     let sandbox = Sandbox::new();
     let first = repository(&sandbox, "a-first");
@@ -335,7 +379,7 @@ fn notes_that_cannot_be_understood_are_said_and_harm_nothing() {
     write(
         &notes,
         "4567.toml",
-        "git_dir = \"/etc\"\nhome = \"/\"\nmount = \"/\"\n",
+        "git_dir = \"/etc\"\nhome = \"/\"\nmount = \"/\"\nworktree = \"\"\n",
     );
     let said = sweep(&sandbox);
     assert_eq!(said.code, Some(3), "{said}");

@@ -273,7 +273,8 @@ pub fn install(
             is_as_before: true,
         });
     }
-    let told = write(surroundings, &directory, &new, &files)
+    let former = former(known.as_ref(), &files)?;
+    let told = write(surroundings, &directory, &former, &new, &files)
         .map_err(|error| {
             let refusal = Refusal::new(RefusalCode::SchedulerUnavailable, error.to_string());
             refusal.keeping("nothing else was touched")
@@ -286,6 +287,23 @@ pub fn install(
         }),
         Err(refusal) => Err(undo(surroundings, &new, refusal)),
     }
+}
+
+/// What was written at other places than now: the directory of settings may have been another one.
+fn former(known: Option<&Ledger>, files: &Files) -> Result<Vec<PathBuf>> {
+    let known = known.map(states).unwrap_or_default();
+    let is_new = |place: &PathBuf| files.iter().any(|(path, _)| path == place);
+    let mut former = Vec::new();
+    for (path, state) in known.into_iter().filter(|(path, _)| !is_new(path)) {
+        match state {
+            FileState::Intact => former.push(path),
+            FileState::Missing => {}
+            FileState::Changed => {
+                return Err(not_ours(&path, "it was changed since, and is left alone"));
+            }
+        }
+    }
+    Ok(former)
 }
 
 type Files = Vec<(PathBuf, String)>;
@@ -320,10 +338,12 @@ fn plan(surroundings: &Surroundings, every: Duration) -> Result<(PathBuf, PathBu
 fn write(
     surroundings: &Surroundings,
     directory: &Path,
+    former: &[PathBuf],
     ledger: &Ledger,
     files: &Files,
 ) -> disk::Result<()> {
-    for (path, _) in files {
+    let new = files.iter().map(|(path, _)| path);
+    for path in former.iter().chain(new) {
         remove(path)?;
     }
     disk::create_directories(&surroundings.state)?;
