@@ -92,11 +92,14 @@ fn place(workplace: &Workplace, start: &Path, redirects: &Redirects) -> Result<P
     };
     let told = at(workplace, git_dir).repository()?;
     let tree = redirects.work_tree.as_deref().unwrap_or(start);
-    let is_there = holds(&told, tree)
-        || at(workplace, tree)
-            .repository()
-            .is_ok_and(|found| found.git_dir == told.git_dir);
-    if is_there {
+    let is_found_there = at(workplace, tree)
+        .repository()
+        .is_ok_and(|found| found.git_dir == told.git_dir);
+    if is_found_there {
+        return Ok(tree.to_owned());
+    }
+    let has_no_tree = told.worktree.is_none() && redirects.work_tree.is_none();
+    if has_no_tree || holds(&told, tree) {
         Ok(git_dir.clone())
     } else {
         Err(elsewhere(&told.git_dir, tree))

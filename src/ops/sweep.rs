@@ -76,6 +76,8 @@ pub struct Swept {
     pub outcome: Outcome,
     /// What a snapshot had to say beside that.
     pub warnings: Vec<String>,
+    /// Whether the sweep before was refused for the same reason.
+    pub is_refused_again: bool,
     /// Its vault, if one was found.
     pub vault: Option<PathBuf>,
 }
@@ -194,6 +196,7 @@ fn sweep_one(
         workplace: workplace.clone(),
         outcome: Outcome::NoRepository,
         warnings: Vec::new(),
+        is_refused_again: false,
         vault: None,
     };
     if let Some(why) = absent(known, &workplace.homes) {
@@ -218,8 +221,31 @@ fn capture(
     };
     let workplace = &workplace;
     swept.workplace = workplace.clone();
-    let Some(found) = workplace.find_vault(&repository)? else {
-        return Ok(Outcome::NoVault(workplace.home_of(&repository)));
+    let last = heartbeats::read(&workplace.homes.state, &repository.git_dir);
+    let last = last.into_iter().find(|beat| beat.trigger == TRIGGER);
+    let known_refusal = last.filter(|beat| beat.outcome == heartbeats::Outcome::Refused);
+    let outcome = capture_found(workplace, &repository, quiet, clock, monitor, swept);
+    if let (Err(refusal), Some(known)) = (&outcome, known_refusal) {
+        swept.is_refused_again = known.detail == refusal.code.code();
+    }
+    outcome
+}
+
+fn capture_found(
+    workplace: &Workplace,
+    repository: &Repository,
+    quiet: Duration,
+    clock: Clock<'_>,
+    monitor: &dyn Monitor,
+    swept: &mut Swept,
+) -> Result<Outcome> {
+    let found = workplace.find_vault(repository);
+    let found = found.inspect_err(|refusal| {
+        let code = refusal.code.code();
+        leave_beat(workplace, repository, heartbeats::Outcome::Refused, code);
+    })?;
+    let Some(found) = found else {
+        return Ok(Outcome::NoVault(workplace.home_of(repository)));
     };
     swept.vault = Some(found.vault.layout.root().to_owned());
     let newest = found.vault.log.accepted().next_back();
@@ -231,10 +257,10 @@ fn capture(
         !(0..=LONGEST_SECONDS).contains(&age)
     });
     if !is_due
-        && let Some(seconds) = quiet_seconds(workplace, &found.vault, &repository, clock())
+        && let Some(seconds) = quiet_seconds(workplace, &found.vault, repository, clock())
         && seconds < quiet.as_secs()
     {
-        put_off(workplace, &repository);
+        leave_beat(workplace, repository, heartbeats::Outcome::Pending, "");
         return Ok(Outcome::Busy(Some(seconds)));
     }
     match fire(workplace, TRIGGER, clock, monitor) {
@@ -247,7 +273,7 @@ fn capture(
             })
         }
         Err(refusal) if !is_due && refusal.code == RefusalCode::SourceChanging => {
-            put_off(workplace, &repository);
+            leave_beat(workplace, repository, heartbeats::Outcome::Pending, "");
             Ok(Outcome::Busy(None))
         }
         Err(refusal) => Err(refusal),
@@ -276,12 +302,15 @@ fn find(known: &Known, workplace: &Workplace) -> Result<Option<(Workplace, Repos
     refused.map_or(Ok(None), Err)
 }
 
-/// Notes that the sweep was here and left the repository for the next one. Only a hint for people.
-fn put_off(workplace: &Workplace, repository: &Repository) {
-    let git_dir = &repository.git_dir;
-    let outcome = heartbeats::Outcome::Pending;
-    let beat = Heartbeat::new(git_dir, TRIGGER, workplace.now, outcome);
-    stamp(workplace, repository, &beat);
+/// Notes that the sweep was here, where no snapshot does. Only a hint for people.
+fn leave_beat(
+    workplace: &Workplace,
+    repository: &Repository,
+    outcome: heartbeats::Outcome,
+    detail: &str,
+) {
+    let beat = Heartbeat::new(&repository.git_dir, TRIGGER, workplace.now, outcome);
+    stamp(workplace, repository, &beat.with_detail(detail));
 }
 
 /// Seconds since the newest change after the newest snapshot; `None` when none is seen, or it cannot be looked for: then the

@@ -260,6 +260,61 @@ fn git_is_guarded_where_it_is_told_to_work() {
 }
 
 #[test]
+fn what_git_tells_its_hooks_leads_to_the_same_repository() {
+    let (sandbox, source) = scene();
+    let linked = sandbox.workplace().join("linked");
+    let text = linked.to_str().expect("UTF-8");
+    sandbox.git(&source, &["worktree", "add", "--quiet", text, "-b", "side"]);
+    let library = sandbox.init("library");
+    write(&library, "a", "a\n");
+    sandbox.commit(&library, "one");
+    let add = [
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+    ];
+    let from = [library.to_str().expect("UTF-8"), "sub"];
+    sandbox.git(&source, &[&add[..], &from].concat());
+    let bare = sandbox.workplace().join("bare.git");
+    sandbox.git(
+        &source,
+        &[
+            "clone",
+            "--quiet",
+            "--bare",
+            ".",
+            bare.to_str().expect("UTF-8"),
+        ],
+    );
+    let home = sandbox.home();
+    for (place, git_dir, due) in [
+        (&source, ".git", &source),
+        (&linked, "../repository/.git/worktrees/linked", &source),
+        (
+            &source.join("sub"),
+            "../.git/modules/sub",
+            &source.join("sub"),
+        ),
+        (&bare, ".", &bare),
+        (&home, bare.to_str().expect("UTF-8"), &bare),
+    ] {
+        let environment = [("GIT_DIR", git_dir), ("GIT_INDEX_FILE", "nowhere/index")];
+        let said = sandbox
+            .vault_with(place, &environment, &["guard", "true"])
+            .succeeded();
+        let (id, trigger) = newest(&sandbox, due);
+        assert_eq!(trigger, "guard", "{git_dir}");
+        assert!(
+            String::from_utf8_lossy(&said.stderr).contains(&id),
+            "{git_dir}: {said}"
+        );
+        append(&source, "README.md", "more\n");
+    }
+}
+
+#[test]
 fn an_environment_of_another_repository_changes_no_snapshot_and_reaches_the_command() {
     let (sandbox, source) = scene();
     let other = sandbox.init("other");

@@ -353,6 +353,15 @@ fn a_refusal_of_one_stops_no_other_and_is_the_exit_status() {
     let one = assert_outcome(&said, "/z-last/.git", "refused");
     assert!(one["detail"]["incident"].is_string(), "it is noted: {said}");
     assert_outcome(&said, "/a-first/.git", "sealed");
+    let again = sweep(&sandbox);
+    assert_eq!(again.code, Some(20), "{again}");
+    let one = assert_outcome(&again, "/z-last/.git", "refused");
+    assert!(
+        one["detail"]["incident"].is_null(),
+        "once is enough: {again}"
+    );
+    let noted = fs::read_dir(sandbox.path("state/git-vault/incidents"));
+    assert_eq!(noted.expect("incidents").count(), 1);
 }
 
 #[test]

@@ -104,6 +104,8 @@ impl Call<'_> {
             .swept
             .iter()
             .map(|swept| match &swept.outcome {
+                // One that stays the same is one incident, however often it is met.
+                Outcome::Refused(_) if swept.is_refused_again => Noted::NotDue,
                 Outcome::Refused(refusal) => note(refusal, &swept.workplace, self.circumstances),
                 Outcome::Sealed(_)
                 | Outcome::Unchanged(_)
