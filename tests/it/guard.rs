@@ -10,14 +10,14 @@ use crate::support::fingerprint::Fingerprint;
 use crate::support::{Kind, RepoState, Sandbox, states};
 
 /// A repository with work of every kind that git can destroy.
-fn scene() -> (Sandbox, PathBuf) {
+pub fn scene() -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::new();
     let source = (states::find("staged_unstaged_and_untracked").build)(&sandbox);
     (sandbox, source)
 }
 
 #[track_caller]
-fn newest(sandbox: &Sandbox, source: &Path) -> (String, String) {
+pub fn newest(sandbox: &Sandbox, source: &Path) -> (String, String) {
     let answer = sandbox.vault(source, &["--json", "show"]).succeeded();
     let answer = answer.json();
     let text = |field: &str| {
@@ -25,77 +25,6 @@ fn newest(sandbox: &Sandbox, source: &Path) -> (String, String) {
         found.expect("a text").to_owned()
     };
     (text("id"), text("trigger"))
-}
-
-/// The user's story: work is there, a guarded command destroys it, and the snapshot gives it back.
-#[track_caller]
-fn lost_and_found(prepare: &str, command: &[&str], lost: &str) {
-    let (sandbox, source) = scene();
-    let mut shell = sandbox.command("sh", &source);
-    let output = shell.args(["-ec", prepare]).output().expect("sh starts");
-    assert!(output.status.success(), "{prepare}: {output:?}");
-    let before = sandbox.copy(&source, "before");
-    let arguments = [&["guard", "--"], command].concat();
-    let said = sandbox.vault(&source, &arguments).succeeded();
-    let note = String::from_utf8(said.stderr.clone()).expect("UTF-8");
-    assert!(note.starts_with("GUARD "), "{said}");
-    let mut shell = sandbox.command("sh", &source);
-    let still = shell.args(["-c", lost]).output().expect("sh starts");
-    assert!(!still.status.success(), "{command:?} destroys something");
-    let (id, trigger) = newest(&sandbox, &source);
-    assert_eq!(trigger, "guard");
-    assert!(note.contains(&id), "{said}");
-    let restored = sandbox.restore(&source, &id, "restored");
-    let mut shell = sandbox.command("sh", &restored);
-    let found = shell.args(["-c", lost]).output().expect("sh starts");
-    assert!(found.status.success(), "{command:?}: {found:?}");
-    let original = RepoState::capture(&sandbox, &before, Kind::Workspace).without_ignored();
-    let restored = RepoState::capture(&sandbox, &restored, Kind::Workspace);
-    RepoState::assert_same_workspace(&original, &restored);
-}
-
-#[test]
-fn what_reset_hard_destroys_is_in_the_snapshot() {
-    let lost = "grep -q 'and edited after staging' README.md && grep -q staged src/new.txt";
-    lost_and_found(":", &["git", "reset", "--hard"], lost);
-}
-
-#[test]
-fn what_clean_destroys_is_in_the_snapshot() {
-    lost_and_found(
-        ":",
-        &["git", "clean", "-fdx"],
-        "test -f fresh/in/a/new/directory.txt",
-    );
-}
-
-#[test]
-fn what_checkout_of_everything_destroys_is_in_the_snapshot() {
-    let lost = "grep -q 'not staged' src/one.txt";
-    lost_and_found(":", &["git", "checkout", "."], lost);
-}
-
-#[test]
-fn what_apply_in_reverse_destroys_is_in_the_snapshot() {
-    let prepare = "git diff src/one.txt >../patch";
-    let lost = "grep -q 'not staged' src/one.txt";
-    lost_and_found(prepare, &["git", "apply", "-R", "../patch"], lost);
-}
-
-#[test]
-fn a_stash_that_is_dropped_is_in_the_snapshot() {
-    let lost = "git stash list | grep -q precious";
-    let prepare = "git stash push --quiet -m precious";
-    lost_and_found(prepare, &["git", "stash", "drop"], lost);
-}
-
-#[test]
-fn what_rm_destroys_is_in_the_snapshot() {
-    lost_and_found(
-        ":",
-        &["rm", "-rf", "fresh", "src"],
-        "test -f src/beside.txt",
-    );
 }
 
 #[test]

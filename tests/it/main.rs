@@ -50,6 +50,7 @@ mod fuzz;
 mod fuzz_git;
 mod golden;
 mod guard;
+mod guard_losses;
 mod health;
 mod history_formats;
 mod hostile;
