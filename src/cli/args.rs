@@ -1,9 +1,12 @@
 //! The command line: the doc comments are the help text.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::ops::schedule::scheduler::is_regular;
 
 /// Saves the work that git does not, as signed snapshots outside the repository, and gives it back exactly
 ///
@@ -189,12 +192,89 @@ pub enum Command {
         entry: Option<String>,
     },
 
+    /// Capture every repository that this machine has made snapshots of, if it changed and is quiet
+    ///
+    /// Exit status 0 when all is well, 3 when a repository or its vault is not where it was, and that of the first refusal when
+    /// a snapshot was refused. None of them keeps the others from theirs.
+    Sweep {
+        /// Leave a repository for the next sweep when something in it changed within this time, such as 0s, 60s or 5m; one
+        /// without a snapshot for an hour is captured all the same
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = quiet_time)]
+        quiet_for: Duration,
+    },
+
+    /// Have the scheduler of the system start a sweep every so often
+    ///
+    /// A timer of the user's systemd on Linux, an agent of launchd on macOS.
+    Schedule {
+        /// What to do with the schedule
+        #[command(subcommand)]
+        command: ScheduleCommand,
+    },
+
+    /// Capture the workspace, then run a command; no snapshot, no command
+    ///
+    /// For commands that can destroy work, such as `git vault guard git reset --hard`. The exit status is that of the command;
+    /// 127 and 126 as in shells when there is none to run, and that of the refusal when no snapshot could be made. If the command is
+    /// git, the repository that its options -C, --git-dir and --work-tree name is the one that is captured.
+    Guard {
+        /// Outside of any repository, run the command all the same
+        #[arg(long)]
+        or_outside: bool,
+
+        /// The command and its arguments
+        #[arg(
+            value_name = "COMMAND",
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        words: Vec<OsString>,
+    },
+
+    /// Print a shell function that guards the git commands that can destroy work
+    ///
+    /// For `.bashrc`: `eval "$(git-vault shell-init bash)"`. All other git commands go straight to git. `command git` is not
+    /// guarded.
+    ShellInit {
+        /// The shell that is to read it
+        shell: ShellName,
+    },
+
     /// Print the runbook, or the checklist for one code; works offline
     Runbook {
         /// A code such as GV-2101
         #[arg(value_name = "CODE")]
         code: Option<String>,
     },
+}
+
+/// What can be done with the schedule.
+#[derive(Debug, Subcommand)]
+pub enum ScheduleCommand {
+    /// Write what the scheduler needs, and switch it on
+    Install {
+        /// How often, such as 15m or 2h: it must go evenly into an hour or a day
+        #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = period)]
+        every: Duration,
+    },
+
+    /// Show whether it is on, and when the last sweep was; exit status 3 when something is not as it should be
+    Status,
+
+    /// Switch it off, and remove what was written
+    Uninstall,
+}
+
+/// The shells that have a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellName {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
 }
 
 /// What can be done with the list of snapshots.
@@ -277,6 +357,24 @@ pub enum KeyCommand {
         #[arg(long, value_name = "NUMBER")]
         since: u64,
     },
+}
+
+/// A duration, or none at all: `0s`.
+fn quiet_time(text: &str) -> Result<Duration, String> {
+    if text == "0s" {
+        return Ok(Duration::ZERO);
+    }
+    duration(text)
+}
+
+/// A duration that a calendar can repeat.
+fn period(text: &str) -> Result<Duration, String> {
+    let every = duration(text)?;
+    if is_regular(every) {
+        Ok(every)
+    } else {
+        Err("5 minutes at least, and evenly into an hour or a day: 5m, 15m, 30m, 1h, 6h".to_owned())
+    }
 }
 
 /// A whole number of seconds, minutes or hours: `90s`, `10m`, `2h`.

@@ -1,5 +1,7 @@
 //! One short function per command: builds the request, calls `ops`, words the report.
 
+mod guarding;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use crate::cli::args::{Arguments, Command, IncidentCommand, IndexCommand, KeyCom
 use crate::cli::environment::{Environment, now_ns};
 use crate::cli::prompt::{self, Passphrase};
 use crate::cli::{json, refusals, text};
+use crate::host::program::Program;
 use crate::model::event::Monitor;
 use crate::model::log_entry::VerifyLevel;
 use crate::model::refusal::{Refusal, Result};
@@ -36,6 +39,17 @@ pub struct Answer {
     pub notice: Option<String>,
     /// The exit status: 0, or what the answer itself says is wrong.
     pub status: u8,
+    /// What is said on standard error instead of an answer, and the program that this one then becomes.
+    pub handover: Option<Handover>,
+}
+
+/// The end of this program's part.
+#[derive(Debug)]
+pub struct Handover {
+    /// What is said of it, to those who did not ask for quiet.
+    pub said: String,
+    /// What comes next; nothing when it cannot be run.
+    pub program: Option<Program>,
 }
 
 impl Answer {
@@ -45,6 +59,7 @@ impl Answer {
             text,
             notice: None,
             status: 0,
+            handover: None,
         }
     }
 
@@ -129,6 +144,10 @@ pub fn run(
         Command::Status { metrics } => call.status(metrics.as_deref()),
         Command::Key { command } => call.key(command),
         Command::Acknowledge { entry } => call.acknowledge(entry.as_deref()),
+        Command::ShellInit { shell } => call.shell_init(*shell),
+        Command::Schedule { command } => call.schedule(command),
+        Command::Sweep { quiet_for } => call.sweep(*quiet_for),
+        Command::Guard { or_outside, words } => call.guard(words, *or_outside),
         Command::Runbook { code } => runbook(code.as_deref()),
     }
 }

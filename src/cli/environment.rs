@@ -1,5 +1,6 @@
 //! The only reader of environment, current directory, home and clock; gives one plain struct.
 
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,7 +13,10 @@ use crate::model::escape::text_name;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
+use crate::ops::guard::Redirects;
 use crate::ops::locate::Workplace;
+use crate::ops::schedule::Surroundings;
+use crate::ops::schedule::scheduler::Scheduler;
 use crate::vault::inspect::Homes;
 
 /// What the program is told by its surroundings.
@@ -26,6 +30,14 @@ pub struct Environment {
     pub temporary: PathBuf,
     /// The git on the path.
     pub git: Option<PathBuf>,
+    /// This program, by the path under which it is found and that lasts longest.
+    pub program: Option<PathBuf>,
+    /// The scheduler of the system.
+    pub schedule: Surroundings,
+    /// Where programs are looked for.
+    pub path: Option<OsString>,
+    /// Which repository git is told to use. This program looks for itself; a command that it guards does as git does.
+    pub redirects: Redirects,
     /// Where a log for support is asked for.
     pub log_file: Option<PathBuf>,
     /// Variables that are set and matter to git or to this program, as records may hold them.
@@ -54,13 +66,70 @@ fn variable(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// The first git on the path; directories that are not absolute do not count, for they may be anybody's.
-fn git_on_the_path() -> Option<PathBuf> {
+/// The scheduler of the system, where it looks, and what it must be told of this program's places.
+fn schedule(config: &Path, state: &Path) -> Surroundings {
+    let scheduler = if cfg!(target_os = "macos") {
+        Scheduler::Launchd
+    } else {
+        Scheduler::Systemd
+    };
+    let directory = match scheduler {
+        Scheduler::Systemd => Some(config.join("systemd/user")),
+        Scheduler::Launchd => {
+            let home = etcetera::home_dir().ok();
+            home.map(|home| home.join("Library/LaunchAgents"))
+        }
+    };
+    let places = [
+        "GIT_VAULT_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+    ];
+    let set = |name| Some((name, variable(name).filter(|path| path.is_absolute())?));
+    Surroundings {
+        scheduler,
+        directory,
+        tool: on_the_path(scheduler.tool()),
+        program: own_program(),
+        variables: places.into_iter().filter_map(set).collect(),
+        state: state.to_owned(),
+    }
+}
+
+/// Whether other configuration files are named.
+fn names_configuration() -> bool {
+    let names = [
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_CONFIG_NOSYSTEM",
+    ];
+    names.iter().any(|name| std::env::var_os(name).is_some())
+}
+
+fn redirects() -> Redirects {
+    Redirects {
+        git_dir: variable("GIT_DIR"),
+        work_tree: variable("GIT_WORK_TREE"),
+    }
+}
+
+/// The first program of a name on the path; directories that are not absolute do not count, for they may be anybody's.
+fn on_the_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .filter(|directory| directory.is_absolute())
-        .map(|directory| directory.join("git"))
+        .map(|directory| directory.join(name))
         .find(|program| is_executable(program))
+}
+
+/// This program. A name on the path that leads to it lasts longer than the place of one version.
+fn own_program() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    let real = std::fs::canonicalize(&own).ok()?;
+    let named = on_the_path("git-vault")
+        .filter(|named| std::fs::canonicalize(named).is_ok_and(|named| named == real));
+    Some(named.unwrap_or(own))
 }
 
 fn is_executable(program: &Path) -> bool {
@@ -138,18 +207,11 @@ impl Environment {
             );
             return Err(surroundings("a setting makes no sense", fact));
         }
-        let redirects = [
-            "GIT_CONFIG_GLOBAL",
-            "GIT_CONFIG_SYSTEM",
-            "GIT_CONFIG_NOSYSTEM",
-        ];
         let home = etcetera::home_dir().ok();
         let lookup = Lookup {
             home,
             start: directory.clone(),
-            configuration_from_environment: redirects
-                .iter()
-                .any(|name| std::env::var_os(name).is_some()),
+            configuration_from_environment: names_configuration(),
             default_excludes_file: Some(config.join("git").join("ignore")),
         };
         let temporary = current.join(std::env::temp_dir());
@@ -164,6 +226,7 @@ impl Environment {
             current,
             now: now(),
         };
+        let schedule = schedule(&config, &workplace.homes.state);
         let log_file = arguments
             .log_file
             .clone()
@@ -173,7 +236,11 @@ impl Environment {
             log_file: log_file.map(|file| directory.join(file)),
             directory,
             temporary,
-            git: git_on_the_path(),
+            git: on_the_path("git"),
+            schedule,
+            program: own_program(),
+            path: std::env::var_os("PATH"),
+            redirects: redirects(),
             variables: variables(),
         })
     }

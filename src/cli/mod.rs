@@ -14,12 +14,16 @@ pub mod text;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
-use args::Arguments;
+use args::{Arguments, Command};
+use commands::Handover;
 use environment::Environment;
 use support_log::{Logged, SupportLog};
 
+use crate::host::machine;
+use crate::host::program::NotRunnable;
 use crate::model::escape::{for_json, for_terminal};
 use crate::model::refusal::Refusal;
 use crate::ops::incident::{Circumstances, Noted, note};
@@ -36,7 +40,6 @@ pub enum Format {
 /// Runs the program; gives its exit status.
 #[must_use]
 pub fn run() -> ExitCode {
-    crate::host::machine::leave_no_core_file();
     let (arguments, words) = match parse() {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -44,6 +47,12 @@ pub fn run() -> ExitCode {
             let _unread = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
+    };
+    let core_limit = if matches!(arguments.command, Command::Guard { .. }) {
+        Some(machine::leave_no_core_file_for_now())
+    } else {
+        machine::leave_no_core_file();
+        None
     };
     let format = if arguments.json {
         Format::Json
@@ -60,6 +69,12 @@ pub fn run() -> ExitCode {
     {
         let _unread = std::io::stderr().write_all(notice.as_bytes());
     }
+    if let Some(handover) = answer.handover {
+        if let Some(limit) = &core_limit {
+            machine::allow_core_file(limit);
+        }
+        return hand_over(handover, answer.status, arguments.quiet);
+    }
     let output = match format {
         Format::Json => format!("{}\n", for_json(&answer.json.to_string())),
         Format::Text if arguments.quiet => String::new(),
@@ -72,6 +87,14 @@ fn parse() -> Result<(Arguments, Vec<String>), clap::Error> {
     let mut command = Arguments::command();
     let matches = command.clone().try_get_matches()?;
     let arguments = Arguments::from_arg_matches(&matches)?;
+    if arguments.json && matches!(arguments.command, Command::Guard { .. }) {
+        let reason = "guard has no --json: standard output belongs to the command that it runs";
+        return Err(command.error(ErrorKind::ArgumentConflict, reason));
+    }
+    if arguments.vault.is_some() && matches!(arguments.command, Command::Sweep { .. }) {
+        let reason = "sweep has no --vault: each repository has its own";
+        return Err(command.error(ErrorKind::ArgumentConflict, reason));
+    }
     Ok((arguments, command_line::words(&mut command, &matches)))
 }
 
@@ -129,6 +152,23 @@ fn refuse(refusal: &Refusal, noted: &Noted, format: Format) -> commands::Answer 
         let _unread = std::io::stderr().write_all(text.as_bytes());
     }
     commands::Answer::of_refusal(refusal, noted)
+}
+
+/// Says what there is to say, and becomes the program that comes next. Comes back only when there is none.
+fn hand_over(handover: Handover, status: u8, is_quiet: bool) -> ExitCode {
+    let mut stderr = std::io::stderr();
+    let Some(program) = handover.program else {
+        let _unread = stderr.write_all(handover.said.as_bytes());
+        return ExitCode::from(status);
+    };
+    if !is_quiet {
+        let _unread = stderr.write_all(handover.said.as_bytes());
+    }
+    let error = program.become_it();
+    let reason = for_terminal(&format!("'{}': {error}", program.file.display()));
+    let line = format!("GUARD      cannot be run: {}\n", reason.replace('\n', " "));
+    let _unread = stderr.write_all(line.as_bytes());
+    ExitCode::from(NotRunnable::NotExecutable.exit())
 }
 
 /// Writes the answer. A reader that has gone away has read enough; any other failure means that the answer was lost.

@@ -63,6 +63,34 @@ pub fn file_system(_path: &Path) -> Option<String> {
     None
 }
 
+/// How large a file with this program's memory might have become.
+#[derive(Debug, Clone)]
+pub struct CoreLimit(rustix::process::Rlimit);
+
+/// As [`leave_no_core_file`], until [`allow_core_file`]: a program that this one becomes shall have what its user gave it.
+#[must_use = "it is given back to what is run next"]
+pub fn leave_no_core_file_for_now() -> CoreLimit {
+    let former = rustix::process::getrlimit(rustix::process::Resource::Core);
+    let none = rustix::process::Rlimit {
+        current: Some(0),
+        maximum: former.maximum,
+    };
+    let _unasked = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    CoreLimit(former)
+}
+
+/// Gives back what [`leave_no_core_file_for_now`] took.
+pub fn allow_core_file(former: &CoreLimit) {
+    let limit = former.0;
+    let _unasked = rustix::process::setrlimit(rustix::process::Resource::Core, limit);
+}
+
+/// Lets others go first, for work that nobody waits for.
+pub fn be_nice() {
+    // Where it may not be asked for, nothing else is lost.
+    let _unasked = rustix::process::nice(10);
+}
+
 /// Keeps the system from writing this program's memory, which may hold a key, to a file when it is stopped by a fault.
 /// Where that cannot be asked for, nothing else is lost.
 pub fn leave_no_core_file() {

@@ -10,6 +10,7 @@ pub mod keys;
 pub mod machine;
 pub mod metadata;
 pub mod parallel;
+pub mod program;
 pub mod random;
 pub mod scratch;
 pub mod walk;

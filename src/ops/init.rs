@@ -6,6 +6,7 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::locate::Workplace;
 use crate::vault::registry;
+use crate::vault::repositories;
 
 /// Whether a repository that has a vault may get another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,12 @@ pub fn init(workplace: &Workplace, existing: Existing) -> Result<InitReport> {
     let created = registry::create(&root, &repository, homes, predecessor, workplace.now)?;
     registry::register(&home, &repository.git_dir, &root)
         .map_err(|error| error.refuse_vault_write())?;
+    // The first snapshot notes it again, and says if it cannot.
+    drop(repositories::note(
+        &workplace.homes.state,
+        &repository,
+        &home,
+    ));
     Ok(InitReport {
         vault: root,
         key: created.key_file,

@@ -1,5 +1,6 @@
 //! One file per command; each is a straight line of steps.
 
+pub mod absent;
 pub mod acknowledge;
 pub mod ask_git;
 pub mod assemble;
@@ -14,8 +15,10 @@ pub mod drill;
 mod examine;
 mod examine_place;
 pub mod exhibit;
+
 mod git_dirs;
 pub mod gitdir_scan;
+pub mod guard;
 pub mod history;
 pub mod incident;
 pub mod incidents;
@@ -35,12 +38,17 @@ pub mod restore;
 pub mod restore_tree;
 pub mod runbook;
 pub mod scan;
+pub mod schedule;
 pub mod selection;
 pub mod set_aside;
+pub mod shell_init;
 pub mod show;
 pub mod since;
 pub mod snapshot;
 pub mod status;
+pub mod sweep;
+pub mod trigger;
+pub mod triggers_audit;
 pub mod unproven;
 pub mod verify;
 pub mod workspace;

@@ -19,6 +19,7 @@ use crate::vault::health;
 use crate::vault::inspect::Vault;
 use crate::vault::known_vault;
 use crate::vault::registry;
+use crate::vault::repositories;
 use crate::vault::snapshot_index;
 use crate::vault::staging::Staging;
 
@@ -123,12 +124,9 @@ pub fn snapshot(
             drop(cache.map(|cache| cache.save(&ready.vault)));
             drop(known_vault::remember(&ready.vault, workplace.now));
             let number = trusted.logged().number;
-            Ok(ready.report(
-                Outcome::Unchanged,
-                trusted.manifest().clone(),
-                number,
-                Vec::new(),
-            ))
+            let warnings = remember(workplace, &repository).into_iter().collect();
+            let manifest = trusted.manifest().clone();
+            Ok(ready.report(Outcome::Unchanged, manifest, number, warnings))
         }
         Finished::Verified(proven) => {
             let Proven {
@@ -153,9 +151,17 @@ pub fn snapshot(
                 &manifest,
                 root_commits,
             ));
+            warnings.extend(remember(workplace, &repository));
             Ok(ready.report(Outcome::Sealed, manifest, sealed.logged.number, warnings))
         }
     }
+}
+
+/// Notes where the vault of the repository is, for those who ask for all repositories.
+fn remember(workplace: &Workplace, repository: &Repository) -> Option<String> {
+    let home = workplace.home_of(repository);
+    let noted = repositories::note(&workplace.homes.state, repository, &home);
+    noted.err().map(|error| error.to_string())
 }
 
 impl Ready {

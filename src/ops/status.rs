@@ -13,6 +13,7 @@ use crate::model::timestamp::Timestamp;
 use crate::ops::key::{self, KeyStatusReport};
 use crate::ops::locate::Workplace;
 use crate::ops::since::{WorkSince, work_since};
+use crate::ops::triggers_audit::{self, TriggersReport};
 use crate::vault::health;
 use crate::vault::inspect::{Vault, looks_like_vault};
 use crate::vault::log::LoggedSnapshot;
@@ -47,7 +48,7 @@ pub struct Attention {
     pub next: String,
 }
 
-/// The five answers.
+/// The five answers, and what makes snapshots by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
     /// The newest snapshot against the work since.
@@ -60,6 +61,8 @@ pub enum About {
     Keys,
     /// The vault and its place.
     Health,
+    /// What makes snapshots by itself.
+    Triggers,
 }
 
 impl About {
@@ -72,6 +75,7 @@ impl About {
             Self::Proven => "proven",
             Self::Keys => "keys",
             Self::Health => "health",
+            Self::Triggers => "triggers",
         }
     }
 }
@@ -118,6 +122,8 @@ pub struct StatusReport {
     pub incomplete: Vec<PathBuf>,
     /// Snapshots that were refused because of the vault, with none sealed since.
     pub refusals: Option<String>,
+    /// What makes snapshots by itself, where a repository was looked at and something does or did.
+    pub triggers: Option<TriggersReport>,
     /// What needs attention, the severest first.
     pub attention: Vec<Attention>,
 }
@@ -162,6 +168,7 @@ pub fn status(workplace: &Workplace) -> Result<StatusReport> {
             let manifest = read_manifest(&vault, newest).ok()?;
             Some(manifest.completeness)
         }),
+        triggers: triggers(workplace, newest.as_ref()),
         newest,
         attention: Vec::new(),
     };
@@ -182,6 +189,17 @@ fn refusals(vault: &Vault) -> Option<String> {
             "whether snapshots were refused is not known: {error}"
         )),
     }
+}
+
+fn triggers(workplace: &Workplace, newest: Option<&LoggedSnapshot>) -> Option<TriggersReport> {
+    if workplace.vault.is_some() {
+        return None;
+    }
+    let repository = workplace.repository().ok()?;
+    let state = &workplace.homes.state;
+    let newest = newest.map(|newest| newest.time);
+    let report = triggers_audit::audit(state, &repository, newest, workplace.now);
+    (!report.triggers.is_empty() || !report.findings.is_empty()).then_some(report)
 }
 
 fn is_proven(vault: &Vault, snapshot: &SnapshotId) -> bool {
@@ -214,6 +232,11 @@ fn attention(report: &StatusReport) -> Vec<Attention> {
     about_snapshots(report, &mut found);
     about_proof(report, &mut found);
     about_keys_and_place(report, &mut found);
+    let findings = report.triggers.iter().flat_map(|report| &report.findings);
+    found.extend(findings.map(|finding| {
+        let what = finding.what.clone();
+        Attention::new(About::Triggers, finding.severity, what, finding.next)
+    }));
     found.sort_by_key(|attention| attention.severity);
     found
 }

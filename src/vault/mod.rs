@@ -21,6 +21,7 @@ pub mod probe;
 pub mod promised;
 pub mod reader;
 pub mod registry;
+pub mod repositories;
 pub mod skeleton;
 pub mod snapshot_index;
 pub mod staging;

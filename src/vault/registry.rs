@@ -136,6 +136,38 @@ pub fn registered(home: &Path, git_dir: &Path) -> Option<PathBuf> {
     (registration.git_dir == text_name(path_bytes(git_dir))).then_some(path)
 }
 
+/// The repositories that are registered in a vault home, and the files that cannot be understood.
+///
+/// # Errors
+/// When the registry is there and cannot be listed.
+pub fn all_registered(home: &Path) -> disk::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let directory = home.join("registry");
+    let names = match disk::list(&directory) {
+        Err(error) if error.is_nowhere() => return Ok((Vec::new(), Vec::new())),
+        names => names?,
+    };
+    let (mut found, mut strange) = (Vec::new(), Vec::new());
+    for path in names.into_iter().map(|name| directory.join(name)) {
+        if path.extension().is_none_or(|ending| ending != "toml") {
+            continue;
+        }
+        let bytes = disk::read_bounded(&path, LIMIT_BYTES);
+        match bytes.ok().and_then(|bytes| git_dir_in(&bytes)) {
+            Some(git_dir) if registration_path(home, &git_dir) == path => found.push(git_dir),
+            Some(_) | None => strange.push(path),
+        }
+    }
+    Ok((found, strange))
+}
+
+fn git_dir_in(registration: &[u8]) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let registration: Registration =
+        toml::from_str(std::str::from_utf8(registration).ok()?).ok()?;
+    let git_dir = name_from_text(&registration.git_dir)?;
+    Some(PathBuf::from(std::ffi::OsString::from_vec(git_dir)))
+}
+
 /// Where the vault that a vault home knows for the same repository lies, if it says that it is this very vault.
 #[must_use]
 pub fn in_use(home: &Path, vault: &Vault) -> Option<PathBuf> {

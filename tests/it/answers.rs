@@ -110,6 +110,10 @@ fn every_command_answers_in_the_json_that_is_documented() {
         ),
         ("doctor", &scene.source, &["doctor"]),
         ("index-rebuild", &scene.source, &["index", "rebuild"]),
+        ("sweep", &other, &["sweep"]),
+        ("schedule-status", &other, &["schedule", "status"]),
+        ("schedule-uninstall", &other, &["schedule", "uninstall"]),
+        ("shell-init", &other, &["shell-init", "fish"]),
         ("runbook", &other, &["runbook"]),
         ("runbook", &other, &["runbook", "GV-2101"]),
     ] {
@@ -122,7 +126,7 @@ fn every_command_answers_in_the_json_that_is_documented() {
             let said = run(&scene.sandbox, directory, &arguments).succeeded();
             let value = json(&said, schema);
             let mut documented = documented_fields(&format!("git-vault/{schema}/1"));
-            if schema == "runbook" {
+            if ["runbook", "shell-init"].contains(&schema) {
                 documented = ["schema", "text"].map(str::to_owned).into();
             }
             assert_eq!(fields(&value), documented, "{arguments:?}");

@@ -5,8 +5,10 @@ pub mod doctor;
 pub mod drill;
 pub mod incident;
 pub mod key;
+pub mod schedule;
 pub mod set_aside;
 pub mod status;
+pub mod sweep;
 
 use std::path::Path;
 
@@ -172,6 +174,12 @@ pub fn restore(report: &RestoreReport) -> Value {
         "can_execute": report.can_execute,
         "not_recreated": report.not_recreated,
     })
+}
+
+/// `git vault shell-init`.
+#[must_use]
+pub fn shell_init(script: &str) -> Value {
+    json!({ "schema": "git-vault/shell-init/1", "text": script })
 }
 
 /// `git vault runbook`.

@@ -45,6 +45,16 @@ pub fn status(report: &StatusReport) -> Value {
         }).collect::<Vec<_>>(),
         "free_bytes": report.free_bytes,
         "incomplete": paths(&report.incomplete),
+        "triggers": report.triggers.iter().flat_map(|report| &report.triggers).map(|trigger| {
+            json!({
+                "name": trigger.name,
+                "installed": trigger.is_installed,
+                "fired": trigger.last.as_ref().map(|last| last.fired),
+                "trigger": trigger.last.as_ref().map(|last| &last.trigger),
+                "outcome": trigger.last.as_ref().map(|last| last.outcome),
+                "detail": trigger.last.as_ref().map(|last| &last.detail),
+            })
+        }).collect::<Vec<_>>(),
         "attention": attention.collect::<Vec<_>>(),
     })
 }

@@ -3,10 +3,13 @@
 pub mod acknowledge;
 pub mod doctor;
 pub mod drill;
+pub mod guard;
 pub mod incident;
 pub mod key;
+pub mod schedule;
 pub mod set_aside;
 pub mod status;
+pub mod sweep;
 mod trees;
 
 use std::fmt::Write as _;

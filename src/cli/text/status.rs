@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use super::{Lines, age, bytes, count, shown};
 use crate::model::manifest::Completeness;
+use crate::model::timestamp::Timestamp;
 use crate::ops::status::{About, Since, StatusReport};
+use crate::ops::triggers_audit::TriggersReport;
+use crate::vault::heartbeats::Outcome;
 
-/// Five lines, and one for each thing that needs attention.
+/// Five lines, a sixth where something makes snapshots by itself, and one for each thing that needs attention.
 #[must_use]
 pub fn status(report: &StatusReport) -> String {
     let mut lines = Lines::default();
@@ -15,6 +18,9 @@ pub fn status(report: &StatusReport) -> String {
     lines.add("PROVEN", proven(report));
     lines.add("KEYS", keys(report));
     lines.add("HEALTH", health(report));
+    if let Some(found) = &report.triggers {
+        lines.add("TRIGGERS", triggers(found, report.now));
+    }
     for attention in &report.attention {
         lines.add(
             "ATTENTION",
@@ -100,6 +106,22 @@ fn keys(report: &StatusReport) -> String {
     }
 }
 
+fn triggers(found: &TriggersReport, now: Timestamp) -> String {
+    let all = found.triggers.iter().map(|trigger| match &trigger.last {
+        None => format!("{} never fired here", trigger.name),
+        Some(last) => {
+            let outcome = match last.outcome {
+                Outcome::Sealed => "sealed",
+                Outcome::Unchanged => "unchanged",
+                Outcome::Pending => "put off",
+                Outcome::Refused => "refused",
+            };
+            format!("{} {} ago ({outcome})", trigger.name, age(last.fired, now))
+        }
+    });
+    all.collect::<Vec<_>>().join(", ")
+}
+
 fn health(report: &StatusReport) -> String {
     let free = report
         .free_bytes
@@ -123,9 +145,7 @@ pub fn metrics(report: &StatusReport) -> String {
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n");
-    let seconds = |time: Option<crate::model::timestamp::Timestamp>| {
-        time.map_or(0, crate::model::timestamp::Timestamp::seconds)
-    };
+    let seconds = |time: Option<Timestamp>| time.map_or(0, Timestamp::seconds);
     let worst = report
         .attention
         .iter()

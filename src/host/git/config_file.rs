@@ -8,6 +8,12 @@ pub fn worktree_setting(config: &[u8]) -> Option<Vec<u8>> {
     Some(value.to_vec()).filter(|value| !value.is_empty())
 }
 
+/// The value of `core.hooksPath`, the last one of the file.
+#[must_use]
+pub fn hooks_path_setting(config: &[u8]) -> Option<Vec<u8>> {
+    Some(parse(config)?.raw_value("core.hooksPath").ok()?.to_vec())
+}
+
 /// Whether a `config` says that git heeds the `config.worktree` beside it.
 #[must_use]
 pub fn has_worktree_config(config: &[u8]) -> bool {
