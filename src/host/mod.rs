@@ -12,4 +12,5 @@ pub mod metadata;
 pub mod parallel;
 pub mod random;
 pub mod scratch;
+pub mod settings_file;
 pub mod walk;

@@ -1,6 +1,7 @@
 //! One file per command; each is a straight line of steps.
 
 pub mod acknowledge;
+pub mod agents;
 pub mod ask_git;
 pub mod assemble;
 mod build;
