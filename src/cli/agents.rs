@@ -8,7 +8,7 @@ use crate::cli::commands::Answer;
 use crate::cli::refusals;
 use crate::model::escape::{for_json, for_terminal};
 use crate::model::refusal::Refusal;
-use crate::ops::agents::call::{self, Call, LIMIT_BYTES};
+use crate::ops::agents::call::{self, Call};
 use crate::ops::agents::hook::{HookReport, Verdict, without_surroundings};
 use crate::ops::agents::tools::Tool;
 use crate::ops::incident::Noted;
@@ -16,19 +16,23 @@ use crate::ops::incident::Noted;
 /// The exit status by which most tools are told that a call must not be made.
 const BLOCKED: u8 = 2;
 
-/// Reads the message of a tool from standard input. What cannot be read, or is too large, is a message that is not understood.
+/// Largest message that is read.
+const LIMIT_BYTES: u64 = 4 << 20;
+/// Most of a larger one that is passed over: a tool may take it amiss when nobody reads what it writes.
+const DRAIN_BYTES: u64 = 1 << 30;
+
+/// Reads the message of a tool from standard input, up to its end and no further: a tool may leave the stream open. What cannot be
+/// read, or is too large, is a message that is not understood.
 #[must_use]
 pub fn read_call(tool: Tool) -> Call {
-    let mut message = Vec::new();
-    let input = std::io::stdin().lock();
-    let is_read = input
-        .take(LIMIT_BYTES + 1)
-        .read_to_end(&mut message)
-        .is_ok();
-    if !is_read || message.len() as u64 > LIMIT_BYTES {
-        message.clear();
+    let mut input = std::io::stdin().lock();
+    let mut messages = serde_json::Deserializer::from_reader(input.by_ref().take(LIMIT_BYTES))
+        .into_iter::<Value>();
+    let message = messages.next().and_then(Result::ok);
+    if message.is_none() {
+        let _rest = std::io::copy(&mut input.take(DRAIN_BYTES), &mut std::io::sink());
     }
-    call::read(tool, &message)
+    call::read(tool, message.as_ref())
 }
 
 /// The answer when not even home and current directory are known.

@@ -28,6 +28,8 @@ pub struct Judgement {
     pub danger: Danger,
     /// Directories and files that it names, as it names them: where it works, beside the current directory.
     pub places: Vec<String>,
+    /// Whether it names more of them.
+    pub has_more_places: bool,
 }
 
 /// Most levels of shells within shells.
@@ -40,17 +42,20 @@ const PLACES: usize = 16;
 pub fn judge(line: &str) -> Judgement {
     let mut judge = Judge {
         places: Vec::new(),
+        has_more_places: false,
         directory: String::new(),
     };
     let danger = judge.line(line, DEPTH);
     Judgement {
         danger,
         places: judge.places,
+        has_more_places: judge.has_more_places,
     }
 }
 
 struct Judge {
     places: Vec<String>,
+    has_more_places: bool,
     /// Where `cd` has led so far.
     directory: String,
 }
@@ -64,7 +69,7 @@ const HARMLESS: &str = "\
 
 /// Programs that remove files or write over them, whatever their options.
 const DESTRUCTIVE: &str = "\
-    bzip2 cpio dd del ed ex gunzip gzip install ln patch rename rm rmdir rsync shred split srm tar trash truncate \
+    bzip2 cpio dd del ed ex gunzip gzip install ln patch rename rimraf rm rmdir rsync shred split srm tar trash truncate \
     unlink unxz unzip vi vim wipe xz zip zstd";
 
 /// Programs that run a program given as text.
@@ -85,6 +90,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("ionice", &["-c", "-n"]),
     ("nice", &["-n"]),
     ("nohup", &[]),
+    ("npx", &["-p", "--package"]),
     ("setsid", &[]),
     ("stdbuf", &["-i", "-o", "-e"]),
     ("sudo", &["-u", "-g", "-C", "-h", "-p", "-D"]),
@@ -133,8 +139,14 @@ impl Judge {
     }
 
     fn note(&mut self, place: &str) {
-        if !place.is_empty() && self.places.len() < PLACES {
+        let is_known = place.is_empty() || self.places.iter().any(|known| known == place);
+        if is_known {
+            return;
+        }
+        if self.places.len() < PLACES {
             self.places.push(place.to_owned());
+        } else {
+            self.has_more_places = true;
         }
     }
 
@@ -507,6 +519,8 @@ mod tests {
                 "for f in *; do rm \"$f\"; done",
                 "(rm x)",
                 "echo $(rm x)",
+                "X=$(git reset --hard)",
+                "npx -y rimraf dist",
                 "git status; rm x",
                 "git status &\nrm x",
                 "yes | rm -ri x",
@@ -603,11 +617,8 @@ mod tests {
         for (line, expected) in [
             ("git reset --hard", &[][..]),
             ("cd sub && git clean -f", &["sub"]),
-            (
-                "cd /a && cd b && git -C c reset",
-                &["/a", "/a", "/a/b", "/a/b/c"],
-            ),
-            ("git -C '/x y' status", &["/x y", "/x y"]),
+            ("cd /a && cd b && git -C c reset", &["/a", "/a/b", "/a/b/c"]),
+            ("git -C '/x y' status", &["/x y"]),
             ("rm -rf ~/p ../q r /s", &["~/p", "../q", "/s"]),
             ("cd \"$X\" && ls", &[]),
             ("git --work-tree=/w checkout .", &["/w"]),

@@ -28,8 +28,11 @@ export const GitVault = async ({ client, directory }) => ({
     }
     const answer = await ask({ tool: input.tool, args: output.args, cwd: directory })
     if (answer.status === 2) throw new Error(answer.text)
-    if (answer.text !== "") {
-      await client?.app?.log({ body: { service: "git-vault", level: "warn", message: answer.text } })
-    }
+    if (answer.text === "") return
+    const entry = { service: "git-vault", level: "warn", message: answer.text }
+    // Versions differ in where they want it; a warning that cannot be shown must not stop the tool.
+    try {
+      await client.app.log({ ...entry, body: entry })
+    } catch {}
   },
 })

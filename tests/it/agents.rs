@@ -395,6 +395,74 @@ fn repositories_that_a_call_names_are_saved_beside_the_one_it_is_made_in() {
 }
 
 #[test]
+fn what_is_only_looked_at_elsewhere_is_not_saved() {
+    let sandbox = Sandbox::new();
+    let here = states::small_repository(&sandbox);
+    let other = sandbox.init("other");
+    write(&other, "a", "a\n");
+    let _id = sandbox.snapshot(&here);
+    let line = format!("cat {}/a | wc -l", other.display());
+    let said = hook(&sandbox, &here, "claude", &command("claude", &here, &line));
+    assert_eq!(heard("claude", &said), Heard::Pass, "{said}");
+    assert_eq!(vaults(&sandbox).len(), 1);
+}
+
+#[test]
+fn every_folder_that_is_open_is_saved_before_a_prompt() {
+    let sandbox = Sandbox::new();
+    let here = states::small_repository(&sandbox);
+    let other = sandbox.init("other");
+    write(&other, "a", "a\n");
+    let message =
+        json!({"hook_event_name": "beforeSubmitPrompt", "workspace_roots": [here, other]});
+    let said = hook(&sandbox, &sandbox.path("tmp"), "cursor", &message);
+    assert_eq!(said.json()["continue"], true, "{said}");
+    assert_eq!(vaults(&sandbox).len(), 2);
+}
+
+/// A tool may keep the stream open, and one that writes must not find it closed.
+#[test]
+fn a_message_is_read_to_its_end_and_no_further() {
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let _id = sandbox.snapshot(&source);
+    let start = || {
+        let mut line = sandbox.vault_command(&source);
+        line.args(["agents", "hook", "claude"])
+            .stdin(Stdio::piped());
+        line.stdout(Stdio::piped()).stderr(Stdio::piped());
+        line.spawn().expect("it starts")
+    };
+    let mut child = start();
+    let mut input = child.stdin.take().expect("a pipe");
+    let message = command("claude", &source, "ls").to_string();
+    input.write_all(message.as_bytes()).expect("written");
+    let output = child
+        .wait_with_output()
+        .expect("it ends while the pipe is open");
+    drop(input);
+    assert_eq!(
+        heard("claude", &Said::new("open".to_owned(), output)),
+        Heard::Pass
+    );
+    let mut child = start();
+    let mut input = child.stdin.take().expect("a pipe");
+    input
+        .write_all(b"{\"tool_name\":\"Write\",\"x\":\"")
+        .expect("written");
+    for _ in 0..96 {
+        input.write_all(&[b'x'; 1 << 16]).expect("somebody reads");
+    }
+    input.write_all(b"\"}").expect("somebody reads");
+    drop(input);
+    let output = child.wait_with_output().expect("its output");
+    assert_eq!(
+        heard("claude", &Said::new("large".to_owned(), output)),
+        Heard::Warning
+    );
+}
+
+#[test]
 fn linked_worktrees_share_the_vault_of_their_repository() {
     let sandbox = Sandbox::new();
     let source = states::small_repository(&sandbox);

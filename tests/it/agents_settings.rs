@@ -578,3 +578,27 @@ fn variables_say_where_some_tools_keep_their_settings() {
         assert!(!home.sandbox.home().join(format!(".{tool}")).exists());
     }
 }
+
+/// What was noted of one file says nothing about another.
+#[test]
+fn a_note_of_another_file_is_not_applied() {
+    let home = Home::new();
+    let _said = home.run(&["install", "claude"]).succeeded();
+    let elsewhere = mkdir(&home.sandbox.home(), "elsewhere");
+    let made = text(&home.sandbox.home().join(".claude/settings.json"));
+    let path = write(&elsewhere, "settings.json", &made);
+    let mut command = home.sandbox.vault_command(&home.sandbox.path("tmp"));
+    command.env("CLAUDE_CONFIG_DIR", &elsewhere);
+    command.args(["agents", "uninstall", "claude"]);
+    let output = command.output().expect("it starts");
+    let _said = Said::new("uninstall".to_owned(), output).succeeded();
+    let left: Value = serde_json::from_str(&text(&path)).expect("JSON");
+    assert_eq!(
+        left,
+        json!({"hooks": {"PreToolUse": [], "UserPromptSubmit": []}})
+    );
+    assert_eq!(
+        text(&home.sandbox.home().join(".claude/settings.json")),
+        made
+    );
+}

@@ -6,9 +6,6 @@ use serde_json::Value;
 
 use crate::ops::agents::tools::Tool;
 
-/// Largest message that is read.
-pub const LIMIT_BYTES: u64 = 4 << 20;
-
 /// What a tool is about to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -33,6 +30,8 @@ pub struct Call {
     pub action: Action,
     /// Where, if it says so.
     pub directory: Option<PathBuf>,
+    /// The other directories that a person has open in it.
+    pub others: Vec<PathBuf>,
     /// Whether the answer has the form that Cursor asks for before a prompt.
     pub is_prompt: bool,
 }
@@ -57,32 +56,28 @@ fn is_in(table: &str, name: &str) -> bool {
         .any(|word| word.eq_ignore_ascii_case(name))
 }
 
-/// Reads a message.
+/// Understands a message; none is one that could not be read.
 #[must_use]
-pub fn read(tool: Tool, message: &[u8]) -> Call {
-    let Ok(value) = serde_json::from_slice::<Value>(message) else {
-        return Call {
-            action: Action::Unknown,
-            directory: None,
-            is_prompt: false,
-        };
-    };
+pub fn read(tool: Tool, message: Option<&Value>) -> Call {
+    let value = message.unwrap_or(&Value::Null);
     let action = match tool {
-        Tool::Windsurf => windsurf(&value),
-        Tool::Cursor => cursor(&value),
-        Tool::Copilot => copilot(&value),
-        Tool::OpenCode => named(text(&value, "/tool"), value.get("args")),
-        Tool::Claude | Tool::Cline | Tool::Codex | Tool::Gemini => common(&value),
+        Tool::Windsurf => windsurf(value),
+        Tool::Cursor => cursor(value),
+        Tool::Copilot => copilot(value),
+        Tool::OpenCode => named(text(value, "/tool"), value.get("args")),
+        Tool::Claude | Tool::Cline | Tool::Codex | Tool::Gemini => common(value),
     };
-    let directories = ["/cwd", "/tool_info/cwd", "/workspace_roots/0"];
-    let directories = directories.iter().filter_map(|place| text(&value, place));
-    let directory = directories
-        .map(PathBuf::from)
-        .find(|directory| directory.is_absolute() && directory.is_dir());
+    let is_there = |directory: &PathBuf| directory.is_absolute() && directory.is_dir();
+    let places = ["/cwd", "/tool_info/cwd", "/workspace_roots/0"];
+    let places = places.iter().filter_map(|place| text(value, place));
+    let directory = places.map(PathBuf::from).find(is_there);
+    let roots = value.get("workspace_roots").and_then(Value::as_array);
+    let roots = roots.into_iter().flatten().filter_map(Value::as_str);
     Call {
         is_prompt: action == Action::Prompt,
         action,
         directory,
+        others: roots.map(PathBuf::from).filter(is_there).collect(),
     }
 }
 
@@ -220,7 +215,7 @@ mod tests {
     use super::*;
 
     fn action(tool: Tool, message: &str) -> Action {
-        read(tool, message.as_bytes()).action
+        read(tool, serde_json::from_str(message).ok().as_ref()).action
     }
 
     #[test]

@@ -14,9 +14,6 @@ use crate::ops::locate::Workplace;
 use crate::ops::snapshot::{Outcome, SnapshotRequest, snapshot};
 use crate::vault::heartbeats::{self, Heartbeat};
 
-/// Most repositories that one call is about.
-const REPOSITORIES: usize = 4;
-
 /// What the tool is told.
 #[derive(Debug)]
 pub enum Verdict {
@@ -89,15 +86,13 @@ pub fn hook(
         // A vault that was named is for the repository at hand, not for any that a call is about.
         there.vault = None;
         there.lookup.start = place;
-        if seen.len() < REPOSITORIES {
-            save(
-                &there,
-                &mut seen,
-                &mut report,
-                &mut warnings,
-                (clock, monitor),
-            );
-        }
+        save(
+            &there,
+            &mut seen,
+            &mut report,
+            &mut warnings,
+            (clock, monitor),
+        );
     }
     report.verdict = verdict(workplace, call, &report.refused, warnings);
     report
@@ -135,7 +130,11 @@ fn places(workplace: &Workplace, call: &Call) -> Vec<PathBuf> {
         .unwrap_or_else(|| workplace.lookup.start.clone());
     let home = workplace.lookup.home.as_deref();
     let named = match &call.action {
-        Action::Command(line) => judge(line).places,
+        Action::Command(line) => match judge(line) {
+            // What only looks leads nowhere.
+            judgement if judgement.danger == Danger::Harmless => Vec::new(),
+            judgement => judgement.places,
+        },
         Action::Write(files) => files.clone(),
         Action::Look | Action::Prompt | Action::Other | Action::Unknown => Vec::new(),
     };
@@ -144,8 +143,9 @@ fn places(workplace: &Workplace, call: &Call) -> Vec<PathBuf> {
         let mut above = place.ancestors();
         above.find(|place| place.is_dir()).map(Path::to_owned)
     });
+    let others = call.others.iter().filter(|_| call.is_prompt).cloned();
     let mut places: Vec<PathBuf> = vec![start.clone()];
-    for place in named {
+    for place in named.chain(others) {
         if !places.contains(&place) {
             places.push(place);
         }
@@ -251,6 +251,12 @@ fn verdict(
             };
         }
         warnings.extend(refused.iter().map(|one| no_snapshot(&one.refusal)));
+    }
+    if let Action::Command(line) = &call.action {
+        let judgement = judge(line);
+        if judgement.has_more_places && judgement.danger != Danger::Harmless {
+            warnings.push("the command names more places than are looked at".to_owned());
+        }
     }
     if warnings.is_empty() {
         Verdict::Pass

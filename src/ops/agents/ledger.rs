@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::host::disk::{self, Context as _, Error, Result};
-use crate::model::escape::name_from_text;
+use crate::host::walk::path_bytes;
+use crate::model::escape::{name_from_text, text_name};
 use crate::model::ids::{Digest, to_hex};
 use crate::model::json_edit::Splice;
 use crate::ops::agents::tools::Tool;
@@ -22,6 +23,8 @@ pub struct Ledger {
     pub format: u64,
     /// The tool.
     pub tool: String,
+    /// The file, as text.
+    pub file: String,
     /// The program that the entries name.
     pub program: String,
     /// Whether the file was there before.
@@ -82,12 +85,15 @@ impl Ledger {
             .collect()
     }
 
-    /// Reads the ledger of a tool. One that cannot be understood is none: what it could add is convenience.
+    /// Reads what was noted of a file of a tool. A note that cannot be understood is none, and so is one of another file: entries
+    /// are found without it.
     #[must_use]
-    pub fn load(state_home: &Path, tool: Tool) -> Option<Self> {
-        let bytes = disk::read_bounded(&path(state_home, tool), LIMIT_BYTES).ok()?;
-        let ledger: Self = toml::from_str(std::str::from_utf8(&bytes).ok()?).ok()?;
-        (ledger.format == 1 && ledger.tool == tool.word()).then_some(ledger)
+    pub fn load(state_home: &Path, tool: Tool, file: &Path) -> Option<Self> {
+        read(state_home, tool).filter(|ledger| ledger.is_of(file))
+    }
+
+    fn is_of(&self, file: &Path) -> bool {
+        self.file == text_name(path_bytes(file))
     }
 
     /// Writes it.
@@ -106,11 +112,20 @@ impl Ledger {
     }
 }
 
-/// Removes the ledger of a tool.
+fn read(state_home: &Path, tool: Tool) -> Option<Ledger> {
+    let bytes = disk::read_bounded(&path(state_home, tool), LIMIT_BYTES).ok()?;
+    let ledger: Ledger = toml::from_str(std::str::from_utf8(&bytes).ok()?).ok()?;
+    (ledger.format == 1 && ledger.tool == tool.word()).then_some(ledger)
+}
+
+/// Removes the ledger of a tool, unless it is of another file.
 ///
 /// # Errors
 /// When it is there and cannot be removed.
-pub fn forget(state_home: &Path, tool: Tool) -> Result<()> {
+pub fn forget(state_home: &Path, tool: Tool, file: &Path) -> Result<()> {
+    if read(state_home, tool).is_some_and(|ledger| !ledger.is_of(file)) {
+        return Ok(());
+    }
     let path = path(state_home, tool);
     match std::fs::remove_file(&path) {
         Err(error) if disk::is_nowhere(&error) => Ok(()),

@@ -236,7 +236,7 @@ impl Agents<'_> {
         };
         let due = self.program.and_then(Path::to_str);
         let due = due.and_then(|program| tool.own_file(program));
-        let ledger = Ledger::load(self.state, tool);
+        let ledger = Ledger::load(self.state, tool, file.path());
         match ledger {
             _ if due.as_deref() == Some(text) => State::Installed,
             Some(ledger) if ledger.wrote(text) => State::OtherProgram(ledger.program),
@@ -246,7 +246,7 @@ impl Agents<'_> {
 
     fn install_one(&self, tool: Tool, program: &str) -> Result<Change> {
         let file = self.file(tool)?;
-        let ledger = Ledger::load(self.state, tool);
+        let ledger = Ledger::load(self.state, tool, &file);
         let settings = SettingsFile::read(&file).map_err(|error| refuse_file(&error))?;
         let text = text_of(&settings);
         let (new, splices, made, had_some) = match tool.form() {
@@ -284,6 +284,7 @@ impl Agents<'_> {
         let note = Ledger {
             format: 1,
             tool: tool.word().to_owned(),
+            file: text_name(path_bytes(&file)),
             program: program.to_owned(),
             existed: known.map_or(settings.text().is_some(), |ledger| ledger.existed),
             written_blake3: digest(&new),
@@ -313,10 +314,10 @@ impl Agents<'_> {
 
     fn uninstall_one(&self, tool: Tool) -> Result<Change> {
         let file = self.file(tool)?;
-        let ledger = Ledger::load(self.state, tool);
+        let ledger = Ledger::load(self.state, tool, &file);
         let settings = SettingsFile::read(&file).map_err(|error| refuse_file(&error))?;
         let Some(text) = settings.text() else {
-            self.forget(tool)?;
+            self.forget(tool, &file)?;
             return Ok(Change::NothingInstalled);
         };
         let left = match tool.form() {
@@ -352,7 +353,7 @@ impl Agents<'_> {
         if let Some(ledger) = ledger.filter(|_| left.is_none()) {
             remove_empty(&ledger.directories());
         }
-        self.forget(tool)?;
+        self.forget(tool, &file)?;
         self.check_left(tool, &file)?;
         Ok(Change::Uninstalled)
     }
@@ -370,12 +371,12 @@ impl Agents<'_> {
         if is_changed {
             return Err(changed_by_hand(file, tool));
         }
-        self.forget(tool)?;
+        self.forget(tool, file)?;
         Ok(Change::NothingInstalled)
     }
 
-    fn forget(&self, tool: Tool) -> Result<()> {
-        forget(self.state, tool).map_err(|error| refuse_file(&error))
+    fn forget(&self, tool: Tool, file: &Path) -> Result<()> {
+        forget(self.state, tool, file).map_err(|error| refuse_file(&error))
     }
 
     fn file(&self, tool: Tool) -> Result<PathBuf> {
