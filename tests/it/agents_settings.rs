@@ -601,4 +601,25 @@ fn a_note_of_another_file_is_not_applied() {
         text(&home.sandbox.home().join(".claude/settings.json")),
         made
     );
+    let _said = home.run(&["uninstall", "claude"]).succeeded();
+    assert!(!home.sandbox.home().join(".claude").exists());
+}
+
+/// What cannot be written leaves no trace: no file beside it, no directory, no note.
+#[test]
+fn an_install_that_fails_leaves_everything_as_it_was() {
+    let home = Home::new();
+    let target = home.write("dotfiles/claude.json", CLAUDE);
+    chmod(&target, 0o400);
+    symlink(
+        &home.sandbox.home(),
+        ".claude/settings.json",
+        "../dotfiles/claude.json",
+    );
+    let before = listing::list(&home.sandbox.home(), &|_| true);
+    let said = home.run(&["install", "claude"]).refused("GV-5002");
+    assert!(said.to_string().contains("may not be written"), "{said}");
+    let after = listing::list(&home.sandbox.home(), &|_| true);
+    assert_eq!(listing::differences("home", &before, &after), [""; 0]);
+    assert!(!home.ledger("claude").exists());
 }

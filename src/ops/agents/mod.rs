@@ -303,6 +303,10 @@ impl Agents<'_> {
             .and_then(|()| settings.replace(&new));
         if let Err(error) = write {
             remove_empty(&directories);
+            if !had_some {
+                // A note of what is not there would only mislead; what is wrong with it is not what is wrong.
+                drop(forget(self.state, tool, &file));
+            }
             return Err(refuse_file(&error));
         }
         Ok(if had_some {
