@@ -238,3 +238,20 @@ fn surroundings_that_make_no_sense_are_answered_in_the_protocol() {
         }
     }
 }
+
+/// A vault is a bare repository: it must not get a vault of its own because an agent looked into it.
+#[test]
+fn a_vault_is_not_saved_into_another_vault() {
+    let patient = Patient::new();
+    let before = patient.listing();
+    let named = format!("rm -rf {}/cache", patient.vault.display());
+    for (directory, line) in [(&patient.vault, "ls"), (&patient.source, named.as_str())] {
+        let message = command("claude", directory, line);
+        let said = hook(&patient.sandbox, directory, "claude", &message);
+        assert_eq!(heard("claude", &said), Heard::Warning, "{said}");
+        assert!(said.to_string().contains("is a vault"), "{said}");
+    }
+    assert_eq!(crate::laboratory::vaults(&patient.sandbox).len(), 1);
+    let differences = crate::support::listing::differences("vault", &before, &patient.listing());
+    assert_eq!(differences, [""; 0]);
+}

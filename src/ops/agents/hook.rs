@@ -13,6 +13,7 @@ use crate::ops::contents::Clock;
 use crate::ops::locate::Workplace;
 use crate::ops::snapshot::{Outcome, SnapshotRequest, snapshot};
 use crate::vault::heartbeats::{self, Heartbeat};
+use crate::vault::inspect::looks_like_vault;
 
 /// What the tool is told.
 #[derive(Debug)]
@@ -175,6 +176,14 @@ fn save(
         }
     };
     if !seen.insert(repository.git_dir.clone()) {
+        return;
+    }
+    if looks_like_vault(&repository.git_dir) {
+        // A vault is a repository, too, but one that holds snapshots, not work.
+        let vault = repository.git_dir.display();
+        warnings.push(format!(
+            "'{vault}' is a vault: nothing is saved of it, and nothing should be changed in it"
+        ));
         return;
     }
     let request = SnapshotRequest {
