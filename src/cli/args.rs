@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::ops::schedule::scheduler::is_regular;
 
+use crate::ops::agents::tools::Tool;
+
 /// Saves the work that git does not, as signed snapshots outside the repository, and gives it back exactly
 ///
 /// A snapshot holds the working tree, what is staged, untracked files, and everything in the git directory that a clone
@@ -241,6 +243,15 @@ pub enum Command {
         shell: ShellName,
     },
 
+    /// Let coding agents take a snapshot before they run a command or change a file
+    ///
+    /// The settings of the user are edited, nothing of a repository; what else is in them stays as it is, byte for byte.
+    Agents {
+        /// What to do
+        #[command(subcommand)]
+        command: AgentsCommand,
+    },
+
     /// Print the runbook, or the checklist for one code; works offline
     Runbook {
         /// A code such as GV-2101
@@ -282,6 +293,49 @@ pub enum ShellName {
 pub enum IndexCommand {
     /// Make it anew from the snapshots; a damaged one is kept beside it
     Rebuild,
+}
+
+/// What can be done with coding agents.
+#[derive(Debug, Subcommand)]
+pub enum AgentsCommand {
+    /// Tell tools of git-vault
+    Install {
+        /// Their names; if none is given, every tool whose settings directory is there
+        #[arg(value_name = "TOOL", value_parser = tool)]
+        tools: Vec<Tool>,
+    },
+
+    /// Say how the tools stand
+    ///
+    /// Exit status 0 when all is well, 3 when something of ours is not as it should be.
+    Status {
+        /// Their names; all that are known if none is given
+        #[arg(value_name = "TOOL", value_parser = tool)]
+        tools: Vec<Tool>,
+    },
+
+    /// Take out of their settings what was put there
+    Uninstall {
+        /// Their names; if none is given, every tool whose settings directory is there
+        #[arg(value_name = "TOOL", value_parser = tool)]
+        tools: Vec<Tool>,
+    },
+
+    /// What a tool runs: reads its message from standard input, takes a snapshot, and answers in its own way
+    #[command(hide = true)]
+    Hook {
+        /// The tool
+        #[arg(value_name = "TOOL", value_parser = tool)]
+        tool: Tool,
+    },
+}
+
+/// The name of a coding agent.
+fn tool(text: &str) -> Result<Tool, String> {
+    Tool::parse(text).ok_or_else(|| {
+        let names = Tool::ALL.map(Tool::word).join(", ");
+        format!("the tools that are known are {names}")
+    })
 }
 
 /// The commands about incidents.

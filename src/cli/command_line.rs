@@ -8,7 +8,9 @@ use crate::model::escape::text_name;
 
 /// What an argument's value must be, by the name it has in the help, to be written down. All others are left out, so that a
 /// new option gives away nothing until somebody has thought about it.
-const WRITTEN_DOWN: [&str; 7] = ["DIR", "FILE", "SNAP", "CODE", "NAME", "NUMBER", "ID"];
+const WRITTEN_DOWN: [&str; 8] = [
+    "DIR", "FILE", "SNAP", "CODE", "NAME", "NUMBER", "ID", "TOOL",
+];
 
 /// What stands for a value that is not written down.
 const LEFT_OUT: &str = "(left out)";

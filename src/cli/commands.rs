@@ -8,16 +8,21 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::cli::args::{Arguments, Command, IncidentCommand, IndexCommand, KeyCommand};
+use crate::cli::args::{
+    AgentsCommand, Arguments, Command, IncidentCommand, IndexCommand, KeyCommand,
+};
 use crate::cli::environment::{Environment, now_ns};
 use crate::cli::prompt::{self, Passphrase};
-use crate::cli::{json, refusals, text};
+use crate::cli::{agents, json, refusals, text};
 use crate::host::program::Program;
 use crate::model::event::Monitor;
 use crate::model::log_entry::VerifyLevel;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops;
+use crate::ops::agents::hook::hook;
+use crate::ops::agents::tools::Tool;
+use crate::ops::agents::{Agents, ToolReport};
 use crate::ops::doctor::{DoctorReport, Verdict};
 use crate::ops::drill::{DrillRequest, Which};
 use crate::ops::incident::{Circumstances, Noted, note};
@@ -53,7 +58,7 @@ pub struct Handover {
 }
 
 impl Answer {
-    fn new(json: Value, text: String) -> Self {
+    pub(super) fn new(json: Value, text: String) -> Self {
         Self {
             json,
             text,
@@ -148,6 +153,7 @@ pub fn run(
         Command::Schedule { command } => call.schedule(command),
         Command::Sweep { quiet_for } => call.sweep(*quiet_for),
         Command::Guard { or_outside, words } => call.guard(words, *or_outside),
+        Command::Agents { command } => call.agents(command),
         Command::Runbook { code } => runbook(code.as_deref()),
     }
 }
@@ -376,6 +382,49 @@ impl Call<'_> {
             json::key::import(&report),
             text::key::import(&report),
         ))
+    }
+
+    fn agents(&self, command: &AgentsCommand) -> Result<Answer> {
+        let environment = self.environment;
+        let agents = Agents {
+            homes: &environment.tool_homes,
+            state: &self.workplace.homes.state,
+            program: environment.program.as_deref(),
+        };
+        let reports = match command {
+            AgentsCommand::Install { tools } => agents.install(tools)?,
+            AgentsCommand::Status { tools } => agents.status(tools),
+            AgentsCommand::Uninstall { tools } => agents.uninstall(tools)?,
+            AgentsCommand::Hook { tool } => return Ok(self.agents_hook(*tool)),
+        };
+        let mut refused = reports.iter().filter_map(|report| match &report.change {
+            Some(Err(refusal)) => Some(refusal.code.exit()),
+            Some(Ok(_)) | None => None,
+        });
+        let status = refused.next().unwrap_or_else(|| {
+            let needs_attention = reports.iter().any(ToolReport::needs_attention);
+            if needs_attention { ATTENTION } else { 0 }
+        });
+        let (json, text) = (
+            json::agents::reports(&reports),
+            text::agents::reports(&reports),
+        );
+        Ok(Answer {
+            status,
+            ..Answer::new(json, text)
+        })
+    }
+
+    fn agents_hook(&self, tool: Tool) -> Answer {
+        let call = agents::read_call(tool);
+        let report = hook(self.workplace, tool, &call, &now_ns, self.monitor);
+        for refused in report.refused.iter().filter(|refused| refused.is_new) {
+            let mut there = self.workplace.clone();
+            there.lookup.start.clone_from(&refused.place);
+            // The tool is told why, whether it could be noted or not.
+            drop(note(&refused.refusal, &there, self.circumstances));
+        }
+        agents::answer(&report)
     }
 
     fn acknowledge(&self, stated: Option<&str>) -> Result<Answer> {

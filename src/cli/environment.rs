@@ -6,13 +6,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use etcetera::BaseStrategy;
 
-use crate::cli::args::Arguments;
+use crate::cli::args::{AgentsCommand, Arguments, Command};
 use crate::host::git::repository::Lookup;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
+use crate::ops::agents::tools::{Tool, ToolHomes};
 use crate::ops::guard::Redirects;
 use crate::ops::locate::Workplace;
 use crate::ops::schedule::Surroundings;
@@ -30,7 +31,7 @@ pub struct Environment {
     pub temporary: PathBuf,
     /// The git on the path.
     pub git: Option<PathBuf>,
-    /// This program, by the path under which it is found and that lasts longest.
+    /// Where this program lies, by a path that stays when it is replaced by a newer one, if there is such a path.
     pub program: Option<PathBuf>,
     /// The scheduler of the system.
     pub schedule: Surroundings,
@@ -38,6 +39,8 @@ pub struct Environment {
     pub path: Option<OsString>,
     /// Which repository git is told to use. This program looks for itself; a command that it guards does as git does.
     pub redirects: Redirects,
+    /// Where coding agents keep their settings.
+    pub tool_homes: ToolHomes,
     /// Where a log for support is asked for.
     pub log_file: Option<PathBuf>,
     /// Variables that are set and matter to git or to this program, as records may hold them.
@@ -123,13 +126,37 @@ fn on_the_path(name: &str) -> Option<PathBuf> {
         .find(|program| is_executable(program))
 }
 
-/// This program. A name on the path that leads to it lasts longer than the place of one version.
+/// Where this program lies. A name on the path that leads to it comes first: package managers change what it leads to, while
+/// the place itself may bear the number of a version.
 fn own_program() -> Option<PathBuf> {
-    let own = std::env::current_exe().ok()?;
-    let real = std::fs::canonicalize(&own).ok()?;
-    let named = on_the_path("git-vault")
-        .filter(|named| std::fs::canonicalize(named).is_ok_and(|named| named == real));
-    Some(named.unwrap_or(own))
+    let program = std::env::current_exe().ok()?;
+    let real = std::fs::canonicalize(&program).ok()?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let named = std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join("git-vault"))
+        .find(|named| std::fs::canonicalize(named).is_ok_and(|named| named == real));
+    Some(named.unwrap_or(real))
+}
+
+/// Where coding agents keep their settings: where their own variables say, or in the home directory.
+fn tool_homes(home: Option<&Path>, config: &Path) -> ToolHomes {
+    let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
+    let homes = Tool::ALL.into_iter().filter_map(|tool| {
+        let below = |name: &str| home.map(|home| home.join(name));
+        let place = match tool {
+            Tool::Claude => absolute("CLAUDE_CONFIG_DIR").or_else(|| below(".claude")),
+            Tool::Cline => below("Documents/Cline"),
+            Tool::Codex => absolute("CODEX_HOME").or_else(|| below(".codex")),
+            Tool::Copilot => absolute("COPILOT_HOME").or_else(|| below(".copilot")),
+            Tool::Cursor => below(".cursor"),
+            Tool::Gemini => below(".gemini"),
+            Tool::OpenCode => Some(config.join("opencode")),
+            Tool::Windsurf => below(".codeium/windsurf"),
+        };
+        place.map(|place| (tool, place))
+    });
+    ToolHomes(homes.collect())
 }
 
 fn is_executable(program: &Path) -> bool {
@@ -162,6 +189,24 @@ fn variables() -> Vec<String> {
     variables
 }
 
+/// The current directory. A coding agent says itself where it works; its own directory may be gone.
+fn current_directory(arguments: &Arguments) -> std::io::Result<PathBuf> {
+    let is_hook = matches!(
+        &arguments.command,
+        Command::Agents {
+            command: AgentsCommand::Hook { .. }
+        }
+    );
+    match std::env::current_dir() {
+        Err(_) if is_hook => {
+            let root = PathBuf::from("/");
+            std::env::set_current_dir(&root)?;
+            Ok(root)
+        }
+        current => current,
+    }
+}
+
 impl Environment {
     /// Reads the surroundings.
     ///
@@ -171,7 +216,7 @@ impl Environment {
         let surroundings = |what: &str, fact: String| {
             Refusal::new(RefusalCode::SettingInvalid, what).because(fact)
         };
-        let current = std::env::current_dir().map_err(|error| {
+        let current = current_directory(arguments).map_err(|error| {
             surroundings("the current directory cannot be found", error.to_string())
         })?;
         let directory = match &arguments.directory {
@@ -208,6 +253,7 @@ impl Environment {
             return Err(surroundings("a setting makes no sense", fact));
         }
         let home = etcetera::home_dir().ok();
+        let tool_homes = tool_homes(home.as_deref(), &config);
         let lookup = Lookup {
             home,
             start: directory.clone(),
@@ -241,6 +287,7 @@ impl Environment {
             program: own_program(),
             path: std::env::var_os("PATH"),
             redirects: redirects(),
+            tool_homes,
             variables: variables(),
         })
     }

@@ -1,5 +1,6 @@
 //! Turns words into one call, and its outcome into words.
 
+pub mod agents;
 pub mod args;
 pub mod command_line;
 pub mod commands;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{Arguments, Command};
+use args::{AgentsCommand, Arguments, Command};
 use commands::Handover;
 use environment::Environment;
 use support_log::{Logged, SupportLog};
@@ -61,7 +62,7 @@ pub fn run() -> ExitCode {
     };
     let answer = match Environment::read(&arguments) {
         Ok(environment) => answer(&arguments, words, &environment, format),
-        Err(refusal) => refuse(&refusal, &Noted::NotDue, format),
+        Err(refusal) => no_surroundings(&arguments, refusal, format),
     };
     if let Some(notice) = answer
         .notice
@@ -81,6 +82,17 @@ pub fn run() -> ExitCode {
         Format::Text => answer.text,
     };
     finish(&output, answer.status)
+}
+
+/// The answer when not even home and current directory are known. A coding agent is answered in its own way, whatever is wrong.
+fn no_surroundings(arguments: &Arguments, refusal: Refusal, format: Format) -> commands::Answer {
+    if let Command::Agents {
+        command: AgentsCommand::Hook { tool },
+    } = &arguments.command
+    {
+        return agents::answer_without_surroundings(*tool, refusal);
+    }
+    refuse(&refusal, &Noted::NotDue, format)
 }
 
 fn parse() -> Result<(Arguments, Vec<String>), clap::Error> {

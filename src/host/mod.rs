@@ -13,4 +13,5 @@ pub mod parallel;
 pub mod program;
 pub mod random;
 pub mod scratch;
+pub mod settings_file;
 pub mod walk;

@@ -1,10 +1,14 @@
 //! Plain types and rules: no input or output, no clock, no gix.
 
+pub mod danger;
+mod danger_git;
 pub mod escape;
 pub mod event;
 pub mod ids;
 pub mod incident;
 pub mod inventory;
+pub mod json_edit;
+pub mod json_text;
 pub mod kit;
 mod kit_symbols;
 pub mod listing;
@@ -13,5 +17,6 @@ pub mod manifest;
 pub mod place;
 pub mod refusal;
 pub mod refusal_code;
+pub mod shell;
 pub mod signed;
 pub mod timestamp;

@@ -2,6 +2,7 @@
 
 pub mod absent;
 pub mod acknowledge;
+pub mod agents;
 pub mod ask_git;
 pub mod assemble;
 mod build;

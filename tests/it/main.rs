@@ -20,6 +20,9 @@
 )]
 
 mod acknowledged;
+mod agents;
+mod agents_settings;
+mod agents_trouble;
 mod answers;
 mod architecture;
 mod block_log;

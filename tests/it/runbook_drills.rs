@@ -25,7 +25,7 @@ const GROUPS: [&[&str]; 8] = [
     &["GV-14", "GV-2002", "GV-5003"],
     &["GV-200"],
     &["GV-21", "GV-22", "GV-23", "class-a-restore", "i-lost-work"],
-    &["GV-30", "GV-34", "GV-40", "class-a-snapshot"],
+    &["GV-30", "GV-34", "GV-40", "GV-50", "class-a-snapshot"],
     &["GV-31", "GV-32", "GV-33", "class-a-signature"],
 ];
 

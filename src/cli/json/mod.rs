@@ -1,6 +1,7 @@
 //! Every report as a JSON object; the schemas are described in `docs/JSON.md`.
 
 pub mod acknowledge;
+pub mod agents;
 pub mod doctor;
 pub mod drill;
 pub mod incident;

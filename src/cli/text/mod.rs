@@ -1,6 +1,7 @@
 //! Every report as text for people.
 
 pub mod acknowledge;
+pub mod agents;
 pub mod doctor;
 pub mod drill;
 pub mod guard;

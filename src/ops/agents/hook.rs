@@ -1,0 +1,293 @@
+//! `git vault agents hook TOOL`: a snapshot before a coding agent acts. When none can be made, what could destroy work must wait.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::model::danger::{Danger, judge};
+use crate::model::event::Monitor;
+use crate::model::refusal::Refusal;
+use crate::model::refusal_code::RefusalCode;
+use crate::ops::agents::call::{Action, Call, resolve};
+use crate::ops::agents::tools::Tool;
+use crate::ops::contents::Clock;
+use crate::ops::locate::Workplace;
+use crate::ops::snapshot::{Outcome, SnapshotRequest, snapshot};
+use crate::vault::heartbeats::{self, Heartbeat};
+use crate::vault::inspect::looks_like_vault;
+
+/// What the tool is told.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may go on.
+    Pass,
+    /// It may go on, and a person should know this.
+    Warn(Vec<String>),
+    /// It must not do this now.
+    Block {
+        /// Why what it is about to do counts as destructive.
+        reason: &'static str,
+        /// Why no snapshot could be made.
+        refusal: Refusal,
+    },
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct HookReport {
+    /// The tool.
+    pub tool: Tool,
+    /// Whether it asked before a prompt: then nothing is ever blocked.
+    pub is_prompt: bool,
+    /// What it is told.
+    pub verdict: Verdict,
+    /// Ids of the snapshots that hold the state before the call.
+    pub snapshots: Vec<String>,
+    /// Why there is none, of each repository without one.
+    pub refused: Vec<Refused>,
+}
+
+/// A repository of which no snapshot could be made.
+#[derive(Debug)]
+pub struct Refused {
+    /// Where it was looked for.
+    pub place: PathBuf,
+    /// Why.
+    pub refusal: Refusal,
+    /// Whether the last call of this tool was not refused for the same reason: an agent makes hundreds of calls, and one record
+    /// of what is wrong is enough.
+    pub is_new: bool,
+}
+
+/// Takes the snapshots that a call needs, and says what the tool is told.
+#[must_use]
+pub fn hook(
+    workplace: &Workplace,
+    tool: Tool,
+    call: &Call,
+    clock: Clock<'_>,
+    monitor: &dyn Monitor,
+) -> HookReport {
+    let mut report = HookReport {
+        tool,
+        is_prompt: call.is_prompt,
+        verdict: Verdict::Pass,
+        snapshots: Vec::new(),
+        refused: Vec::new(),
+    };
+    if call.action == Action::Look {
+        return report;
+    }
+    let mut warnings = Vec::new();
+    if call.action == Action::Unknown {
+        warnings.push("what the agent is about to do could not be understood".to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    for place in places(workplace, call) {
+        let mut there = workplace.clone();
+        // A vault that was named is for the repository at hand, not for any that a call is about.
+        there.vault = None;
+        there.lookup.start = place;
+        save(
+            &there,
+            &mut seen,
+            &mut report,
+            &mut warnings,
+            (clock, monitor),
+        );
+    }
+    report.verdict = verdict(workplace, call, &report.refused, warnings);
+    report
+}
+
+/// What the tool is told when nothing could even be looked for.
+#[must_use]
+pub fn without_surroundings(tool: Tool, call: &Call, refusal: Refusal) -> HookReport {
+    let verdict = match reason_to_wait(Path::new("/"), None, call) {
+        Some(reason) => Verdict::Block {
+            reason,
+            refusal: refusal.clone(),
+        },
+        None if call.action == Action::Look => Verdict::Pass,
+        None => Verdict::Warn(vec![no_snapshot(&refusal)]),
+    };
+    HookReport {
+        tool,
+        is_prompt: call.is_prompt,
+        verdict,
+        snapshots: Vec::new(),
+        refused: vec![Refused {
+            place: PathBuf::from("/"),
+            refusal,
+            is_new: true,
+        }],
+    }
+}
+
+/// Where the call acts: its directory first, then what it names.
+fn places(workplace: &Workplace, call: &Call) -> Vec<PathBuf> {
+    let start = call
+        .directory
+        .clone()
+        .unwrap_or_else(|| workplace.lookup.start.clone());
+    let home = workplace.lookup.home.as_deref();
+    let named = match &call.action {
+        Action::Command(line) => match judge(line) {
+            // What only looks leads nowhere.
+            judgement if judgement.danger == Danger::Harmless => Vec::new(),
+            judgement => judgement.places,
+        },
+        Action::Write(files) => files.clone(),
+        Action::Look | Action::Prompt | Action::Other | Action::Unknown => Vec::new(),
+    };
+    let named = named.iter().filter_map(|place| {
+        let place = resolve(&start, home, place);
+        let mut above = place.ancestors();
+        above.find(|place| place.is_dir()).map(Path::to_owned)
+    });
+    let others = call.others.iter().filter(|_| call.is_prompt).cloned();
+    let mut places: Vec<PathBuf> = vec![start.clone()];
+    for place in named.chain(others) {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+/// Takes a snapshot of the repository at a place, unless there is none or it has been taken already.
+fn save(
+    workplace: &Workplace,
+    seen: &mut BTreeSet<PathBuf>,
+    report: &mut HookReport,
+    warnings: &mut Vec<String>,
+    (clock, monitor): (Clock<'_>, &dyn Monitor),
+) {
+    let trigger = format!("agent/{}", report.tool.word());
+    let repository = match workplace.repository() {
+        Ok(repository) => repository,
+        Err(refusal) if refusal.code == RefusalCode::NotARepository => return,
+        Err(refusal) => {
+            report.refused.push(Refused {
+                place: workplace.lookup.start.clone(),
+                refusal,
+                is_new: true,
+            });
+            return;
+        }
+    };
+    if !seen.insert(repository.git_dir.clone()) {
+        return;
+    }
+    if looks_like_vault(&repository.git_dir) {
+        // A vault is a repository, too, but one that holds snapshots, not work.
+        let vault = repository.git_dir.display();
+        warnings.push(format!(
+            "'{vault}' is a vault: nothing is saved of it, and nothing should be changed in it"
+        ));
+        return;
+    }
+    let request = SnapshotRequest {
+        trigger: trigger.clone(),
+        ..SnapshotRequest::default()
+    };
+    let beat = |outcome, detail: &str| {
+        let beat = Heartbeat::new(&repository.git_dir, &trigger, workplace.now, outcome);
+        heartbeats::stamp(
+            &workplace.homes.state,
+            &repository.git_dir,
+            &beat.with_detail(detail),
+        )
+    };
+    let stamped = match snapshot(workplace, &request, clock, monitor) {
+        Ok(made) => {
+            if made.new_key.is_some() {
+                warnings.push(
+                    "a vault was made for this repository, and its key has no second copy yet: see git vault key status"
+                        .to_owned(),
+                );
+            }
+            warnings.extend(made.warnings);
+            let id = made.manifest.snapshot.to_string();
+            let outcome = match made.outcome {
+                Outcome::Sealed => heartbeats::Outcome::Sealed,
+                Outcome::Unchanged => heartbeats::Outcome::Unchanged,
+            };
+            let stamped = beat(outcome, &id);
+            report.snapshots.push(id);
+            stamped
+        }
+        Err(refusal) => {
+            let code = refusal.code.code();
+            let before = heartbeats::read(&workplace.homes.state, &repository.git_dir);
+            let is_same = |beat: &Heartbeat| beat.trigger == trigger && beat.detail == code;
+            let is_new = !before.iter().any(is_same);
+            // Why no snapshot was made says enough; what is wrong with the note would only be in the way.
+            drop(beat(heartbeats::Outcome::Refused, code));
+            report.refused.push(Refused {
+                place: workplace.lookup.start.clone(),
+                refusal,
+                is_new,
+            });
+            return;
+        }
+    };
+    warnings.extend(stamped.err().map(|error| error.to_string()));
+}
+
+fn no_snapshot(refusal: &Refusal) -> String {
+    let steps = refusal
+        .next
+        .iter()
+        .map(|step| format!("; {}", step.command));
+    format!(
+        "no snapshot was made: {refusal}{}",
+        steps.collect::<String>()
+    )
+}
+
+fn verdict(
+    workplace: &Workplace,
+    call: &Call,
+    refused: &[Refused],
+    mut warnings: Vec<String>,
+) -> Verdict {
+    if let Some(first) = refused.first() {
+        let start = call.directory.as_deref().unwrap_or(&workplace.lookup.start);
+        if let Some(reason) = reason_to_wait(start, workplace.lookup.home.as_deref(), call) {
+            return Verdict::Block {
+                reason,
+                refusal: first.refusal.clone(),
+            };
+        }
+        warnings.extend(refused.iter().map(|one| no_snapshot(&one.refusal)));
+    }
+    if let Action::Command(line) = &call.action {
+        let judgement = judge(line);
+        if judgement.has_more_places && judgement.danger != Danger::Harmless {
+            warnings.push("the command names more places than are looked at".to_owned());
+        }
+    }
+    if warnings.is_empty() {
+        Verdict::Pass
+    } else {
+        Verdict::Warn(warnings)
+    }
+}
+
+/// Why a call must not be made when what is there could not be saved before.
+fn reason_to_wait(start: &Path, home: Option<&Path>, call: &Call) -> Option<&'static str> {
+    match &call.action {
+        Action::Command(line) => match judge(line).danger {
+            Danger::Harmless | Danger::Unseen => None,
+            Danger::Unclear => Some("it cannot be told what the command does"),
+            Danger::Destructive => Some("the command can destroy work"),
+        },
+        Action::Write(files) => {
+            let is_there = |file: &String| resolve(start, home, file).symlink_metadata().is_ok();
+            let is_overwriting = files.iter().any(is_there);
+            is_overwriting.then_some("a file that is there would be written over")
+        }
+        Action::Unknown => Some("it cannot be told what the agent is about to do"),
+        Action::Look | Action::Prompt | Action::Other => None,
+    }
+}
