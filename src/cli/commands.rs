@@ -6,7 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::cli::args::{Arguments, Command, IncidentCommand, IndexCommand, KeyCommand};
+use crate::cli::args::HooksScope;
+use crate::cli::args::{
+    Arguments, Command, HooksCommand, IncidentCommand, IndexCommand, KeyCommand,
+};
 use crate::cli::environment::{Environment, now_ns};
 use crate::cli::prompt::{self, Passphrase};
 use crate::cli::{json, refusals, text};
@@ -17,6 +20,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::ops;
 use crate::ops::doctor::{DoctorReport, Verdict};
 use crate::ops::drill::{DrillRequest, Which};
+use crate::ops::hooks::{HooksRequest, LastSecond, Scope};
 use crate::ops::incident::{Circumstances, Noted, note};
 use crate::ops::init::Existing;
 use crate::ops::key::ConfirmReport;
@@ -129,7 +133,54 @@ pub fn run(
         Command::Status { metrics } => call.status(metrics.as_deref()),
         Command::Key { command } => call.key(command),
         Command::Acknowledge { entry } => call.acknowledge(entry.as_deref()),
+        Command::Hooks { command } => call.hooks(command),
+        // Answered before, in the way that git expects.
+        Command::Hook { event, .. } => Err(crate::cli::hook::unknown(event)),
         Command::Runbook { code } => runbook(code.as_deref()),
+    }
+}
+
+/// The arm of `git vault hooks`.
+impl Call<'_> {
+    fn hooks(&self, command: &HooksCommand) -> Result<Answer> {
+        let (HooksCommand::Install { scope, .. }
+        | HooksCommand::Status { scope }
+        | HooksCommand::Uninstall { scope }) = command;
+        let no_program = || {
+            Refusal::new(
+                RefusalCode::SettingInvalid,
+                "the system does not say where this program lies",
+            )
+        };
+        let environment = self.environment;
+        let request = HooksRequest {
+            scope: match scope {
+                HooksScope::Repo => Scope::Repository,
+                HooksScope::Global => Scope::Global,
+            },
+            program: environment.program.clone().ok_or_else(no_program)?,
+            git: environment.git.clone(),
+            global_config: environment.global_config.clone(),
+        };
+        let report = match command {
+            HooksCommand::Install { last_second, .. } => {
+                let last_second = if *last_second {
+                    LastSecond::Guarded
+                } else {
+                    LastSecond::Unguarded
+                };
+                ops::hooks::install(self.workplace, &request, last_second)?
+            }
+            HooksCommand::Status { .. } => ops::hooks::status(self.workplace, &request)?,
+            HooksCommand::Uninstall { .. } => ops::hooks::uninstall(self.workplace, &request)?,
+        };
+        let answer = Answer::new(json::hooks::hooks(&report), text::hooks::hooks(&report));
+        let status = if report.needs_attention() {
+            ATTENTION
+        } else {
+            0
+        };
+        Ok(Answer { status, ..answer })
     }
 }
 

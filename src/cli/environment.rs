@@ -1,18 +1,22 @@
 //! The only reader of environment, current directory, home and clock; gives one plain struct.
 
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use etcetera::BaseStrategy;
 
 use crate::cli::args::Arguments;
+use crate::host::background;
 use crate::host::git::repository::Lookup;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
+use crate::ops::firing::Surroundings;
 use crate::ops::locate::Workplace;
+use crate::ops::worker::Pace;
 use crate::vault::inspect::Homes;
 
 /// What the program is told by its surroundings.
@@ -28,6 +32,16 @@ pub struct Environment {
     pub git: Option<PathBuf>,
     /// Where a log for support is asked for.
     pub log_file: Option<PathBuf>,
+    /// What git tells a hook.
+    pub surroundings: Surroundings,
+    /// How long a worker waits.
+    pub pace: Pace,
+    /// This program, by a path that stays when it is replaced by a newer one; `None` when the system does not say.
+    pub program: Option<PathBuf>,
+    /// The very file that is running.
+    pub running: Option<PathBuf>,
+    /// Where git writes settings of the user.
+    pub global_config: PathBuf,
     /// Variables that are set and matter to git or to this program, as records may hold them.
     pub variables: Vec<String>,
 }
@@ -35,8 +49,7 @@ pub struct Environment {
 /// Nanoseconds since the epoch, by the wall clock.
 #[must_use]
 pub fn now_ns() -> i128 {
-    let since =
-        |duration: std::time::Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+    let since = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(after) => since(after),
         Err(before) => -since(before.duration()),
@@ -93,6 +106,71 @@ fn variables() -> Vec<String> {
     variables
 }
 
+/// This program: as the path finds it, for a link there stays where it is when what it leads to is replaced.
+fn own_program() -> Option<PathBuf> {
+    let running = std::env::current_exe().ok()?;
+    let real = std::fs::canonicalize(&running).ok();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join("git-vault"))
+        .find(|program| is_executable(program));
+    on_path
+        .filter(|program| real.is_some() && std::fs::canonicalize(program).ok() == real)
+        .or(Some(running))
+}
+
+/// The file that `git config --global` writes (git-config(1), "FILES").
+fn global_config(home: Option<&Path>, config: &Path) -> PathBuf {
+    if let Some(file) = variable("GIT_CONFIG_GLOBAL") {
+        return file;
+    }
+    let usual = home.unwrap_or(Path::new("/")).join(".gitconfig");
+    let other = config.join("git").join("config");
+    if !usual.exists() && other.exists() {
+        other
+    } else {
+        usual
+    }
+}
+
+/// Variables for git itself that hold for more than one call of it.
+const LASTING: [&str; 3] = [
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+];
+
+fn told_by_git() -> Surroundings {
+    let is_dropped = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("GIT_") && !name.starts_with("GIT_VAULT_") && !LASTING.contains(&&*name)
+    };
+    Surroundings {
+        git_dir: variable("GIT_DIR"),
+        is_quarantined: variable("GIT_QUARANTINE_PATH").is_some(),
+        is_active: variable(background::ACTIVE).is_some(),
+        dropped: std::env::vars_os()
+            .map(|(name, _)| name)
+            .filter(is_dropped)
+            .collect(),
+    }
+}
+
+/// How long a worker waits: two seconds of quiet, thirty seconds at most, unless the environment says otherwise in
+/// milliseconds.
+fn pace() -> Pace {
+    let milliseconds = |name: &str, usual: u64| {
+        let set = std::env::var(name).ok();
+        let set = set.and_then(|text| text.parse().ok());
+        Duration::from_millis(set.unwrap_or(usual))
+    };
+    Pace {
+        quiet: milliseconds("GIT_VAULT_HOOK_QUIET", 2_000),
+        longest: milliseconds("GIT_VAULT_HOOK_LONGEST", 30_000),
+    }
+}
+
 impl Environment {
     /// Reads the surroundings.
     ///
@@ -138,16 +216,12 @@ impl Environment {
             );
             return Err(surroundings("a setting makes no sense", fact));
         }
-        let redirects = [
-            "GIT_CONFIG_GLOBAL",
-            "GIT_CONFIG_SYSTEM",
-            "GIT_CONFIG_NOSYSTEM",
-        ];
         let home = etcetera::home_dir().ok();
+        let global_config = global_config(home.as_deref(), &config);
         let lookup = Lookup {
             home,
             start: directory.clone(),
-            configuration_from_environment: redirects
+            configuration_from_environment: LASTING
                 .iter()
                 .any(|name| std::env::var_os(name).is_some()),
             default_excludes_file: Some(config.join("git").join("ignore")),
@@ -174,6 +248,11 @@ impl Environment {
             directory,
             temporary,
             git: git_on_the_path(),
+            surroundings: told_by_git(),
+            pace: pace(),
+            program: own_program(),
+            running: std::env::current_exe().ok(),
+            global_config,
             variables: variables(),
         })
     }

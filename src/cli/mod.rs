@@ -4,6 +4,7 @@ pub mod args;
 pub mod command_line;
 pub mod commands;
 pub mod environment;
+pub mod hook;
 pub mod json;
 pub mod progress;
 pub mod prompt;
@@ -45,6 +46,9 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    if let args::Command::Hook { event, words: told } = &arguments.command {
+        return hook::answer(&arguments, event, told, words);
+    }
     let format = if arguments.json {
         Format::Json
     } else {

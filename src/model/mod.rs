@@ -2,6 +2,7 @@
 
 pub mod escape;
 pub mod event;
+pub mod hook_event;
 pub mod ids;
 pub mod incident;
 pub mod inventory;

@@ -3,6 +3,7 @@
 pub mod acknowledge;
 pub mod doctor;
 pub mod drill;
+pub mod hooks;
 pub mod incident;
 pub mod key;
 pub mod set_aside;

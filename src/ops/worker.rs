@@ -1,0 +1,110 @@
+//! The worker that hooks hand over to: waits until the repository is left alone, makes one snapshot for all that came
+//! meanwhile, and leaves.
+
+use std::fs::File;
+use std::time::Duration;
+
+use crate::host::disk;
+use crate::model::event::Monitor;
+use crate::model::hook_event::HookEvent;
+use crate::model::refusal::Result;
+use crate::model::refusal_code::RefusalCode;
+use crate::model::timestamp::Timestamp;
+use crate::ops::contents::Clock;
+use crate::ops::firing::snapshot_by;
+use crate::ops::locate::Workplace;
+use crate::vault::pending::Pending;
+
+/// How long a worker waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// So long nothing must have come before it begins,
+    pub quiet: Duration,
+    /// but it waits no longer than this.
+    pub longest: Duration,
+}
+
+/// Makes snapshots while there is work that hooks have left. `lock` is what the hook handed over; anything else is none.
+///
+/// # Errors
+/// The last refusal, when a snapshot was refused: the mark stays, for the next event or sweep.
+pub fn work(
+    workplace: &Workplace,
+    (event, lock): (HookEvent, File),
+    pace: Pace,
+    clock: Clock<'_>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let refuse = |error: disk::Error| error.refuse(RefusalCode::SettingInvalid);
+    let repository = workplace.repository()?;
+    let pending = Pending::of(&workplace.homes.state, &repository.git_dir);
+    let path = pending.lock_file();
+    let lock = if is_file_at(&lock, &pending) && disk::lock_again(&lock) {
+        lock
+    } else {
+        match pending.try_lock().map_err(refuse)? {
+            Some(lock) => lock,
+            None => return Ok(()),
+        }
+    };
+    loop {
+        let outcome = work_off(workplace, &pending, event, pace, clock, monitor);
+        disk::unlock(&lock, &path).map_err(refuse)?;
+        outcome?;
+        // A hook that came after the last look and before the lock was given back has started no worker.
+        if !pending.is_any() || !disk::lock_again(&lock) {
+            return Ok(());
+        }
+    }
+}
+
+fn is_file_at(lock: &File, pending: &Pending) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
+    let held = lock.metadata().map(identity);
+    let due = std::fs::symlink_metadata(pending.lock_file()).map(identity);
+    matches!((held, due), (Ok(held), Ok(due)) if held == due)
+}
+
+/// Makes snapshots until no mark is left, with the lock held.
+fn work_off(
+    workplace: &Workplace,
+    pending: &Pending,
+    fallback: HookEvent,
+    pace: Pace,
+    clock: Clock<'_>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let refuse = |error: disk::Error| error.refuse(RefusalCode::SettingInvalid);
+    loop {
+        wait_for_quiet(pending, pace, clock);
+        let Some(event) = pending.take().map_err(refuse)? else {
+            return Ok(());
+        };
+        let event = event.unwrap_or(fallback);
+        let repository = workplace.repository()?;
+        let seconds = clock().div_euclid(1_000_000_000);
+        let now = i64::try_from(seconds).map_or(workplace.now, Timestamp::from_seconds);
+        let workplace = Workplace {
+            now,
+            ..workplace.clone()
+        };
+        let git_dir = &repository.git_dir;
+        snapshot_by(&workplace, git_dir, &event.trigger(), clock, monitor)?;
+        pending.finish().map_err(refuse)?;
+    }
+}
+
+/// Waits until no event has come for a while. Marks made while it waits make it wait on, up to the longest time.
+fn wait_for_quiet(pending: &Pending, pace: Pace, clock: Clock<'_>) {
+    let mut waited = Duration::ZERO;
+    while let Some(age) = pending.age(clock()) {
+        let left = pace.quiet.saturating_sub(age);
+        let left = left.min(pace.longest.saturating_sub(waited));
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left);
+        waited += left;
+    }
+}
