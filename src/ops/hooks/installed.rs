@@ -214,35 +214,32 @@ fn check_places(
             .unwrap_or_default();
         files.iter().find(|file| file.path == path)
     };
-    let mut taken = Vec::new();
+    let mut slots = Vec::new();
     for (file, _, ground) in &plan.texts {
-        let found = match known(&file.path) {
-            Some(known) => known.look().map_err(refuse)?,
-            None => match ground {
-                Ground::Slot if file.path.symlink_metadata().is_ok() => {
-                    let keeper = Keeper::of_hook(&file.path);
-                    let event = HookEvent::parse(&file.purpose);
-                    taken.extend(event.map(|event| (event, file.path.clone(), keeper)));
-                    continue;
-                }
-                Ground::Slot | Ground::Own | Ground::OwnProgram => Found::Missing,
-            },
-        };
-        if found == Found::Modified {
-            return Err(refusals::changed(&file.path));
+        let event = HookEvent::parse(&file.purpose);
+        let is_there = file.path.symlink_metadata().is_ok();
+        match (known(&file.path), ground) {
+            (Some(known), _) if known.look().map_err(refuse)? == Found::Modified => {
+                return Err(refusals::changed(&file.path));
+            }
+            (None, Ground::Slot) if is_there => {
+                let keeper = Keeper::of_hook(&file.path);
+                slots.extend(event.map(|event| (event, file.path.clone(), Some(keeper))));
+            }
+            (_, Ground::Slot) => {
+                slots.extend(event.map(|event| (event, file.path.clone(), None)));
+            }
+            (_, Ground::Own | Ground::OwnProgram) => {}
         }
     }
-    let slot = plan
-        .texts
-        .iter()
-        .find(|text| matches!(text.2, Ground::Slot));
-    if let Some(hooks) = slot.and_then(|(file, ..)| file.path.parent())
+    if slots.iter().any(|(_, _, keeper)| keeper.is_some()) {
+        return Err(refusals::taken(&slots, program));
+    }
+    let hooks = slots.first().and_then(|(_, path, _)| path.parent());
+    if let Some(hooks) = hooks
         && let Some(sign) = sign_of_lfs(site, hooks)
     {
         return Err(refusals::lfs(&sign, hooks, program));
-    }
-    if !taken.is_empty() {
-        return Err(refusals::taken(&taken, program));
     }
     let own = text_of(&site.directory.join(shim::ASK_MONITOR)).map(|path| shim::word(&path))?;
     match &settings.fsmonitor {

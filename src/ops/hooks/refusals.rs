@@ -87,20 +87,33 @@ impl Keeper {
     }
 }
 
-/// Hooks of others stand where ours would be.
-pub(super) fn taken(slots: &[(HookEvent, PathBuf, Keeper)], program: &str) -> Refusal {
+/// Hooks of others stand where ours would be. Each event comes with its place, and with who keeps that; what to do is said of all of
+/// them, for none is installed.
+pub(super) fn taken(slots: &[(HookEvent, PathBuf, Option<Keeper>)], program: &str) -> Refusal {
     let mut refusal = Refusal::new(
         RefusalCode::HookPlaceTaken,
         "hooks of others stand where those of git-vault would be",
     )
     .keeping(NOTHING);
-    for (_, path, _) in slots {
+    for (_, path, _) in slots.iter().filter(|slot| slot.2.is_some()) {
         refusal = refusal
             .because(format!("there is '{}'", path.display()))
             .about(path);
     }
+    let is_lefthook = slots.iter().any(|slot| slot.2 == Some(Keeper::Lefthook));
     for (event, path, keeper) in slots {
-        let (line, place) = keeper.advice(*event, path, program);
+        let (line, place) = match keeper {
+            Some(keeper) => keeper.advice(*event, path, program),
+            None if is_lefthook => Keeper::Lefthook.advice(*event, path, program),
+            None => {
+                let (line, _) = Keeper::Unknown.advice(*event, path, program);
+                let place = format!(
+                    "a line below '#!/bin/sh' for a new program '{}'",
+                    path.display()
+                );
+                (line, place)
+            }
+        };
         refusal = refusal.next(line, place);
     }
     refusal
