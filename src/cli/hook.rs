@@ -3,12 +3,14 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::args::Arguments;
 use crate::cli::environment::{Environment, now_ns};
+use crate::cli::progress::Bars;
 use crate::cli::refusals;
 use crate::host::background;
 use crate::model::event::Silent;
@@ -17,7 +19,8 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::hooks::{ASK_MONITOR, ASK_OBJECTS};
 use crate::ops::incident::{Circumstances, Noted, note};
-use crate::ops::{firing, last_second, worker};
+use crate::ops::worker::{self, Task};
+use crate::ops::{firing, last_second};
 
 /// The name in `git vault hook` for the worker that hooks hand over to.
 const WORKER: &str = "worker";
@@ -61,7 +64,11 @@ fn run(environment: &Environment, event: &str, told: &[OsString]) -> Result<()> 
     let (workplace, surroundings) = (&environment.workplace, &environment.surroundings);
     match (event, HookEvent::parse(event)) {
         (_, Some(HookEvent::PreRebase)) => {
-            firing::before_rebase(workplace, surroundings, &now_ns, &Silent).map(drop)
+            // Somebody waits for it.
+            let bars = Bars::new(std::io::stderr().is_terminal());
+            let made = firing::before_rebase(workplace, surroundings, &now_ns, &bars);
+            bars.clear();
+            made.map(drop)
         }
         (_, Some(event)) => {
             let handover = firing::fired(workplace, surroundings, event, told)?;
@@ -94,7 +101,9 @@ fn work(environment: &Environment, told: &[OsString]) -> Result<()> {
     })?;
     background::settle();
     let workplace = &environment.workplace;
-    worker::work(workplace, (event, lock), environment.pace, &now_ns, &Silent)
+    let start = told.get(1).map(PathBuf::from);
+    let task = Task { event, lock, start };
+    worker::work(workplace, task, environment.pace, &now_ns, &Silent)
 }
 
 /// Says no where somebody reads it, and in the way that git expects.

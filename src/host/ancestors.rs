@@ -17,13 +17,25 @@ pub struct Ancestor {
     pub identity: (u32, u64),
     /// The words of its command line.
     pub words: Vec<Vec<u8>>,
+    /// What stands between it and the command of git below it.
+    pub below: Below,
+}
+
+/// What stands between a command of git and the next one below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Below {
+    /// Nothing: it has started that one itself, or there is none.
+    Nothing,
+    /// A shell, which may have done anything before.
+    Shell,
 }
 
 /// The commands of git above this process, the nearest first: shells on the way to the nearest one are passed over, and so are
 /// those between two of them. Empty where the system does not tell.
 #[must_use]
 pub fn git_above() -> Vec<Ancestor> {
-    let mut found = Vec::new();
+    let mut found: Vec<Ancestor> = Vec::new();
+    let mut below = Below::Nothing;
     let mut id = rustix::process::getppid().map(|id| id.as_raw_nonzero().get().unsigned_abs());
     for _ in 0..LIMIT {
         let Some(process) = id.filter(|id| *id > 1) else {
@@ -36,8 +48,11 @@ pub fn git_above() -> Vec<Ancestor> {
             Kind::Git => found.push(Ancestor {
                 identity: (process, began),
                 words,
+                below: std::mem::replace(&mut below, Below::Nothing),
             }),
-            Kind::Shell => {}
+            // Those below the nearest one belong to the question itself.
+            Kind::Shell if found.is_empty() => {}
+            Kind::Shell => below = Below::Shell,
             Kind::Other => break,
         }
         id = Some(parent);

@@ -42,6 +42,8 @@ pub struct Handover {
     lock: File,
     /// The repository.
     git_dir: PathBuf,
+    /// Where it was found.
+    start: PathBuf,
     event: HookEvent,
 }
 
@@ -61,6 +63,7 @@ impl Handover {
             "hook".into(),
             "worker".into(),
             self.event.name().into(),
+            self.start.into_os_string(),
         ];
         background::start(program, &arguments, self.lock, &surroundings.dropped)
     }
@@ -122,6 +125,7 @@ pub fn fired(
     Ok(lock.map(|lock| Handover {
         lock,
         git_dir: repository.git_dir,
+        start: workplace.lookup.start,
         event,
     }))
 }

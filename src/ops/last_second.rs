@@ -1,7 +1,7 @@
 //! The last second: git asks its file monitor before it changes the working tree, and asks for recent objects before it drops
 //! old ones. Both are moments in which what is about to be lost is still there.
 
-use crate::host::ancestors::{Ancestor, git_above};
+use crate::host::ancestors::{Ancestor, Below, git_above};
 use crate::host::disk;
 use crate::model::event::Monitor;
 use crate::model::refusal::Result;
@@ -116,7 +116,11 @@ pub fn monitor_asked(
     if !commands.iter().any(|command| may_destroy(&command.words)) {
         return Ok(LastSecond::NotDue);
     }
-    let outermost = commands.last();
+    // A shell between two of them may have changed anything: each command below it counts as one.
+    let mut alone = commands
+        .iter()
+        .take_while(|command| command.below == Below::Nothing);
+    let outermost = alone.by_ref().last();
     before_loss(
         workplace,
         surroundings,

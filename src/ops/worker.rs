@@ -2,6 +2,7 @@
 //! meanwhile, and leaves.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::host::disk;
@@ -14,6 +15,7 @@ use crate::ops::contents::Clock;
 use crate::ops::firing::snapshot_by;
 use crate::ops::locate::Workplace;
 use crate::vault::pending::Pending;
+use crate::vault::registry::real_path;
 
 /// How long a worker waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,18 +26,31 @@ pub struct Pace {
     pub longest: Duration,
 }
 
-/// Makes snapshots while there is work that hooks have left. `lock` is what the hook handed over; anything else is none.
+/// What a hook hands over.
+#[derive(Debug)]
+pub struct Task {
+    /// The event.
+    pub event: HookEvent,
+    /// The lock of the worker; anything else is none.
+    pub lock: File,
+    /// Where the hook has found the repository.
+    pub start: Option<PathBuf>,
+}
+
+/// Makes snapshots while there is work that hooks have left. The place where this was started is the common git directory.
 ///
 /// # Errors
 /// The last refusal, when a snapshot was refused: the mark stays, for the next event or sweep.
 pub fn work(
     workplace: &Workplace,
-    (event, lock): (HookEvent, File),
+    task: Task,
     pace: Pace,
     clock: Clock<'_>,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let refuse = |error: disk::Error| error.refuse(RefusalCode::SettingInvalid);
+    let Task { event, lock, start } = task;
+    let workplace = &found_again(workplace, start)?;
     let repository = workplace.repository()?;
     let pending = Pending::of(&workplace.homes.state, &repository.git_dir);
     let path = pending.lock_file();
@@ -56,6 +71,27 @@ pub fn work(
             return Ok(());
         }
     }
+}
+
+/// The place from which the same repository is found again: its git directory outlives all working trees, but does not always know
+/// the main one.
+fn found_again(workplace: &Workplace, start: Option<PathBuf>) -> Result<Workplace> {
+    let git_dir = real_path(&workplace.lookup.start);
+    let found = workplace.repository();
+    if found.as_ref().is_ok_and(|found| found.git_dir == git_dir) {
+        return Ok(workplace.clone());
+    }
+    if let Some(start) = start {
+        let mut other = workplace.clone();
+        other.lookup.start = start;
+        if other
+            .repository()
+            .is_ok_and(|found| found.git_dir == git_dir)
+        {
+            return Ok(other);
+        }
+    }
+    found.map(|_| workplace.clone())
 }
 
 fn is_file_at(lock: &File, pending: &Pending) -> bool {

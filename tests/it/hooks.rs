@@ -209,6 +209,28 @@ fn a_submodule_has_hooks_of_its_own_and_its_events_are_its_own() {
 }
 
 #[test]
+fn a_git_directory_that_lies_elsewhere_is_found_again_by_the_worker() {
+    for git in gits() {
+        let hooked = Hooked::new(&git);
+        let work = hooked.sandbox.path("work/apart");
+        let git_dir = hooked.sandbox.path("work/apart.git");
+        let (work_text, git_dir_text) = (
+            work.to_str().expect("UTF-8"),
+            git_dir.to_str().expect("UTF-8"),
+        );
+        hooked.git(&["init", "-q", "--separate-git-dir", git_dir_text, work_text]);
+        write(&work, "w.txt", "w\n");
+        let _said = hooked.vault_in(&work, &["snapshot"]).succeeded();
+        let _said = hooked.vault_in(&work, &["hooks", "install"]).succeeded();
+        hooked.git_in(&work, &["add", "w.txt"]);
+        hooked.git_in(&work, &["commit", "-qm", "w"]);
+        Hooked::wait_for(&hooked.pending_of(&git_dir));
+        let made = hooked.made_in(&work).pop().expect("a snapshot");
+        assert_eq!(made.0, "hook/post-commit", "{git:?}");
+    }
+}
+
+#[test]
 fn without_the_program_commits_go_on_and_a_rebase_says_what_to_do() {
     for git in gits() {
         let hooked = Hooked::new(&git);

@@ -194,6 +194,13 @@ fn a_directory_of_hooks_elsewhere_is_not_written_to() {
         before.assert_untouched(&hooked.sandbox.workplace());
         let stderr = String::from_utf8_lossy(&said.stderr);
         assert!(stderr.contains("a line for '.husky/post-commit'"), "{said}");
+        hooked.git(&["config", "--unset", "core.hooksPath"]);
+        let hooks = hooked.source.join(".git/hooks");
+        fs::rename(&hooks, hooked.sandbox.path("work/shared")).expect("moved");
+        symlink(&hooked.source, ".git/hooks", "../../shared");
+        let before = Fingerprint::of(&hooked.sandbox.workplace());
+        let _said = hooked.vault(&["hooks", "install"]).refused("GV-5001");
+        before.assert_untouched(&hooked.sandbox.workplace());
         // One inside is as good as the usual one.
         hooked.git(&["config", "core.hooksPath", ".git/my hooks"]);
         let _said = hooked.vault(&["hooks", "install"]).succeeded();
@@ -302,6 +309,42 @@ fn a_configuration_that_is_locked_or_not_understood_is_left_alone() {
         let before = ground(&git_dir);
         let _said = hooked.vault(&["hooks", "uninstall"]).refused("GV-5001");
         assert!(before == ground(&git_dir));
+    }
+}
+
+/// As an installation leaves it that was killed in between, or a user who mends the configuration by hand.
+#[test]
+fn half_an_installation_is_said_to_be_one_and_made_whole_or_taken_away() {
+    for git in with_settings() {
+        let hooked = Hooked::new(&git);
+        let git_dir = hooked.source.join(".git");
+        let config = git_dir.join("config");
+        let before = ground(&git_dir);
+        let bytes = fs::read(&config).expect("read");
+        let _said = hooked.vault(&["hooks", "install"]).succeeded();
+        fs::write(&config, &bytes).expect("written");
+        let said = hooked.vault(&["--json", "hooks", "status"]);
+        assert_eq!(said.code, Some(3), "{said}");
+        assert!(states(&said).contains(&("include".to_owned(), "missing".to_owned())));
+        assert!(states(&said).contains(&("post-commit".to_owned(), "shadowed".to_owned())));
+        let _said = hooked.vault(&["hooks", "install"]).succeeded();
+        let file = hooked
+            .pending()
+            .lock_file()
+            .with_file_name("hooks.gitconfig");
+        fs::remove_file(&file).expect("removed");
+        append(&hooked.source, "a.txt", "x\n");
+        hooked.git(&["commit", "-qam", "git goes on without it"]);
+        let _said = hooked.vault(&["snapshot"]).succeeded();
+        let said = hooked.vault(&["--json", "hooks", "status"]);
+        assert_eq!(said.code, Some(3), "{said}");
+        assert!(states(&said).contains(&("settings".to_owned(), "missing".to_owned())));
+        let _said = hooked.vault(&["hooks", "uninstall"]).succeeded();
+        let kept = |ground: Vec<(PathBuf, u32, Vec<u8>)>| {
+            let is_kept = |one: &(PathBuf, u32, Vec<u8>)| one.0 == config;
+            ground.into_iter().find(is_kept).expect("the configuration")
+        };
+        assert!(kept(before) == kept(ground(&git_dir)));
     }
 }
 

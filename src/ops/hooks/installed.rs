@@ -127,13 +127,12 @@ fn check_site(workplace: &Workplace, site: &Site, last_second: LastSecond) -> Re
 /// The directory of hooks that git heeds, as far as files may be put there.
 fn hooks_directory(site: &Site, settings: &HookSettings, program: &str) -> Result<PathBuf> {
     let git_dir = site.git_dir().unwrap_or_default();
-    let Some(set) = &settings.hooks_path else {
-        return Ok(git_dir.join("hooks"));
-    };
-    if registry::real_path(set).starts_with(&git_dir) {
-        Ok(set.clone())
+    let usual = git_dir.join("hooks");
+    let hooks = settings.hooks_path.as_ref().unwrap_or(&usual);
+    if registry::real_path(hooks).starts_with(&git_dir) {
+        Ok(hooks.clone())
     } else {
-        Err(refusals::directory_elsewhere(set, program))
+        Err(refusals::directory_elsewhere(hooks, program))
     }
 }
 

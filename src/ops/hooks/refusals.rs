@@ -7,6 +7,7 @@ use crate::host::disk;
 use crate::model::hook_event::HookEvent;
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
+use crate::vault::registry;
 
 /// Largest foreign hook that is looked into.
 const LIMIT_BYTES: u64 = 1 << 20;
@@ -125,7 +126,10 @@ pub(super) fn directory_elsewhere(directory: &Path, program: &str) -> Refusal {
         RefusalCode::HookPlaceTaken,
         "the directory of hooks lies outside the git directory",
     )
-    .because(format!("core.hooksPath leads to '{}'", directory.display()))
+    .because(format!(
+        "it is '{}'",
+        registry::real_path(directory).display()
+    ))
     .because("what lies there may be tracked, or be shared with others")
     .keeping(NOTHING);
     let keeper = Keeper::of_directory(directory);

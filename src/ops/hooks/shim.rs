@@ -79,12 +79,12 @@ pub fn hook_settings(event: HookEvent, places: &Places) -> String {
     )
 }
 
-/// The settings of the last second; `directory` is where its programs lie.
+/// The settings of the last second; `directory` is where its programs lie. Where the version is not stated, git asks twice.
 #[must_use]
 pub fn last_second_settings(directory: &str) -> String {
     let value = |name: &str| quoted(&word(&format!("{directory}/{name}")));
     format!(
-        "[core]\n\tfsmonitor = {}\n[gc]\n\trecentObjectsHook = {}\n",
+        "[core]\n\tfsmonitor = {}\n\tfsmonitorHookVersion = 2\n[gc]\n\trecentObjectsHook = {}\n",
         value(ASK_MONITOR),
         value(ASK_OBJECTS)
     )
