@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::host::background;
-use crate::host::git::gitfile::common_dir;
+use crate::host::git::gitfile::{common_dir, read_gitfile};
 use crate::host::git::repository::{self, Repository};
 use crate::model::event::Monitor;
 use crate::model::hook_event::HookEvent;
@@ -15,7 +15,7 @@ use crate::ops::contents::Clock;
 use crate::ops::locate::{Workplace, refuse_open};
 use crate::ops::snapshot::{Outcome, SnapshotReport, SnapshotRequest, snapshot};
 use crate::vault::heartbeats::{self, Heartbeat};
-use crate::vault::pending::Pending;
+use crate::vault::pending::{Pending, directory};
 use crate::vault::registry;
 
 /// What git tells a hook by its environment.
@@ -247,7 +247,10 @@ pub fn before_rebase(
         return Ok(None);
     }
     let attempt = || -> Result<Option<SnapshotReport>> {
-        let (workplace, repository) = workplace_of(workplace, surroundings)?;
+        let (workplace, repository) = match workplace_of(workplace, surroundings) {
+            Err(_) if !is_known(workplace, surroundings) => return Ok(None),
+            found => found?,
+        };
         // One that has moved has a vault, too, though nobody has said so yet.
         let is_kept = is_registered(&workplace, &repository)
             || workplace.find_attached(&repository)?.is_some();
@@ -273,6 +276,18 @@ pub fn before_rebase(
             refusal
         }
     })
+}
+
+/// Whether anything was ever kept for a repository that cannot be opened. One that nobody has asked us to protect must not lose its
+/// rebase to what we do not understand; where it cannot be told, it is known.
+fn is_known(workplace: &Workplace, surroundings: &Surroundings) -> bool {
+    let git_dir = git_dir_of(workplace, surroundings);
+    let named = read_gitfile(&git_dir).ok().flatten();
+    let Ok(common) = common_dir(&named.unwrap_or(git_dir)) else {
+        return true;
+    };
+    let installed = directory(&workplace.homes.state, &common);
+    installed.exists() || registry::registered(&workplace.vault_home, &common).is_some()
 }
 
 /// Whether git has put changes aside before it ran the hook. Gits up to 2.39 at least leave them there when the hook says no.

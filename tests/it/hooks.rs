@@ -231,6 +231,62 @@ fn a_git_directory_that_lies_elsewhere_is_found_again_by_the_worker() {
 }
 
 #[test]
+fn before_a_rebase_the_vault_of_a_repository_that_has_moved_is_found() {
+    for git in gits() {
+        let hooked = Hooked::installed(&git);
+        let moved = hooked.sandbox.path("work/moved");
+        fs::rename(&hooked.source, &moved).expect("moved");
+        append(&moved, "a.txt", "x\n");
+        hooked.git_in(&moved, &["commit", "-qam", "x"]);
+        hooked.git_in(&moved, &["rebase", "-q", "--root", "--no-ff"]);
+        Hooked::wait_for(&hooked.pending_of(&moved.join(".git")));
+        let made = hooked.made_in(&moved);
+        let triggers: Vec<&str> = made.iter().map(|one| one.0.as_str()).collect();
+        assert_eq!(
+            triggers,
+            ["manual", "hook/pre-rebase", "hook/post-rewrite"],
+            "{git:?}"
+        );
+    }
+}
+
+#[test]
+fn tidying_up_by_itself_is_an_event_and_goes_on() {
+    for git in gits() {
+        let hooked = Hooked::installed(&git);
+        let mut paths = String::new();
+        for number in 0..1500 {
+            let path = write(
+                &hooked.source,
+                format!("many/{number}"),
+                format!("{number}\n"),
+            );
+            paths.push_str(&format!("{}\n", path.display()));
+        }
+        let list = hooked.sandbox.path("tmp/paths");
+        fs::write(&list, paths).expect("written");
+        let mut command = hooked.git_command(&hooked.source);
+        command
+            .args(["hash-object", "-w", "--stdin-paths"])
+            .stdout(Stdio::null());
+        let child = command
+            .stdin(fs::File::open(&list).expect("opened"))
+            .status();
+        assert!(child.expect("git starts").success());
+        hooked.git(&[
+            "-c",
+            "gc.auto=1",
+            "-c",
+            "gc.autoDetach=false",
+            "gc",
+            "-q",
+            "--auto",
+        ]);
+        assert_eq!(hooked.triggers(), ["manual", "hook/pre-auto-gc"], "{git:?}");
+    }
+}
+
+#[test]
 fn without_the_program_commits_go_on_and_a_rebase_says_what_to_do() {
     for git in gits() {
         let hooked = Hooked::new(&git);
@@ -512,6 +568,12 @@ fn hooks_for_all_repositories_leave_those_without_a_vault_alone() {
         let clone = hooked.sandbox.path("work/clone");
         hooked.git_in(&clone, &["commit", "-q", "--allow-empty", "-m", "y"]);
         hooked.git_in(&clone, &["rebase", "-q", "--root"]);
+        // Not even when it could not be opened.
+        hooked.git_in(&clone, &["config", "vault.home", "no/absolute/path"]);
+        hooked.git_in(&clone, &["rebase", "-q", "--root", "--no-ff"]);
         assert_eq!(vaults(), before);
+        hooked.git(&["config", "vault.home", "no/absolute/path"]);
+        let output = hooked.try_git_in(&hooked.source, &["rebase", "-q", "--root", "--no-ff"]);
+        assert!(!output.status.success(), "this one has a vault");
     }
 }
