@@ -147,7 +147,7 @@ fn while_a_worker_is_at_work_an_event_only_marks() {
         "there is one"
     );
     assert_eq!(hooked.triggers(), ["manual"]);
-    drop(held);
+    Hooked::give_back(&held);
     assert!(hooked.hook(&["worker", "post-commit"]).status.success());
     assert_eq!(
         hooked.triggers(),

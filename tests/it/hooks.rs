@@ -290,8 +290,8 @@ fn tidying_up_by_itself_is_an_event_and_goes_on() {
 fn without_the_program_commits_go_on_and_a_rebase_says_what_to_do() {
     for git in gits() {
         let hooked = Hooked::new(&git);
-        let program = hooked.sandbox.path("tmp/git-vault");
-        fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("copied");
+        let original = Path::new(env!("CARGO_BIN_EXE_git-vault"));
+        let program = hooked.sandbox.copy(original, "tmp/git-vault");
         let mut command = hooked.sandbox.command(&program, &hooked.source);
         let output = command
             .env("PATH", git.path())

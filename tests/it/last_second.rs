@@ -165,8 +165,8 @@ fn what_git_is_given_to_read_is_left_to_git_and_to_whom_it_belongs() {
 fn git_goes_on_without_the_program_and_without_the_state_home() {
     for git in gits() {
         let hooked = Hooked::new(&git);
-        let program = hooked.sandbox.path("tmp/git-vault");
-        fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("copied");
+        let original = std::path::Path::new(env!("CARGO_BIN_EXE_git-vault"));
+        let program = hooked.sandbox.copy(original, "tmp/git-vault");
         let mut command = hooked.sandbox.command(&program, &hooked.source);
         let output = command
             .env("PATH", git.path())

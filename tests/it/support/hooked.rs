@@ -139,7 +139,13 @@ impl Hooked {
         if let Ok(file) = File::open(pending.lock_file()) {
             let exclusive = rustix::fs::FlockOperation::LockExclusive;
             rustix::fs::flock(&file, exclusive).expect("the lock of the worker");
+            Self::give_back(&file);
         }
+    }
+
+    /// Gives back a lock at once: a file that is only closed may still be open in a child that another test is just starting.
+    pub fn give_back(file: &File) {
+        rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock).expect("given back");
     }
 
     /// What each snapshot was made by, the oldest first.
