@@ -159,10 +159,9 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let pending = Pending::of(state.path(), Path::new("/a/.git"));
         pending.mark(HookEvent::PostCommit).unwrap();
-        let held = pending.try_lock().unwrap();
-        assert!(held.is_some());
+        let held = pending.try_lock().unwrap().unwrap();
         assert!(pending.try_lock().unwrap().is_none());
-        drop(held);
+        disk::unlock(&held, &pending.lock_file()).unwrap();
         assert!(pending.try_lock().unwrap().is_some());
     }
 }
