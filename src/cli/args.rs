@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::ops::schedule::scheduler::is_regular;
-
 use crate::ops::agents::tools::Tool;
+use crate::ops::schedule::scheduler::is_regular;
 
 /// Saves the work that git does not, as signed snapshots outside the repository, and gives it back exactly
 ///
@@ -234,6 +233,31 @@ pub enum Command {
         words: Vec<OsString>,
     },
 
+    /// Let git call this program: after commits, checkouts and merges, and before a rebase
+    ///
+    /// Nothing that belongs to others is changed: where a place is taken, the line to add is printed, and nothing is installed.
+    Hooks {
+        /// What to do
+        #[command(subcommand)]
+        command: HooksCommand,
+    },
+
+    /// Answer to git, which runs a hook
+    #[command(hide = true)]
+    Hook {
+        /// Which one
+        #[arg(value_name = "EVENT")]
+        event: String,
+
+        /// What git says of it
+        #[arg(
+            value_name = "WORD",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        words: Vec<OsString>,
+    },
+
     /// Print a shell function that guards the git commands that can destroy work
     ///
     /// For `.bashrc`: `eval "$(git-vault shell-init bash)"`. All other git commands go straight to git. `command git` is not
@@ -350,6 +374,52 @@ pub enum IncidentCommand {
         #[arg(value_name = "ID")]
         id: Option<String>,
     },
+}
+
+/// What can be done with hooks.
+#[derive(Debug, Subcommand)]
+pub enum HooksCommand {
+    /// Install them, all or none
+    ///
+    /// Since git 2.54 they are settings in one file, which one line of the configuration includes; before, they are files where
+    /// the place is free.
+    Install {
+        /// For which repositories; those without a vault are left alone
+        #[arg(long, value_enum, default_value_t)]
+        scope: HooksScope,
+
+        /// Also make a snapshot when git asks its file monitor before it changes files, or drops objects
+        ///
+        /// Every command of git that looks at the working tree becomes a little slower.
+        #[arg(long)]
+        last_second: bool,
+    },
+
+    /// Say what is installed, and whether git heeds it
+    ///
+    /// Exit status 0 when all is well or nothing is installed, 3 when something needs attention.
+    Status {
+        /// For which repositories they were installed
+        #[arg(long, value_enum, default_value_t)]
+        scope: HooksScope,
+    },
+
+    /// Take away what was installed, and nothing that was changed since
+    Uninstall {
+        /// For which repositories they were installed
+        #[arg(long, value_enum, default_value_t)]
+        scope: HooksScope,
+    },
+}
+
+/// For which repositories hooks are installed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum HooksScope {
+    /// The one here
+    #[default]
+    Repo,
+    /// All of this user
+    Global,
 }
 
 /// What can be done with keys.

@@ -9,7 +9,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::cli::args::{
-    AgentsCommand, Arguments, Command, IncidentCommand, IndexCommand, KeyCommand,
+    AgentsCommand, Arguments, Command, HooksCommand, HooksScope, IncidentCommand, IndexCommand,
+    KeyCommand,
 };
 use crate::cli::environment::{Environment, now_ns};
 use crate::cli::prompt::{self, Passphrase};
@@ -25,6 +26,7 @@ use crate::ops::agents::tools::Tool;
 use crate::ops::agents::{Agents, ToolReport};
 use crate::ops::doctor::{DoctorReport, Verdict};
 use crate::ops::drill::{DrillRequest, Which};
+use crate::ops::hooks::{HooksRequest, LastSecond, Scope};
 use crate::ops::incident::{Circumstances, Noted, note};
 use crate::ops::init::Existing;
 use crate::ops::key::ConfirmReport;
@@ -154,7 +156,54 @@ pub fn run(
         Command::Sweep { quiet_for } => call.sweep(*quiet_for),
         Command::Guard { or_outside, words } => call.guard(words, *or_outside),
         Command::Agents { command } => call.agents(command),
+        Command::Hooks { command } => call.hooks(command),
+        // Answered before, in the way that git expects.
+        Command::Hook { event, .. } => Err(crate::cli::hook::unknown(event)),
         Command::Runbook { code } => runbook(code.as_deref()),
+    }
+}
+
+/// The arm of `git vault hooks`.
+impl Call<'_> {
+    fn hooks(&self, command: &HooksCommand) -> Result<Answer> {
+        let (HooksCommand::Install { scope, .. }
+        | HooksCommand::Status { scope }
+        | HooksCommand::Uninstall { scope }) = command;
+        let no_program = || {
+            Refusal::new(
+                RefusalCode::SettingInvalid,
+                "the system does not say where this program lies",
+            )
+        };
+        let environment = self.environment;
+        let request = HooksRequest {
+            scope: match scope {
+                HooksScope::Repo => Scope::Repository,
+                HooksScope::Global => Scope::Global,
+            },
+            program: environment.program().ok_or_else(no_program)?,
+            git: environment.git(),
+            global_config: environment.global_config(),
+        };
+        let report = match command {
+            HooksCommand::Install { last_second, .. } => {
+                let last_second = if *last_second {
+                    LastSecond::Guarded
+                } else {
+                    LastSecond::Unguarded
+                };
+                ops::hooks::install(self.workplace, &request, last_second)?
+            }
+            HooksCommand::Status { .. } => ops::hooks::status(self.workplace, &request)?,
+            HooksCommand::Uninstall { .. } => ops::hooks::uninstall(self.workplace, &request)?,
+        };
+        let answer = Answer::new(json::hooks::hooks(&report), text::hooks::hooks(&report));
+        let status = if report.needs_attention() {
+            ATTENTION
+        } else {
+            0
+        };
+        Ok(Answer { status, ..answer })
     }
 }
 
@@ -211,7 +260,7 @@ impl Call<'_> {
             which,
             budget,
             scratch: scratch.unwrap_or_else(|| environment.temporary.clone()),
-            git: environment.git.clone(),
+            git: environment.git(),
         };
         let report = ops::drill::drill(self.workplace, &request, &now_ns, self.monitor)?;
         Ok(Answer::new(
@@ -386,10 +435,11 @@ impl Call<'_> {
 
     fn agents(&self, command: &AgentsCommand) -> Result<Answer> {
         let environment = self.environment;
+        let (homes, program) = (environment.tool_homes(), environment.program());
         let agents = Agents {
-            homes: &environment.tool_homes,
+            homes: &homes,
             state: &self.workplace.homes.state,
-            program: environment.program.as_deref(),
+            program: program.as_deref(),
         };
         let reports = match command {
             AgentsCommand::Install { tools } => agents.install(tools)?,

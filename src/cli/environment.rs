@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use etcetera::BaseStrategy;
 
 use crate::cli::args::{AgentsCommand, Arguments, Command};
+use crate::host::background;
 use crate::host::git::repository::Lookup;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
@@ -14,10 +15,12 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
 use crate::ops::agents::tools::{Tool, ToolHomes};
+use crate::ops::firing::ToldByGit;
 use crate::ops::guard::Redirects;
 use crate::ops::locate::Workplace;
-use crate::ops::schedule::Surroundings;
+use crate::ops::schedule::SchedulePlaces;
 use crate::ops::schedule::scheduler::Scheduler;
+use crate::ops::worker::Pace;
 use crate::vault::inspect::Homes;
 
 /// What the program is told by its surroundings.
@@ -29,20 +32,12 @@ pub struct Environment {
     pub directory: PathBuf,
     /// Where temporary directories are made.
     pub temporary: PathBuf,
-    /// The git on the path.
-    pub git: Option<PathBuf>,
-    /// Where this program lies, by a path that stays when it is replaced by a newer one, if there is such a path.
-    pub program: Option<PathBuf>,
-    /// The scheduler of the system.
-    pub schedule: Surroundings,
-    /// Where programs are looked for.
-    pub path: Option<OsString>,
-    /// Which repository git is told to use. This program looks for itself; a command that it guards does as git does.
-    pub redirects: Redirects,
-    /// Where coding agents keep their settings.
-    pub tool_homes: ToolHomes,
     /// Where a log for support is asked for.
     pub log_file: Option<PathBuf>,
+    /// The home directory.
+    home: Option<PathBuf>,
+    /// Where settings of the user are kept.
+    config: PathBuf,
     /// Variables that are set and matter to git or to this program, as records may hold them.
     pub variables: Vec<String>,
 }
@@ -50,8 +45,7 @@ pub struct Environment {
 /// Nanoseconds since the epoch, by the wall clock.
 #[must_use]
 pub fn now_ns() -> i128 {
-    let since =
-        |duration: std::time::Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+    let since = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(after) => since(after),
         Err(before) => -since(before.duration()),
@@ -70,7 +64,7 @@ fn variable(name: &str) -> Option<PathBuf> {
 }
 
 /// The scheduler of the system, where it looks, and what it must be told of this program's places.
-fn schedule(config: &Path, state: &Path) -> Surroundings {
+fn schedule(config: &Path, state: &Path) -> SchedulePlaces {
     let scheduler = if cfg!(target_os = "macos") {
         Scheduler::Launchd
     } else {
@@ -90,7 +84,7 @@ fn schedule(config: &Path, state: &Path) -> Surroundings {
         "XDG_STATE_HOME",
     ];
     let set = |name| Some((name, variable(name).filter(|path| path.is_absolute())?));
-    Surroundings {
+    SchedulePlaces {
         scheduler,
         directory,
         tool: on_the_path(scheduler.tool()),
@@ -98,16 +92,6 @@ fn schedule(config: &Path, state: &Path) -> Surroundings {
         variables: places.into_iter().filter_map(set).collect(),
         state: state.to_owned(),
     }
-}
-
-/// Whether other configuration files are named.
-fn names_configuration() -> bool {
-    let names = [
-        "GIT_CONFIG_GLOBAL",
-        "GIT_CONFIG_SYSTEM",
-        "GIT_CONFIG_NOSYSTEM",
-    ];
-    names.iter().any(|name| std::env::var_os(name).is_some())
 }
 
 fn redirects() -> Redirects {
@@ -207,6 +191,57 @@ fn current_directory(arguments: &Arguments) -> std::io::Result<PathBuf> {
     }
 }
 
+/// The file that `git config --global` writes (git-config(1), "FILES").
+fn global_config(home: Option<&Path>, config: &Path) -> PathBuf {
+    if let Some(file) = variable("GIT_CONFIG_GLOBAL") {
+        return file;
+    }
+    let usual = home.unwrap_or(Path::new("/")).join(".gitconfig");
+    let other = config.join("git").join("config");
+    if !usual.exists() && other.exists() {
+        other
+    } else {
+        usual
+    }
+}
+
+/// Variables for git itself that hold for more than one call of it.
+const LASTING: [&str; 3] = [
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+];
+
+fn told_by_git() -> ToldByGit {
+    let is_dropped = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("GIT_") && !name.starts_with("GIT_VAULT_") && !LASTING.contains(&&*name)
+    };
+    ToldByGit {
+        git_dir: variable("GIT_DIR"),
+        is_quarantined: variable("GIT_QUARANTINE_PATH").is_some(),
+        is_active: variable(background::ACTIVE).is_some(),
+        dropped: std::env::vars_os()
+            .map(|(name, _)| name)
+            .filter(is_dropped)
+            .collect(),
+    }
+}
+
+/// How long a worker waits: two seconds of quiet, thirty seconds at most, unless the environment says otherwise in
+/// milliseconds.
+fn pace() -> Pace {
+    let milliseconds = |name: &str, usual: u64| {
+        let set = std::env::var(name).ok();
+        let set = set.and_then(|text| text.parse().ok());
+        Duration::from_millis(set.unwrap_or(usual))
+    };
+    Pace {
+        quiet: milliseconds("GIT_VAULT_HOOK_QUIET", 2_000),
+        longest: milliseconds("GIT_VAULT_HOOK_LONGEST", 30_000),
+    }
+}
+
 impl Environment {
     /// Reads the surroundings.
     ///
@@ -253,11 +288,12 @@ impl Environment {
             return Err(surroundings("a setting makes no sense", fact));
         }
         let home = etcetera::home_dir().ok();
-        let tool_homes = tool_homes(home.as_deref(), &config);
         let lookup = Lookup {
-            home,
+            home: home.clone(),
             start: directory.clone(),
-            configuration_from_environment: names_configuration(),
+            configuration_from_environment: LASTING
+                .iter()
+                .any(|name| std::env::var_os(name).is_some()),
             default_excludes_file: Some(config.join("git").join("ignore")),
         };
         let temporary = current.join(std::env::temp_dir());
@@ -272,7 +308,6 @@ impl Environment {
             current,
             now: now(),
         };
-        let schedule = schedule(&config, &workplace.homes.state);
         let log_file = arguments
             .log_file
             .clone()
@@ -282,14 +317,70 @@ impl Environment {
             log_file: log_file.map(|file| directory.join(file)),
             directory,
             temporary,
-            git: on_the_path("git"),
-            schedule,
-            program: own_program(),
-            path: std::env::var_os("PATH"),
-            redirects: redirects(),
-            tool_homes,
+            home,
+            config,
             variables: variables(),
         })
+    }
+
+    /// The git on the path.
+    #[must_use]
+    pub fn git(&self) -> Option<PathBuf> {
+        on_the_path("git")
+    }
+
+    /// Where this program lies, by a path that stays when it is replaced by a newer one, if there is such a path.
+    #[must_use]
+    pub fn program(&self) -> Option<PathBuf> {
+        own_program()
+    }
+
+    /// The very file that is running.
+    #[must_use]
+    pub fn running(&self) -> Option<PathBuf> {
+        std::env::current_exe().ok()
+    }
+
+    /// Where programs are looked for.
+    #[must_use]
+    pub fn path(&self) -> Option<OsString> {
+        std::env::var_os("PATH")
+    }
+
+    /// Which repository git is told to use. This program looks for itself; a command that it guards does as git does.
+    #[must_use]
+    pub fn redirects(&self) -> Redirects {
+        redirects()
+    }
+
+    /// What git tells a hook.
+    #[must_use]
+    pub fn told(&self) -> ToldByGit {
+        told_by_git()
+    }
+
+    /// How long a worker waits.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        pace()
+    }
+
+    /// The scheduler of the system.
+    #[must_use]
+    pub fn schedule(&self) -> SchedulePlaces {
+        schedule(&self.config, &self.workplace.homes.state)
+    }
+
+    /// Where coding agents keep their settings.
+    #[must_use]
+    pub fn tool_homes(&self) -> ToolHomes {
+        tool_homes(self.home.as_deref(), &self.config)
+    }
+
+    /// Where git writes settings of the user.
+    #[must_use]
+    pub fn global_config(&self) -> PathBuf {
+        global_config(self.home.as_deref(), &self.config)
     }
 
     /// A path from the command line, made absolute.

@@ -5,6 +5,7 @@ pub mod args;
 pub mod command_line;
 pub mod commands;
 pub mod environment;
+pub mod hook;
 pub mod json;
 pub mod progress;
 pub mod prompt;
@@ -49,6 +50,9 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    if let Command::Hook { event, words: told } = &arguments.command {
+        return hook::answer(&arguments, event, told, words);
+    }
     let core_limit = if matches!(arguments.command, Command::Guard { .. }) {
         Some(machine::leave_no_core_file_for_now())
     } else {

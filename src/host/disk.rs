@@ -303,6 +303,47 @@ pub fn replace_by_way_of(directory: &Path, path: &Path, bytes: &[u8]) -> Result<
     Ok(())
 }
 
+/// Permissions of a program that git is given to run.
+const PROGRAM_MODE: u32 = 0o755;
+
+/// Creates a program, which must not be there yet, durably and by its name at once; others than its owner may run it as far as
+/// this user lets them.
+///
+/// # Errors
+/// When it is there already or cannot be written; a file that was begun is removed again.
+pub fn write_new_program(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    let mut file = options
+        .mode(PROGRAM_MODE)
+        .open(path)
+        .context("create", path)?;
+    let written = write_durably(&mut file, path, bytes);
+    if written.is_err() {
+        // It is ours, and half a program must not be run.
+        drop(std::fs::remove_file(path));
+    }
+    written
+}
+
+/// Replaces a program as [`replace`] does.
+///
+/// # Errors
+/// When any step fails; the old file is then still in place.
+pub fn replace_program(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .permissions(std::fs::Permissions::from_mode(PROGRAM_MODE))
+        .tempfile_in(directory)
+        .context("create in", directory)?;
+    write_durably(file.as_file_mut(), path, bytes)?;
+    file.persist(path)
+        .map_err(|error| Error::new("replace", path, error.error))?;
+    Ok(())
+}
+
 /// Replaces a cache file as a whole, without making it durable: whoever reads it must be able to tell a torn one.
 ///
 /// # Errors
@@ -333,7 +374,29 @@ pub fn sync_directory(path: &Path) -> Result<()> {
 #[derive(Debug)]
 #[must_use = "a lock that is dropped is given back"]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// The open file that holds the lock, to be handed over to another process.
+    #[must_use = "a lock that is dropped is given back"]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+}
+
+/// Gives back the lock that an open file holds.
+///
+/// # Errors
+/// When the file system knows no locks.
+pub fn unlock(file: &File, path: &Path) -> Result<()> {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock).context("unlock", path)
+}
+
+/// Takes the lock for an open file, if nobody else holds it; whether it has it now.
+#[must_use]
+pub fn lock_again(file: &File) -> bool {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 /// Waits for the lock on a file, which is made when it is not there; `None` when others hold it for too long.
@@ -384,7 +447,7 @@ fn wait_for(file: File, path: &Path, patience: Duration) -> Result<Option<Lock>>
     let mut waited = Duration::ZERO;
     loop {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(Lock { _file: file })),
+            Ok(()) => return Ok(Some(Lock { file })),
             Err(rustix::io::Errno::WOULDBLOCK) if waited < patience => {
                 std::thread::sleep(STEP);
                 waited += STEP;

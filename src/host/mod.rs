@@ -1,5 +1,7 @@
 //! Everything that touches the machine: files, metadata, keys, git repositories.
 
+pub mod ancestors;
+pub mod background;
 pub mod chunker;
 pub mod disk;
 pub mod escrow;
@@ -7,6 +9,7 @@ pub mod file_system;
 pub mod git;
 pub mod git_program;
 pub mod keys;
+pub mod locked_edit;
 pub mod machine;
 pub mod metadata;
 pub mod parallel;

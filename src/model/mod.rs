@@ -4,6 +4,7 @@ pub mod danger;
 mod danger_git;
 pub mod escape;
 pub mod event;
+pub mod hook_event;
 pub mod ids;
 pub mod incident;
 pub mod inventory;

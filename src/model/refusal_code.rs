@@ -165,6 +165,8 @@ catalogue! {
     DrillDiffers "GV-3401" "drill-differs" Sev1 30;
     /// Only incomplete material has that name.
     SnapshotIncomplete "GV-4001" "snapshot-incomplete" Sev1 40;
+    /// The place where a hook would be installed belongs to somebody else.
+    HookPlaceTaken "GV-5001" "hook-place-taken" Sev3 50;
     /// Settings of another program are not as they must be for ours to be put into them or taken out.
     SettingsNotUnderstood "GV-5002" "settings-not-understood" Sev3 50;
     /// The scheduler of the system cannot be told, or what is in its place is not ours.

@@ -22,13 +22,27 @@ pub fn fire(
     clock: Clock<'_>,
     monitor: &dyn Monitor,
 ) -> Result<SnapshotReport> {
+    let repository = workplace.repository()?;
+    fire_in(workplace, &repository, trigger, clock, monitor)
+}
+
+/// The same where the repository was found already.
+///
+/// # Errors
+/// When no snapshot can be made.
+pub fn fire_in(
+    workplace: &Workplace,
+    repository: &Repository,
+    trigger: &str,
+    clock: Clock<'_>,
+    monitor: &dyn Monitor,
+) -> Result<SnapshotReport> {
     let request = SnapshotRequest {
         trigger: trigger.to_owned(),
         ..SnapshotRequest::default()
     };
-    let repository = workplace.repository()?;
     let outcome = snapshot(workplace, &request, clock, monitor);
-    let noted = note(workplace, &repository, trigger, &outcome);
+    let noted = note(workplace, repository, trigger, &outcome);
     outcome.map(|mut report| {
         report.warnings.extend(noted);
         report

@@ -13,7 +13,11 @@ const LAYERS: [&str; 5] = ["cli", "ops", "vault", "host", "model"];
 const MOST_LINES: usize = 650;
 
 /// The files that run another program; what they say of current directory and streams is about that.
-const RUNNERS: [&str; 2] = ["src/host/git_program.rs", "src/host/program.rs"];
+const RUNNERS: [&str; 3] = [
+    "src/host/background.rs",
+    "src/host/git_program.rs",
+    "src/host/program.rs",
+];
 
 fn is_runner(path: &Path) -> bool {
     RUNNERS.iter().any(|runner| path == Path::new(runner))

@@ -22,7 +22,7 @@ const GROUPS: [&[&str]; 8] = [
     &["GV-0", "GV-10", "GV-11"],
     &["GV-12", "class-two"],
     &["GV-13", "GV-15", "class-the", "class-an"],
-    &["GV-14", "GV-2002", "GV-5003"],
+    &["GV-14", "GV-2002", "GV-50"],
     &["GV-200"],
     &["GV-21", "GV-22", "GV-23", "class-a-restore", "i-lost-work"],
     &["GV-30", "GV-34", "GV-40", "GV-50", "class-a-snapshot"],

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use git_vault::model::timestamp::Timestamp;
 use git_vault::ops::schedule::scheduler::Scheduler;
-use git_vault::ops::schedule::{FileState, Surroundings, install, status, uninstall};
+use git_vault::ops::schedule::{FileState, SchedulePlaces, install, status, uninstall};
 
 use crate::support::files::{append, chmod, mkdir, write};
 use crate::support::mount::has_tool;
@@ -338,7 +338,7 @@ fn an_agent_of_launchd_is_written_and_removed_in_the_same_way() {
     let scene = Scene::new();
     scene.plant("launchctl", "bootstrap", "bootout", "git-vault.sweep");
     let directory = scene.sandbox.path("LaunchAgents");
-    let surroundings = Surroundings {
+    let surroundings = SchedulePlaces {
         scheduler: Scheduler::Launchd,
         directory: Some(directory.clone()),
         tool: Some(scene.sandbox.path("tools/launchctl")),

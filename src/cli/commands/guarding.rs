@@ -24,7 +24,7 @@ impl Call<'_> {
         };
         let directory = &self.environment.directory;
         // Before the snapshot: a slip of the fingers should not wait for one.
-        let file = match find(name, self.environment.path.as_deref(), directory) {
+        let file = match find(name, self.environment.path().as_deref(), directory) {
             Ok(file) => file,
             Err(why) => return Ok(not_run(Path::new(name), why)),
         };
@@ -36,7 +36,7 @@ impl Call<'_> {
         let captured = ops::guard::guard(
             self.workplace,
             words,
-            &self.environment.redirects,
+            &self.environment.redirects(),
             outside,
             &now_ns,
             self.monitor,
@@ -65,13 +65,13 @@ impl Call<'_> {
             ShellName::Zsh => Shell::Zsh,
             ShellName::Fish => Shell::Fish,
         };
-        let program = self.environment.program.as_deref();
-        let script = ops::shell_init::shell_init(shell, program)?;
+        let program = self.environment.program();
+        let script = ops::shell_init::shell_init(shell, program.as_deref())?;
         Ok(Answer::new(json::shell_init(&script), script))
     }
 
     pub(super) fn schedule(&self, command: &ScheduleCommand) -> Result<Answer> {
-        let surroundings = &self.environment.schedule;
+        let surroundings = &self.environment.schedule();
         let now = self.workplace.now;
         Ok(match command {
             ScheduleCommand::Install { every } => {

@@ -4,6 +4,7 @@ pub mod acknowledge;
 pub mod agents;
 pub mod doctor;
 pub mod drill;
+pub mod hooks;
 pub mod incident;
 pub mod key;
 pub mod schedule;

@@ -5,6 +5,7 @@ pub mod agents;
 pub mod doctor;
 pub mod drill;
 pub mod guard;
+pub mod hooks;
 pub mod incident;
 pub mod key;
 pub mod schedule;

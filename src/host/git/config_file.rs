@@ -32,7 +32,7 @@ pub fn with_worktree(config: &[u8], path: &[u8]) -> Option<Vec<u8>> {
     (worktree_setting(&text).as_deref() == Some(path)).then_some(text)
 }
 
-fn parse(config: &[u8]) -> Option<gix::config::File> {
+pub(super) fn parse(config: &[u8]) -> Option<gix::config::File> {
     let metadata = gix::config::file::Metadata::api();
     gix::config::File::from_bytes_no_includes(
         config,

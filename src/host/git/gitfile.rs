@@ -52,6 +52,19 @@ pub fn gitfile(path: &[u8]) -> Vec<u8> {
     [WORD, path, b"\n"].concat()
 }
 
+/// The canonical common git directory of what git calls the git directory, which may be that of a linked worktree.
+///
+/// # Errors
+/// When it is not there or cannot be read.
+pub fn common_dir(git_dir: &Path) -> disk::Result<PathBuf> {
+    let common = match disk::read_bounded(&git_dir.join("commondir"), LIMIT_BYTES) {
+        Ok(bytes) => git_dir.join(std::ffi::OsStr::from_bytes(trim(&bytes))),
+        Err(error) if error.is_not_found() => git_dir.to_owned(),
+        Err(error) => return Err(error),
+    };
+    std::fs::canonicalize(&common).context("find", &common)
+}
+
 /// Without the line ends that git does not count.
 #[must_use]
 pub fn trim(bytes: &[u8]) -> &[u8] {

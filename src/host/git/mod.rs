@@ -2,9 +2,11 @@
 
 pub mod alternates;
 pub mod config_file;
+pub mod config_include;
 pub mod error;
 pub mod gitfile;
 pub mod grafts;
+pub mod hook_settings;
 pub mod id_table;
 pub mod ignore;
 pub mod index;

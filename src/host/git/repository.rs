@@ -296,7 +296,7 @@ fn finish(
 }
 
 /// Options under which the environment of a hook cannot redirect anything, and no object store is looked at.
-fn open_options(configuration_from_environment: bool) -> gix::open::Options {
+pub(super) fn open_options(configuration_from_environment: bool) -> gix::open::Options {
     let mut permissions = gix::open::Permissions::all();
     let git_prefix = if configuration_from_environment {
         Permission::Allow
@@ -313,7 +313,7 @@ fn open_options(configuration_from_environment: bool) -> gix::open::Options {
         .object_store_slots(gix::odb::store::init::Slots::Given(1))
 }
 
-fn classify(error: &gix::Error) -> OpenError {
+pub(super) fn classify(error: &gix::Error) -> OpenError {
     let text = error.to_string();
     let chain = format!("{error:?}");
     if chain.contains("Could not find a git repository") || chain.contains("not a git repository") {

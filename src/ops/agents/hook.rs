@@ -11,7 +11,7 @@ use crate::ops::agents::call::{Action, Call, resolve};
 use crate::ops::agents::tools::Tool;
 use crate::ops::contents::Clock;
 use crate::ops::locate::Workplace;
-use crate::ops::snapshot::{Outcome, SnapshotRequest, snapshot};
+use crate::ops::trigger::fire_in;
 use crate::vault::heartbeats::{self, Heartbeat};
 use crate::vault::inspect::looks_like_vault;
 
@@ -186,19 +186,8 @@ fn save(
         ));
         return;
     }
-    let request = SnapshotRequest {
-        trigger: trigger.clone(),
-        ..SnapshotRequest::default()
-    };
-    let beat = |outcome, detail: &str| {
-        let beat = Heartbeat::new(&repository.git_dir, &trigger, workplace.now, outcome);
-        heartbeats::stamp(
-            &workplace.homes.state,
-            &repository.git_dir,
-            &beat.with_detail(detail),
-        )
-    };
-    let stamped = match snapshot(workplace, &request, clock, monitor) {
+    let before = heartbeats::read(&workplace.homes.state, &repository.git_dir);
+    match fire_in(workplace, &repository, &trigger, clock, monitor) {
         Ok(made) => {
             if made.new_key.is_some() {
                 warnings.push(
@@ -207,31 +196,18 @@ fn save(
                 );
             }
             warnings.extend(made.warnings);
-            let id = made.manifest.snapshot.to_string();
-            let outcome = match made.outcome {
-                Outcome::Sealed => heartbeats::Outcome::Sealed,
-                Outcome::Unchanged => heartbeats::Outcome::Unchanged,
-            };
-            let stamped = beat(outcome, &id);
-            report.snapshots.push(id);
-            stamped
+            report.snapshots.push(made.manifest.snapshot.to_string());
         }
         Err(refusal) => {
             let code = refusal.code.code();
-            let before = heartbeats::read(&workplace.homes.state, &repository.git_dir);
             let is_same = |beat: &Heartbeat| beat.trigger == trigger && beat.detail == code;
-            let is_new = !before.iter().any(is_same);
-            // Why no snapshot was made says enough; what is wrong with the note would only be in the way.
-            drop(beat(heartbeats::Outcome::Refused, code));
             report.refused.push(Refused {
                 place: workplace.lookup.start.clone(),
+                is_new: !before.iter().any(is_same),
                 refusal,
-                is_new,
             });
-            return;
         }
-    };
-    warnings.extend(stamped.err().map(|error| error.to_string()));
+    }
 }
 
 fn no_snapshot(refusal: &Refusal) -> String {

@@ -25,7 +25,7 @@ const LIMIT_BYTES: u64 = 1 << 16;
 
 /// The scheduler of this system, and what it needs to be told.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct SchedulePlaces {
     /// Which it is.
     pub scheduler: Scheduler,
     /// Where it looks for what the user wants.
@@ -162,7 +162,7 @@ pub fn states(ledger: &Ledger) -> Vec<(PathBuf, FileState)> {
     files.map(|file| (file.place(), state_of(file))).collect()
 }
 
-impl Surroundings {
+impl SchedulePlaces {
     /// Asks the scheduler; an answer of `false` has its reason.
     fn ask(&self, words: &[String]) -> std::result::Result<(), String> {
         let Some(tool) = &self.tool else {
@@ -227,7 +227,7 @@ fn not_ours(path: &Path, fact: &str) -> Refusal {
 /// # Errors
 /// When the scheduler cannot be asked or does not take it, or something foreign is in its place; then nothing is left of it.
 pub fn install(
-    surroundings: &Surroundings,
+    surroundings: &SchedulePlaces,
     every: Duration,
     now: Timestamp,
 ) -> Result<InstallReport> {
@@ -309,7 +309,7 @@ fn former(known: Option<&Ledger>, files: &Files) -> Result<Vec<PathBuf>> {
 type Files = Vec<(PathBuf, String)>;
 
 /// Directory, program and files of a job, or why there can be none.
-fn plan(surroundings: &Surroundings, every: Duration) -> Result<(PathBuf, PathBuf, Files)> {
+fn plan(surroundings: &SchedulePlaces, every: Duration) -> Result<(PathBuf, PathBuf, Files)> {
     let unknown = |fact: &str| {
         let what = "the scheduler cannot be told what to start";
         let refusal = Refusal::new(RefusalCode::SettingInvalid, what);
@@ -336,7 +336,7 @@ fn plan(surroundings: &Surroundings, every: Duration) -> Result<(PathBuf, PathBu
 
 /// What was written before is ours, and goes first, so that at no moment a file is there that no note speaks of.
 fn write(
-    surroundings: &Surroundings,
+    surroundings: &SchedulePlaces,
     directory: &Path,
     former: &[PathBuf],
     ledger: &Ledger,
@@ -363,7 +363,7 @@ fn remove(path: &Path) -> disk::Result<()> {
     }
 }
 
-fn switch_on(surroundings: &Surroundings, directory: &Path) -> Result<()> {
+fn switch_on(surroundings: &SchedulePlaces, directory: &Path) -> Result<()> {
     // An agent of the same name that is on would be in the way; that none is on is no failure.
     if surroundings.scheduler == Scheduler::Launchd {
         let _was_off = surroundings.ask(&surroundings.scheduler.switch_off());
@@ -376,7 +376,7 @@ fn switch_on(surroundings: &Surroundings, directory: &Path) -> Result<()> {
 }
 
 /// Takes back what was begun: a schedule that is only half there would be taken for one.
-fn undo(surroundings: &Surroundings, ledger: &Ledger, refusal: Refusal) -> Refusal {
+fn undo(surroundings: &SchedulePlaces, ledger: &Ledger, refusal: Refusal) -> Refusal {
     let _was_off = surroundings.ask(&surroundings.scheduler.switch_off());
     let mut left = Vec::new();
     let ours = states(ledger).into_iter();
@@ -402,7 +402,7 @@ fn undo(surroundings: &Surroundings, ledger: &Ledger, refusal: Refusal) -> Refus
 ///
 /// # Errors
 /// When what was written cannot be told.
-pub fn status(surroundings: &Surroundings, now: Timestamp) -> Result<ScheduleStatus> {
+pub fn status(surroundings: &SchedulePlaces, now: Timestamp) -> Result<ScheduleStatus> {
     let ledger = ledger(&surroundings.state)?;
     let is_there = || {
         surroundings
@@ -433,7 +433,7 @@ pub fn has_program(ledger: &Ledger) -> bool {
 ///
 /// # Errors
 /// When the scheduler cannot be asked, or what is there was changed by somebody; then nothing is touched.
-pub fn uninstall(surroundings: &Surroundings) -> Result<Option<Ledger>> {
+pub fn uninstall(surroundings: &SchedulePlaces) -> Result<Option<Ledger>> {
     let Some(ledger) = ledger(&surroundings.state)? else {
         return Ok(None);
     };

@@ -6,6 +6,8 @@ pub mod files;
 pub mod fingerprint;
 pub mod forge;
 pub mod forged_pack;
+pub mod gits;
+pub mod hooked;
 pub mod listing;
 pub mod mount;
 pub mod mutations;

@@ -1,0 +1,72 @@
+//! The settings that decide which hooks git runs for a repository, as all configuration files together state them.
+
+use std::path::{Path, PathBuf};
+
+use super::repository::{Lookup, OpenError, classify, join_bytes, open_options};
+
+/// What is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HookSettings {
+    /// `core.hooksPath`, resolved as git does in the main working tree.
+    pub hooks_path: Option<PathBuf>,
+    /// `core.fsmonitor`, when it is set to anything but false.
+    pub fsmonitor: Option<String>,
+    /// `gc.recentObjectsHook`, all of them.
+    pub recent_objects: Vec<String>,
+    /// Names in `hook.<name>.enabled` that are set to false.
+    pub disabled: Vec<String>,
+}
+
+/// Reads the settings of a repository.
+///
+/// # Errors
+/// When the configuration cannot be understood.
+pub fn read(
+    git_dir: &Path,
+    worktree: Option<&Path>,
+    lookup: &Lookup,
+) -> Result<HookSettings, OpenError> {
+    let options = open_options(lookup.configuration_from_environment).bail_if_untrusted(false);
+    let opened = options.open_path_as_is(true).open(git_dir);
+    let repository = opened.map_err(|error| classify(&error))?.to_thread_local();
+    let config = repository.config_snapshot();
+    let hooks_path = config
+        .trusted_path("core.hooksPath")
+        .map_err(|error| OpenError::Setting(format!("core.hooksPath: {error}")))?;
+    let hooks_path = hooks_path.map(|path| {
+        let base = worktree.unwrap_or(git_dir);
+        join_bytes(base, path.as_os_str().as_encoded_bytes())
+    });
+    let fsmonitor = config
+        .string("core.fsmonitor")
+        .map(|value| value.to_string());
+    let is_off = |value: &String| {
+        let value = value.to_ascii_lowercase();
+        ["", "false", "no", "off", "0"].contains(&value.as_str())
+    };
+    let recent_objects = config.plumbing().strings("gc.recentObjectsHook");
+    let mut disabled = Vec::new();
+    for section in config
+        .plumbing()
+        .sections_by_name("hook")
+        .into_iter()
+        .flatten()
+    {
+        let Some(name) = section.header().subsection_name() else {
+            continue;
+        };
+        if config.boolean(format!("hook.{name}.enabled").as_str()) == Some(false) {
+            disabled.push(name.to_string());
+        }
+    }
+    Ok(HookSettings {
+        hooks_path,
+        fsmonitor: fsmonitor.filter(|value| !is_off(value)),
+        recent_objects: recent_objects
+            .unwrap_or_default()
+            .into_iter()
+            .map(|value| value.to_string())
+            .collect(),
+        disabled,
+    })
+}

@@ -1,0 +1,258 @@
+//! What happens when git runs one of our hooks: which repository it is about, and whether there is anything to do.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::host::background;
+use crate::host::git::gitfile::{common_dir, read_gitfile};
+use crate::host::git::repository::{self, Repository};
+use crate::model::event::Monitor;
+use crate::model::hook_event::HookEvent;
+use crate::model::refusal::{Refusal, Result};
+use crate::model::refusal_code::RefusalCode;
+use crate::ops::contents::Clock;
+use crate::ops::locate::{Workplace, refuse_open};
+use crate::ops::snapshot::SnapshotReport;
+use crate::ops::trigger::fire_in;
+use crate::vault::heartbeats::{self, Heartbeat};
+use crate::vault::pending::{Pending, directory};
+use crate::vault::registry;
+
+/// What git tells a hook by its environment.
+#[derive(Debug, Clone, Default)]
+pub struct ToldByGit {
+    /// `GIT_DIR`: set in linked worktrees and submodules, and where git was told it.
+    pub git_dir: Option<PathBuf>,
+    /// Whether objects are on trial: nothing may be done then.
+    pub is_quarantined: bool,
+    /// Whether this program itself is at work above.
+    pub is_active: bool,
+    /// The variables that are about this one call of git, and are not handed on.
+    pub dropped: Vec<OsString>,
+}
+
+/// Directories and files that say that git is in the middle of many steps, of which each would fire: the last one tells, or the
+/// next event does.
+const MANY_STEPS: [&str; 3] = ["rebase-merge", "rebase-apply", "BISECT_LOG"];
+
+/// A worker that has to be started.
+#[derive(Debug)]
+pub struct Handover {
+    /// The lock that it will hold.
+    lock: File,
+    /// The repository.
+    git_dir: PathBuf,
+    /// Where it was found.
+    start: PathBuf,
+    event: HookEvent,
+}
+
+impl Handover {
+    /// Starts the worker.
+    ///
+    /// # Errors
+    /// When it cannot be started; the mark stays, and the next event or sweep heeds it.
+    pub fn start(self, program: &Path, told: &ToldByGit) -> crate::host::disk::Result<()> {
+        let arguments = [
+            OsString::from("-C"),
+            self.git_dir.into_os_string(),
+            "hook".into(),
+            "worker".into(),
+            self.event.name().into(),
+            self.start.into_os_string(),
+        ];
+        background::start(program, &arguments, self.lock, &told.dropped)
+    }
+}
+
+/// Whether what git says of an event leaves nothing to do.
+fn is_idle(event: HookEvent, arguments: &[OsString]) -> bool {
+    let word = |at: usize| arguments.get(at).and_then(|word| word.to_str());
+    match event {
+        // Single files came out of the index; or a new working tree was filled, in which there is no work yet.
+        HookEvent::PostCheckout => {
+            word(2) != Some("1") || word(0).is_some_and(|old| old.bytes().all(|byte| byte == b'0'))
+        }
+        HookEvent::PostCommit
+        | HookEvent::PostMerge
+        | HookEvent::PostRewrite
+        | HookEvent::PreAutoGc
+        | HookEvent::PreRebase => false,
+    }
+}
+
+/// Marks that an event came, unless there is nothing to do; gives the worker to start, unless one is at work.
+///
+/// # Errors
+/// When the repository cannot be found or the mark cannot be made.
+pub fn fired(
+    workplace: &Workplace,
+    told: &ToldByGit,
+    event: HookEvent,
+    arguments: &[OsString],
+) -> Result<Option<Handover>> {
+    if told.is_active || told.is_quarantined || is_idle(event, arguments) {
+        return Ok(None);
+    }
+    let (workplace, repository) = workplace_of(workplace, told)?;
+    if !is_registered(&workplace, &repository) {
+        return Ok(None);
+    }
+    let refuse = |error: crate::host::disk::Error| error.refuse(RefusalCode::SettingInvalid);
+    let state = &workplace.homes.state;
+    let pending = Pending::of(state, &repository.git_dir);
+    pending.mark(event).map_err(refuse)?;
+    // Only a hint for people.
+    drop(heartbeats::stamp(
+        state,
+        &repository.git_dir,
+        &Heartbeat::new(
+            &repository.git_dir,
+            &event.trigger(),
+            workplace.now,
+            heartbeats::Outcome::Pending,
+        ),
+    ));
+    // The end of a rebase is told while its directory is still there.
+    if event != HookEvent::PostRewrite && is_in_many_steps(&workplace, told) {
+        return Ok(None);
+    }
+    let lock = pending.try_lock().map_err(refuse)?;
+    Ok(lock.map(|lock| Handover {
+        lock,
+        git_dir: repository.git_dir,
+        start: workplace.lookup.start,
+        event,
+    }))
+}
+
+/// The git directory of the working tree that the hook is about, which may be a linked one.
+fn git_dir_of(workplace: &Workplace, told: &ToldByGit) -> PathBuf {
+    let start = &workplace.lookup.start;
+    let named = told.git_dir.as_ref();
+    named.map_or_else(|| start.join(".git"), |git_dir| start.join(git_dir))
+}
+
+fn is_in_many_steps(workplace: &Workplace, told: &ToldByGit) -> bool {
+    let git_dir = git_dir_of(workplace, told);
+    MANY_STEPS.iter().any(|name| git_dir.join(name).exists())
+}
+
+/// Whether a vault is kept for a repository: hooks of all others are left alone.
+#[must_use]
+pub fn is_registered(workplace: &Workplace, repository: &Repository) -> bool {
+    registry::registered(&workplace.home_of(repository), &repository.git_dir).is_some()
+}
+
+/// The repository that git runs a hook of: the one that it names, which must be the one here. The workplace is where it is found
+/// again without the environment of the hook.
+///
+/// # Errors
+/// When it cannot be found or opened, or git was told to use another working tree than the one it has.
+pub fn workplace_of(workplace: &Workplace, told: &ToldByGit) -> Result<(Workplace, Repository)> {
+    let found = workplace.repository();
+    let Some(named) = &told.git_dir else {
+        return Ok((workplace.clone(), found?));
+    };
+    let start = &workplace.lookup.start;
+    let common = common_dir(&start.join(named))
+        .map_err(|error| error.refuse(RefusalCode::SourceUnreadable))?;
+    if let Ok(repository) = found
+        && repository.git_dir == common
+    {
+        return Ok((workplace.clone(), repository));
+    }
+    let mut elsewhere = workplace.clone();
+    elsewhere.lookup.start.clone_from(&common);
+    let repository = repository::open(&common, &elsewhere.lookup)
+        .map_err(|error| refuse_open(&error, &common))?;
+    let here = registry::real_path(start);
+    let is_its_own = match &repository.worktree {
+        Some(worktree) => here.starts_with(worktree),
+        None => here == common,
+    };
+    if is_its_own {
+        return Ok((elsewhere, repository));
+    }
+    Err(Refusal::new(
+        RefusalCode::SourceNotSupported,
+        "git was told to use another working tree than the one the repository has",
+    )
+    .because(format!(
+        "the repository is '{}', the working tree here '{}'",
+        common.display(),
+        here.display()
+    ))
+    .because("what is in this working tree would not be captured")
+    .keeping("nothing was touched")
+    .next(
+        "git config core.worktree /path/to/working/tree",
+        "states the working tree in the repository itself",
+    ))
+}
+
+/// Makes the snapshot that must be there before a rebase; `None` when no vault is kept for the repository.
+///
+/// # Errors
+/// When there is a vault and the snapshot is refused: the rebase must not begin.
+pub fn before_rebase(
+    workplace: &Workplace,
+    told: &ToldByGit,
+    clock: Clock<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Option<SnapshotReport>> {
+    if told.is_quarantined {
+        return Ok(None);
+    }
+    let attempt = || -> Result<Option<SnapshotReport>> {
+        let (workplace, repository) = match workplace_of(workplace, told) {
+            Err(_) if !is_known(workplace, told) => return Ok(None),
+            found => found?,
+        };
+        // One that has moved has a vault, too, though nobody has said so yet.
+        let is_kept = is_registered(&workplace, &repository)
+            || workplace.find_attached(&repository)?.is_some();
+        if !is_kept {
+            return Ok(None);
+        }
+        let trigger = HookEvent::PreRebase.trigger();
+        fire_in(&workplace, &repository, &trigger, clock, monitor).map(Some)
+    };
+    attempt().map_err(|refusal| {
+        let refusal = refusal
+            .next("git vault doctor", "says what is wrong, and what helps")
+            .next(
+                "git rebase --no-verify",
+                "with your arguments: begins the rebase with no snapshot before it",
+            );
+        if has_autostash(workplace, told) {
+            refusal.next(
+                "git rebase --quit && git stash pop",
+                "if git says 'fatal' below: brings back the changes that it has put aside",
+            )
+        } else {
+            refusal
+        }
+    })
+}
+
+/// Whether anything was ever kept for a repository that cannot be opened. One that nobody has asked us to protect must not lose its
+/// rebase to what we do not understand; where it cannot be told, it is known.
+fn is_known(workplace: &Workplace, told: &ToldByGit) -> bool {
+    let git_dir = git_dir_of(workplace, told);
+    let named = read_gitfile(&git_dir).ok().flatten();
+    let Ok(common) = common_dir(&named.unwrap_or(git_dir)) else {
+        return true;
+    };
+    let installed = directory(&workplace.homes.state, &common);
+    installed.exists() || registry::registered(&workplace.vault_home, &common).is_some()
+}
+
+/// Whether git has put changes aside before it ran the hook. Gits up to 2.39 at least leave them there when the hook says no.
+fn has_autostash(workplace: &Workplace, told: &ToldByGit) -> bool {
+    let git_dir = git_dir_of(workplace, told);
+    ["rebase-merge", "rebase-apply"]
+        .iter()
+        .any(|name| git_dir.join(name).join("autostash").exists())
+}

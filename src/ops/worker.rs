@@ -1,0 +1,145 @@
+//! The worker that hooks hand over to: waits until the repository is left alone, makes one snapshot for all that came
+//! meanwhile, and leaves.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::host::disk;
+use crate::model::event::Monitor;
+use crate::model::hook_event::HookEvent;
+use crate::model::refusal::Result;
+use crate::model::refusal_code::RefusalCode;
+use crate::model::timestamp::Timestamp;
+use crate::ops::contents::Clock;
+use crate::ops::locate::Workplace;
+use crate::ops::trigger::fire_in;
+use crate::vault::pending::Pending;
+use crate::vault::registry::real_path;
+
+/// How long a worker waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// So long nothing must have come before it begins,
+    pub quiet: Duration,
+    /// but it waits no longer than this.
+    pub longest: Duration,
+}
+
+/// What a hook hands over.
+#[derive(Debug)]
+pub struct Task {
+    /// The event.
+    pub event: HookEvent,
+    /// The lock of the worker; anything else is none.
+    pub lock: File,
+    /// Where the hook has found the repository.
+    pub start: Option<PathBuf>,
+}
+
+/// Makes snapshots while there is work that hooks have left. The place where this was started is the common git directory.
+///
+/// # Errors
+/// The last refusal, when a snapshot was refused: the mark stays, for the next event or sweep.
+pub fn work(
+    workplace: &Workplace,
+    task: Task,
+    pace: Pace,
+    clock: Clock<'_>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let refuse = |error: disk::Error| error.refuse(RefusalCode::SettingInvalid);
+    let Task { event, lock, start } = task;
+    let workplace = &found_again(workplace, start)?;
+    let repository = workplace.repository()?;
+    let pending = Pending::of(&workplace.homes.state, &repository.git_dir);
+    let path = pending.lock_file();
+    let lock = if is_file_at(&lock, &pending) && disk::lock_again(&lock) {
+        lock
+    } else {
+        match pending.try_lock().map_err(refuse)? {
+            Some(lock) => lock,
+            None => return Ok(()),
+        }
+    };
+    loop {
+        let outcome = work_off(workplace, &pending, event, pace, clock, monitor);
+        disk::unlock(&lock, &path).map_err(refuse)?;
+        outcome?;
+        // A hook that came after the last look and before the lock was given back has started no worker.
+        if !pending.is_any() || !disk::lock_again(&lock) {
+            return Ok(());
+        }
+    }
+}
+
+/// The place from which the same repository is found again: its git directory outlives all working trees, but does not always know
+/// the main one.
+fn found_again(workplace: &Workplace, start: Option<PathBuf>) -> Result<Workplace> {
+    let git_dir = real_path(&workplace.lookup.start);
+    let found = workplace.repository();
+    if found.as_ref().is_ok_and(|found| found.git_dir == git_dir) {
+        return Ok(workplace.clone());
+    }
+    if let Some(start) = start {
+        let mut other = workplace.clone();
+        other.lookup.start = start;
+        if other
+            .repository()
+            .is_ok_and(|found| found.git_dir == git_dir)
+        {
+            return Ok(other);
+        }
+    }
+    found.map(|_| workplace.clone())
+}
+
+fn is_file_at(lock: &File, pending: &Pending) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
+    let held = lock.metadata().map(identity);
+    let due = std::fs::symlink_metadata(pending.lock_file()).map(identity);
+    matches!((held, due), (Ok(held), Ok(due)) if held == due)
+}
+
+/// Makes snapshots until no mark is left, with the lock held.
+fn work_off(
+    workplace: &Workplace,
+    pending: &Pending,
+    fallback: HookEvent,
+    pace: Pace,
+    clock: Clock<'_>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let refuse = |error: disk::Error| error.refuse(RefusalCode::SettingInvalid);
+    loop {
+        wait_for_quiet(pending, pace, clock);
+        let Some(event) = pending.take().map_err(refuse)? else {
+            return Ok(());
+        };
+        let event = event.unwrap_or(fallback);
+        let repository = workplace.repository()?;
+        let seconds = clock().div_euclid(1_000_000_000);
+        let now = i64::try_from(seconds).map_or(workplace.now, Timestamp::from_seconds);
+        let workplace = Workplace {
+            now,
+            ..workplace.clone()
+        };
+        fire_in(&workplace, &repository, &event.trigger(), clock, monitor)?;
+        pending.finish().map_err(refuse)?;
+    }
+}
+
+/// Waits until no event has come for a while. Marks made while it waits make it wait on, up to the longest time.
+fn wait_for_quiet(pending: &Pending, pace: Pace, clock: Clock<'_>) {
+    let mut waited = Duration::ZERO;
+    while let Some(age) = pending.age(clock()) {
+        let left = pace.quiet.saturating_sub(age);
+        let left = left.min(pace.longest.saturating_sub(waited));
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left);
+        waited += left;
+    }
+}

@@ -1,0 +1,185 @@
+//! The worker that hooks hand over to: one at a time, one snapshot for all that came, and nothing is forgotten when it is killed.
+
+use std::fs;
+use std::process::Stdio;
+
+use git_vault::vault::heartbeats::{self, Outcome};
+
+use crate::support::files::append;
+use crate::support::gits::gits;
+use crate::support::hooked::Hooked;
+
+/// Looks again until there is an answer: what is asked for is on its way, and nothing tells when it is there.
+fn await_answer<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(answer) = look() {
+            return answer;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The worker of a sandbox, by its command line, which the system shows only a moment after its beginning.
+fn worker_of(hooked: &Hooked) -> rustix::process::Pid {
+    let git_dir = hooked.source.join(".git");
+    let git_dir = git_dir.to_str().expect("UTF-8");
+    let find = || {
+        let processes = fs::read_dir("/proc").expect("processes are listed");
+        let mut ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let id = ids.find(|id: &i32| {
+            let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).into_owned();
+            line.contains(git_dir) && line.contains("\0worker\0")
+        })?;
+        rustix::process::Pid::from_raw(id)
+    };
+    await_answer("a worker waits", find)
+}
+
+#[test]
+fn a_worker_that_is_killed_leaves_the_work_to_the_next_event() {
+    if !cfg!(target_os = "linux") {
+        eprintln!("SKIPPED: workers are not found without /proc");
+        return;
+    }
+    for git in gits() {
+        let mut hooked = Hooked::installed(&git);
+        hooked.quiet = "600000";
+        append(&hooked.source, "a.txt", "precious\n");
+        let output = hooked.try_git_in(&hooked.source, &["commit", "-qam", "x"]);
+        hooked.assert_success(&["commit"], &output);
+        let worker = worker_of(&hooked);
+        rustix::process::kill_process(worker, rustix::process::Signal::KILL).expect("killed");
+        hooked.wait();
+        assert!(hooked.pending().is_any());
+        assert_eq!(hooked.triggers(), ["manual"]);
+        hooked.quiet = "0";
+        append(&hooked.source, "a.txt", "more\n");
+        hooked.git(&["commit", "-qam", "y"]);
+        assert!(!hooked.pending().is_any());
+        assert_eq!(hooked.triggers(), ["manual", "hook/post-commit"]);
+    }
+}
+
+#[test]
+fn a_worker_is_in_a_session_of_its_own_and_holds_nothing_of_its_caller() {
+    if !cfg!(target_os = "linux") {
+        eprintln!("SKIPPED: workers are not found without /proc");
+        return;
+    }
+    let git = gits().remove(0);
+    let mut hooked = Hooked::installed(&git);
+    hooked.quiet = "600000";
+    append(&hooked.source, "a.txt", "precious\n");
+    // The shell would wait for the end of the pipe if the worker had it.
+    let line = format!(
+        "exec 5>&1; x=$('{}' commit -qam x); echo \"$x\"",
+        git.program.display()
+    );
+    let output = hooked
+        .shell_command(&line)
+        .output()
+        .expect("a shell starts");
+    assert!(output.status.success());
+    let worker = worker_of(&hooked);
+    let id = worker.as_raw_nonzero().get();
+    let link = |name: &str| fs::read_link(format!("/proc/{id}/{name}")).expect("a link");
+    assert_eq!(link("cwd").to_str(), Some("/"));
+    assert_eq!(link("fd/1").to_str(), Some("/dev/null"));
+    assert_eq!(link("fd/2").to_str(), Some("/dev/null"));
+    assert_eq!(link("fd/0"), hooked.pending().lock_file());
+    let environment = await_answer("its environment", || {
+        let bytes = fs::read(format!("/proc/{id}/environ")).expect("its environment");
+        (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
+    });
+    await_answer("a session of its own", || {
+        (rustix::process::getsid(Some(worker)).expect("a session") == worker).then_some(())
+    });
+    let mut names = environment
+        .split('\0')
+        .filter_map(|line| line.split('=').next());
+    assert!(environment.contains("GIT_VAULT_ACTIVE=1"));
+    assert!(names.all(|name| !["GIT_INDEX_FILE", "GIT_DIR", "GIT_EXEC_PATH"].contains(&name)));
+    rustix::process::kill_process(worker, rustix::process::Signal::KILL).expect("killed");
+    hooked.wait();
+}
+
+#[test]
+fn many_events_at_once_make_one_snapshot() {
+    let git = gits().remove(0);
+    let hooked = Hooked::new(&git);
+    append(&hooked.source, "a.txt", "precious\n");
+    let start = |event: &str| {
+        let mut command = hooked.vault_command(&hooked.source);
+        command.args(["hook", event]).stdout(Stdio::null());
+        command.spawn().expect("it starts")
+    };
+    let events = ["post-commit", "post-merge", "post-rewrite", "pre-auto-gc"];
+    let children: Vec<_> = events
+        .iter()
+        .cycle()
+        .take(12)
+        .map(|event| start(event))
+        .collect();
+    for mut child in children {
+        assert!(child.wait().expect("it ends").success());
+    }
+    hooked.wait();
+    assert_eq!(hooked.made().len(), 2);
+    assert!(!hooked.pending().is_any());
+}
+
+#[test]
+fn while_a_worker_is_at_work_an_event_only_marks() {
+    let git = gits().remove(0);
+    let hooked = Hooked::new(&git);
+    let pending = hooked.pending();
+    pending
+        .mark(git_vault::model::hook_event::HookEvent::PostCommit)
+        .expect("marked");
+    append(&hooked.source, "a.txt", "precious\n");
+    let held = pending.try_lock().expect("a lock").expect("it is free");
+    assert!(hooked.hook(&["post-merge"]).status.success());
+    assert!(
+        hooked.hook(&["worker", "post-commit"]).status.success(),
+        "there is one"
+    );
+    assert_eq!(hooked.triggers(), ["manual"]);
+    Hooked::give_back(&held);
+    assert!(hooked.hook(&["worker", "post-commit"]).status.success());
+    assert_eq!(
+        hooked.triggers(),
+        ["manual", "hook/post-merge"],
+        "the newest mark says what it was"
+    );
+    assert!(!pending.is_any());
+}
+
+#[test]
+fn a_refusal_is_noted_and_the_work_is_not_forgotten() {
+    let git = gits().remove(0);
+    let hooked = Hooked::new(&git);
+    append(&hooked.source, "a.txt", "precious\n");
+    let (keys, aside) = (hooked.sandbox.path("config"), hooked.sandbox.path("aside"));
+    fs::rename(&keys, &aside).expect("moved");
+    let output = hooked.hook(&["post-commit"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    hooked.wait();
+    let beats = heartbeats::read(&hooked.state(), &hooked.source.join(".git"));
+    let [beat] = &beats[..] else {
+        panic!("{beats:?}");
+    };
+    assert_eq!(beat.trigger, "hook/post-commit");
+    assert_eq!(
+        (beat.outcome, beat.detail.as_str()),
+        (Outcome::Refused, "GV-1201")
+    );
+    assert!(hooked.pending().is_any());
+    fs::rename(&aside, &keys).expect("moved back");
+    assert!(hooked.hook(&["post-merge"]).status.success());
+    hooked.wait();
+    assert!(!hooked.pending().is_any());
+    assert_eq!(hooked.made().len(), 2);
+}
