@@ -122,10 +122,12 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
         None => Lacking::default(),
     };
     let known = known_state(task)?;
+    let sound = check_packs(task.vault, &known)?;
     store.know_ids(&known.small);
+    store.know_sound(&|name| Some(sound.get(name)?[1]));
     let mut progress = Progress {
         store,
-        sound: check_packs(task.vault, &known)?,
+        sound,
         known,
         newest,
         holes_before: holes.clone(),

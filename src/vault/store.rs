@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::host::git::id_table::IdTable;
 use crate::host::git::object::{ObjectFormat, ObjectId, ObjectKind};
 use crate::host::git::packs::{Packs, SmallPacks};
+use crate::host::metadata::Fingerprint;
 use crate::model::inventory::{PackRecord, PackRole};
 use crate::model::place::{Place, Spot};
 use crate::model::refusal::Result;
@@ -52,6 +53,13 @@ impl Store {
     pub fn know_ids(&mut self, ids: &SmallPacks) {
         for packs in self.histories.values_mut().chain([&mut self.capture]) {
             packs.know_ids(ids);
+        }
+    }
+
+    /// Takes note of what indices look like whose bytes were found to be right: see [`Packs::know_sound`].
+    pub fn know_sound(&mut self, look_of: &dyn Fn(&str) -> Option<Fingerprint>) {
+        for packs in self.histories.values_mut().chain([&mut self.capture]) {
+            packs.know_sound(look_of);
         }
     }
 

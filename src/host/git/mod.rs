@@ -10,6 +10,7 @@ pub mod hook_settings;
 pub mod id_table;
 pub mod ignore;
 pub mod index;
+pub mod index_lookup;
 pub mod loose;
 pub mod misplaced;
 pub mod object;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::error::{Error, Result};
+use super::index_lookup::IndexLookup;
 use super::object::{ObjectFormat, ObjectId, ObjectKind, hash_object};
 use super::pack_reader::{Object, Pack};
+use crate::host::metadata::Fingerprint;
 use crate::model::ids::Digest;
 
 /// The ids in packs with so few of them, by the names of the packs without an ending.
@@ -32,6 +34,9 @@ struct Slot {
     index_blake3: Option<Digest>,
     is_promisor: bool,
     has_known_ids: bool,
+    /// What its index looks like, if its bytes were found to be right when it looked so.
+    sound: Option<Fingerprint>,
+    lookup: OnceLock<Option<IndexLookup>>,
     pack: OnceLock<Option<Pack>>,
 }
 
@@ -47,6 +52,8 @@ impl Packs {
             index_blake3: None,
             is_promisor,
             has_known_ids: false,
+            sound: None,
+            lookup: OnceLock::new(),
             pack: OnceLock::from(Some(pack)),
         });
     }
@@ -67,6 +74,8 @@ impl Packs {
             index_blake3: Some(index_blake3),
             is_promisor,
             has_known_ids: false,
+            sound: None,
+            lookup: OnceLock::new(),
             pack: OnceLock::new(),
         });
     }
@@ -81,6 +90,14 @@ impl Packs {
             };
             slot.has_known_ids = true;
             self.known.extend(known.iter().map(|id| (*id, number)));
+        }
+    }
+
+    /// Takes note of what indices look like whose bytes were found to be right, by the names of their packs without an ending: whether
+    /// an object is there, they are asked without being read whole.
+    pub fn know_sound(&mut self, look_of: &dyn Fn(&str) -> Option<Fingerprint>) {
+        for slot in &mut self.slots {
+            slot.sound = name(&slot.path).and_then(look_of);
         }
     }
 
@@ -142,7 +159,8 @@ impl Packs {
     /// Whether any pack holds the object. A pack that cannot be opened holds nothing, unless its ids are known.
     #[must_use]
     pub fn contains(&self, id: &ObjectId) -> bool {
-        self.known.contains_key(id) || self.pack_with(id).is_some()
+        let others = self.slots.iter().rev().filter(|slot| !slot.has_known_ids);
+        self.known.contains_key(id) || others.into_iter().any(|slot| slot_contains(slot, id))
     }
 
     /// Whether any promisor pack holds the object.
@@ -218,6 +236,20 @@ impl Packs {
             Err(pack.damaged(format!("object {id} is not a blob")))
         }
     }
+}
+
+fn slot_contains(slot: &Slot, id: &ObjectId) -> bool {
+    if slot.pack.get().is_none()
+        && let Some(look) = &slot.sound
+    {
+        let lookup = slot
+            .lookup
+            .get_or_init(|| IndexLookup::open(&slot.path.with_extension("idx"), slot.format, look));
+        if let Some(answer) = lookup.as_ref().and_then(|lookup| lookup.contains(id)) {
+            return answer;
+        }
+    }
+    open(slot).is_some_and(|pack| pack.index.find(id).is_some())
 }
 
 /// The name of a pack's file without its ending.
