@@ -4,11 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::host::parallel;
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
 
@@ -233,8 +231,8 @@ impl<'b> Draft<'b> {
     }
 }
 
-/// Makes drafts, open files and the names in directories durable, and reads the drafts back. All at once: a device that is
-/// asked for several things together empties its cache fewer times.
+/// Makes drafts, open files and the names in directories durable, and reads the drafts back. Together they take fewer waits for the
+/// device than one by one.
 ///
 /// # Errors
 /// When one cannot be made durable, or holds other bytes; an error of fsync is final for its file.
@@ -250,10 +248,13 @@ pub fn make_durable(
     let drafted = drafts.iter().map(|draft| (&draft.file, &*draft.path));
     let names = opened.iter().map(|(file, path)| (file, *path));
     let all: Vec<(&File, &Path)> = drafted.chain(files.iter().copied()).chain(names).collect();
-    let synced = parallel::together(&all, |(file, path)| {
-        file.sync_all().context("make durable", path)
-    });
-    synced.into_iter().collect::<Result<()>>()?;
+    // Begun for all of them first, so that the first one to be waited for takes most of the others with it.
+    for (file, _) in &all {
+        begin_writing(file, 0, 0);
+    }
+    for (file, path) in &all {
+        file.sync_all().context("make durable", path)?;
+    }
     drafts.iter_mut().try_for_each(Draft::read_back)
 }
 
@@ -285,21 +286,37 @@ fn read_back(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// When any step fails; the old file is then still in place.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace_by_way_of(path.parent().unwrap_or(Path::new(".")), path, bytes)
+    let directory = path.parent().unwrap_or(Path::new("."));
+    replace_several(directory, &[path.to_owned()], bytes)
 }
 
-/// Replaces a file as [`replace`] does; what an interruption leaves behind lies in `directory`, on the same file system.
+/// Replaces files, all by the same bytes, as [`replace`] does; what an interruption leaves behind lies in `directory`, on the same
+/// file system.
 ///
 /// # Errors
-/// When any step fails; the old file is then still in place.
-pub fn replace_by_way_of(directory: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .tempfile_in(directory)
-        .context("create in", directory)?;
-    write_durably(file.as_file_mut(), path, bytes)?;
-    file.persist(path)
-        .map_err(|error| Error::new("replace", path, error.error))?;
+/// When any step fails; old files are then still in place, or replaced as a whole.
+pub fn replace_several(directory: &Path, paths: &[PathBuf], bytes: &[u8]) -> Result<()> {
+    let create = |_path: &PathBuf| {
+        tempfile::Builder::new()
+            .prefix(".tmp-")
+            .tempfile_in(directory)
+            .context("create in", directory)
+    };
+    let mut files = paths.iter().map(create).collect::<Result<Vec<_>>>()?;
+    for (file, path) in files.iter_mut().zip(paths) {
+        file.write_all(bytes).context("write", path)?;
+    }
+    let written = files.iter().zip(paths);
+    let written: Vec<(&File, &Path)> = written
+        .map(|(file, path)| (file.as_file(), &**path))
+        .collect();
+    make_durable(&mut [], &written, &[])?;
+    for (mut file, path) in files.into_iter().zip(paths) {
+        drop_from_cache(file.as_file());
+        read_back(file.as_file_mut(), path, bytes)?;
+        file.persist(path)
+            .map_err(|error| Error::new("replace", path, error.error))?;
+    }
     Ok(())
 }
 
@@ -368,94 +385,6 @@ pub fn sync_directory(path: &Path) -> Result<()> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
         .context("make durable", path)
-}
-
-/// A lock that other processes of this program wait for. The system gives it back when the process ends, however it ends.
-#[derive(Debug)]
-#[must_use = "a lock that is dropped is given back"]
-pub struct Lock {
-    file: File,
-}
-
-impl Lock {
-    /// The open file that holds the lock, to be handed over to another process.
-    #[must_use = "a lock that is dropped is given back"]
-    pub fn into_file(self) -> File {
-        self.file
-    }
-}
-
-/// Gives back the lock that an open file holds.
-///
-/// # Errors
-/// When the file system knows no locks.
-pub fn unlock(file: &File, path: &Path) -> Result<()> {
-    rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock).context("unlock", path)
-}
-
-/// Takes the lock for an open file, if nobody else holds it; whether it has it now.
-#[must_use]
-pub fn lock_again(file: &File) -> bool {
-    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
-}
-
-/// Waits for the lock on a file, which is made when it is not there; `None` when others hold it for too long.
-///
-/// # Errors
-/// When the file cannot be made or the file system knows no locks.
-pub fn lock(path: &Path, patience: Duration) -> Result<Option<Lock>> {
-    let mut options = OpenOptions::new();
-    let file = options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(FILE_MODE)
-        .open(path);
-    wait_for(file.context("open", path)?, path, patience)
-}
-
-/// Waits for the lock on a file that is there and is not changed by it; `None` when others hold it for too long.
-///
-/// # Errors
-/// When the file cannot be opened or the file system knows no locks.
-pub fn lock_existing(path: &Path, patience: Duration) -> Result<Option<Lock>> {
-    let locked = wait_for(File::open(path).context("open", path)?, path, patience);
-    match locked {
-        // Some file systems lock only what is open for writing. Elsewhere nothing is: a disk may become read-only meanwhile.
-        Err(error) if error.source.raw_os_error() == Some(BAD_DESCRIPTOR) => {
-            let file = OpenOptions::new().read(true).write(true).open(path);
-            wait_for(file.context("open", path)?, path, patience)
-        }
-        locked => locked,
-    }
-}
-
-/// Whether somebody holds the lock on a file; where that cannot be told, nobody does.
-#[must_use]
-pub fn is_locked(path: &Path) -> bool {
-    use rustix::fs::{FlockOperation, flock};
-    let held = |file: File| flock(&file, FlockOperation::NonBlockingLockShared);
-    open_regular(path).map(held).ok() == Some(Err(rustix::io::Errno::WOULDBLOCK))
-}
-
-/// What the system answers when a file is not open for what is wanted.
-const BAD_DESCRIPTOR: i32 = rustix::io::Errno::BADF.raw_os_error();
-
-fn wait_for(file: File, path: &Path, patience: Duration) -> Result<Option<Lock>> {
-    const STEP: Duration = Duration::from_millis(20);
-    let mut waited = Duration::ZERO;
-    loop {
-        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(Lock { file })),
-            Err(rustix::io::Errno::WOULDBLOCK) if waited < patience => {
-                std::thread::sleep(STEP);
-                waited += STEP;
-            }
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-            Err(error) => return Err(Error::new("lock", path, error.into())),
-        }
-    }
 }
 
 /// Creates one directory, readable by its owner only.

@@ -9,6 +9,7 @@ pub mod file_system;
 pub mod git;
 pub mod git_program;
 pub mod keys;
+pub mod lock;
 pub mod locked_edit;
 pub mod machine;
 pub mod metadata;

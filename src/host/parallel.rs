@@ -52,34 +52,6 @@ pub fn for_each<T: Sync, E: Send>(
     result(failure)
 }
 
-/// Does something with each of a few items that wait for a device, all at the same time, however many cores there are; gives what
-/// came of each, in their order.
-pub fn together<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let Some((first, others)) = items.split_first() else {
-        return Vec::new();
-    };
-    let each = &each;
-    std::thread::scope(|scope| {
-        let started = others.iter().map(|item| {
-            std::thread::Builder::new()
-                .spawn_scoped(scope, move || each(item))
-                .map_err(|_no_thread| item)
-        });
-        let started: Vec<_> = started.collect();
-        let mut done = vec![each(first)];
-        done.extend(started.into_iter().map(|one| {
-            match one {
-                Ok(thread) => thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                // What a system that gives no more threads leaves over is done here.
-                Err(item) => each(item),
-            }
-        }));
-        done
-    })
-}
-
 /// So few items are not worth another thread.
 const FEW: usize = 256;
 

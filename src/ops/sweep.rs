@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::host::git::repository::{Lookup, Repository};
+use crate::host::lock;
 use crate::host::{disk, machine};
 use crate::model::event::Monitor;
 use crate::model::ids::SnapshotId;
@@ -131,7 +132,7 @@ pub fn sweep(
             .because("what this machine knows of repositories is kept there")
     };
     disk::create_directories(state).map_err(refuse)?;
-    let lock = disk::lock(&state.join("sweep.lock"), Duration::ZERO).map_err(refuse)?;
+    let lock = lock::lock(&state.join("sweep.lock"), Duration::ZERO).map_err(refuse)?;
     let Some(_lock) = lock else {
         return Ok(SweepReport {
             swept: Vec::new(),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::host::disk;
 use crate::host::git::config_file::hooks_path_setting;
 use crate::host::git::repository::Repository;
+use crate::host::lock;
 use crate::model::refusal_code::Severity;
 use crate::model::timestamp::Timestamp;
 use crate::ops::schedule::{self, FileState};
@@ -286,7 +287,7 @@ impl Audit<'_> {
         let moment = marks.into_iter().flatten().min()?;
         let is_left = self.is_past(moment, GRACE_SECONDS)
             && !self.is_captured_since(moment)
-            && !disk::is_locked(&directory.join("lock"));
+            && !lock::is_locked(&directory.join("lock"));
         is_left.then(|| Finding {
             severity: Severity::Sev3,
             what: format!(

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::host::disk;
+use crate::host::lock;
 use crate::model::event::Monitor;
 use crate::model::hook_event::HookEvent;
 use crate::model::refusal::Result;
@@ -54,7 +55,7 @@ pub fn work(
     let repository = workplace.repository()?;
     let pending = Pending::of(&workplace.homes.state, &repository.git_dir);
     let path = pending.lock_file();
-    let lock = if is_file_at(&lock, &pending) && disk::lock_again(&lock) {
+    let lock = if is_file_at(&lock, &pending) && lock::lock_again(&lock) {
         lock
     } else {
         match pending.try_lock().map_err(refuse)? {
@@ -64,10 +65,10 @@ pub fn work(
     };
     loop {
         let outcome = work_off(workplace, &pending, event, pace, clock, monitor);
-        disk::unlock(&lock, &path).map_err(refuse)?;
+        lock::unlock(&lock, &path).map_err(refuse)?;
         outcome?;
         // A hook that came after the last look and before the lock was given back has started no worker.
-        if !pending.is_any() || !disk::lock_again(&lock) {
+        if !pending.is_any() || !lock::lock_again(&lock) {
             return Ok(());
         }
     }

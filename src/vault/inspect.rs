@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::disk;
 use crate::host::git::object::ObjectFormat;
+use crate::host::lock;
 use crate::model::escape::shell_word;
 use crate::model::ids::{Digest, RepositoryId, VaultId};
 use crate::model::log_entry::LogEvent;
@@ -296,7 +297,7 @@ fn is_worth_another(
     if attempt < LOOKS {
         is_being_written(layout, before)
     } else {
-        attempt < LOOKS_WHILE_LOCKED && disk::is_locked(&layout.vault_toml())
+        attempt < LOOKS_WHILE_LOCKED && lock::is_locked(&layout.vault_toml())
     }
 }
 
@@ -306,7 +307,7 @@ fn is_being_written(layout: &Layout, log_before: Option<&[std::ffi::OsString]>) 
         |name: &std::ffi::OsString| name.to_string_lossy().starts_with(INCOMPLETE_PREFIX);
     disk::list(&layout.log()).ok().as_deref() != log_before
         || disk::list(&layout.snapshots()).is_ok_and(|names| names.iter().any(on_its_way))
-        || disk::is_locked(&layout.vault_toml())
+        || lock::is_locked(&layout.vault_toml())
 }
 
 /// Whether there is something that looks like a vault at `root`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::host::disk;
+use crate::host::lock;
 use crate::model::ids::{Digest, VaultId};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
@@ -171,7 +172,7 @@ fn write(
         disk::create_directories(directory)?;
     }
     // Two processes that look and then write could otherwise set the note back.
-    let lock = disk::lock(&path.with_extension("lock"), PATIENCE)?;
+    let lock = lock::lock(&path.with_extension("lock"), PATIENCE)?;
     if lock.is_none() {
         let busy = std::io::Error::other("another process holds it");
         return Err(disk::Error::new("lock", &path, busy));

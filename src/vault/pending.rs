@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::host::disk::{self, Context, Result};
+use crate::host::lock;
 use crate::model::hook_event::HookEvent;
 use crate::vault::heartbeats::repository_key;
 
@@ -128,8 +129,8 @@ impl Pending {
     /// # Errors
     /// When the file cannot be made or the file system knows no locks.
     pub fn try_lock(&self) -> Result<Option<File>> {
-        let lock = disk::lock(&self.lock_file(), Duration::ZERO)?;
-        Ok(lock.map(disk::Lock::into_file))
+        let lock = lock::lock(&self.lock_file(), Duration::ZERO)?;
+        Ok(lock.map(lock::Lock::into_file))
     }
 }
 
@@ -161,7 +162,7 @@ mod tests {
         pending.mark(HookEvent::PostCommit).unwrap();
         let held = pending.try_lock().unwrap().unwrap();
         assert!(pending.try_lock().unwrap().is_none());
-        disk::unlock(&held, &pending.lock_file()).unwrap();
+        lock::unlock(&held, &pending.lock_file()).unwrap();
         assert!(pending.try_lock().unwrap().is_some());
     }
 }

@@ -11,6 +11,7 @@ use crate::host::disk;
 use crate::host::git::object::{ObjectFormat, ObjectId};
 use crate::host::git::repository::Repository;
 use crate::host::keys;
+use crate::host::lock;
 use crate::host::random::random_bytes;
 use crate::host::walk::path_bytes;
 use crate::model::escape::{name_from_text, shell_word, text_name};
@@ -61,7 +62,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// When a place lies inside the repository, another process takes too long, or the lock file cannot be made.
-pub fn lock(home: &Path, homes: &Homes, repository: &Repository) -> Result<disk::Lock> {
+pub fn lock(home: &Path, homes: &Homes, repository: &Repository) -> Result<lock::Lock> {
     check_outside(
         repository,
         &[
@@ -73,7 +74,7 @@ pub fn lock(home: &Path, homes: &Homes, repository: &Repository) -> Result<disk:
     let path = registration_path(home, &repository.git_dir).with_extension("lock");
     let directory = path.parent().unwrap_or(home);
     disk::create_directories(directory).map_err(|error| error.refuse_vault_write())?;
-    let locked = disk::lock(&path, PATIENCE).map_err(|error| error.refuse_vault_write())?;
+    let locked = lock::lock(&path, PATIENCE).map_err(|error| error.refuse_vault_write())?;
     locked.ok_or_else(|| is_held(&path))
 }
 
@@ -82,10 +83,10 @@ pub fn lock(home: &Path, homes: &Homes, repository: &Repository) -> Result<disk:
 ///
 /// # Errors
 /// When another process takes too long, or the file system knows no locks.
-pub fn lock_vault(layout: &Layout) -> Result<disk::Lock> {
+pub fn lock_vault(layout: &Layout) -> Result<lock::Lock> {
     let path = layout.vault_toml();
     let locked =
-        disk::lock_existing(&path, PATIENCE).map_err(|error| error.refuse_vault_write())?;
+        lock::lock_existing(&path, PATIENCE).map_err(|error| error.refuse_vault_write())?;
     locked.ok_or_else(|| is_held(&path))
 }
 

@@ -518,13 +518,11 @@ fn has_same_bytes(left: &Path, right: &Path) -> bool {
 fn write_conveniences(vault: &Vault, manifest: &Manifest) -> Vec<String> {
     let line = format!("{}\n", manifest.content.commit);
     let id = &manifest.snapshot;
-    let put = |path: &Path| disk::replace_by_way_of(&vault.layout.cache(), path, line.as_bytes());
-    let works: [&(dyn Fn() -> disk::Result<()> + Sync); 3] = [
-        &|| put(&vault.layout.snapshot_ref(id)),
-        &|| put(&vault.layout.latest_ref()),
-        &|| last_seen::remember(&vault.homes.state, vault.binding.vault, &vault.log),
+    let refs = [vault.layout.snapshot_ref(id), vault.layout.latest_ref()];
+    let outcomes = [
+        disk::replace_several(&vault.layout.cache(), &refs, line.as_bytes()),
+        last_seen::remember(&vault.homes.state, vault.binding.vault, &vault.log),
     ];
-    let outcomes = parallel::together(&works, |work| work());
     outcomes
         .into_iter()
         .filter_map(|outcome| outcome.err().map(|error| error.to_string()))

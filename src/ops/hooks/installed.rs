@@ -12,6 +12,7 @@ use super::{text_of, version_numbers};
 use crate::host::disk;
 use crate::host::git::config_include::{Removal, lacks_newline, with_include, without_include};
 use crate::host::git::hook_settings::HookSettings;
+use crate::host::lock;
 use crate::host::locked_edit::{Change, LockedFile};
 use crate::model::hook_event::HookEvent;
 use crate::model::refusal::{Refusal, Result};
@@ -84,9 +85,9 @@ pub fn install(
     describe(workplace, &site, request)
 }
 
-fn lock(site: &Site) -> Result<disk::Lock> {
+fn lock(site: &Site) -> Result<lock::Lock> {
     let path = site.directory.join("ledger.lock");
-    let locked = disk::lock(&path, PATIENCE).map_err(refuse)?;
+    let locked = lock::lock(&path, PATIENCE).map_err(refuse)?;
     locked.ok_or_else(|| {
         Refusal::new(
             RefusalCode::AnotherWriter,
