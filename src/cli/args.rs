@@ -77,7 +77,7 @@ pub enum Command {
 
     /// Show all that is known of one snapshot
     Show {
-        /// The beginning of an id, @latest, or @~2
+        /// A snapshot: the beginning of an id, a number, @latest, @~2, @{2 hours ago}, before:rebase, or a label
         #[arg(default_value = "@latest", value_name = "SNAP")]
         snapshot: String,
     },
@@ -87,7 +87,7 @@ pub enum Command {
     /// Without an option: signatures, the log, sizes, and the BLAKE3 of every pack, which proves that the bytes are those
     /// that were decoded and checked when the snapshot was made.
     Verify {
-        /// The beginnings of ids; all snapshots if none is given
+        /// Snapshots, named as for show; all if none is given
         #[arg(value_name = "SNAP")]
         snapshots: Vec<String>,
 
@@ -100,11 +100,54 @@ pub enum Command {
         deep: bool,
     },
 
-    /// Give a workspace back, exactly, into an absent or empty directory
+    /// List what a snapshot holds
+    ///
+    /// A path begins at the top of the working tree: `git vault ls @latest:src`. One that begins with / names another tree first:
+    /// `git vault ls @latest:/gitdir/hooks`.
+    Ls {
+        /// A snapshot, or a directory or file in it
+        #[arg(value_name = "SNAP[:PATH]", default_value = "@latest")]
+        asked: OsString,
+
+        /// And all that lies below
+        #[arg(short = 'R', long)]
+        recursive: bool,
+    },
+
+    /// Write a file of a snapshot to standard output
+    ///
+    /// Its bytes are hashed on the way: they are the ones that were sealed if the exit status is 0. On a terminal, characters that would
+    /// command it are shown as text.
+    Cat {
+        /// A snapshot and a file in it
+        #[arg(value_name = "SNAP:PATH")]
+        asked: OsString,
+    },
+
+    /// Find out which snapshots hold a path
+    ///
+    /// The pattern is a part of a name, or a glob: `git vault find '*.key'`, `git vault find 'src/**/notes*'`.
+    Find {
+        /// A part of a name, or a glob; with a /, of the whole path
+        #[arg(value_name = "PATTERN")]
+        pattern: String,
+    },
+
+    /// List the versions of one path over all snapshots, the newest first
+    Log {
+        /// The path, from the top of the working tree
+        #[arg(value_name = "PATH")]
+        path: OsString,
+    },
+
+    /// Give a workspace back, exactly, or single paths of it, into an absent or empty directory
+    ///
+    /// `git vault restore @latest ~/work-restored` gives back all of it. `git vault restore @latest:notes.txt ~/out` gives back one file, and
+    /// says how to copy it over.
     Restore {
-        /// The beginning of an id, @latest, or @~2
-        #[arg(value_name = "SNAP")]
-        snapshot: String,
+        /// A snapshot, or files and directories in one
+        #[arg(value_name = "SNAP[:PATH]", required = true)]
+        asked: Vec<OsString>,
 
         /// The directory: it must not exist, or be empty
         #[arg(value_name = "DIR")]
@@ -117,7 +160,7 @@ pub enum Command {
     /// the path, is asked about the restored history. The scratch copy is removed, unless something differs. Without a
     /// name the newest snapshot is drilled.
     Drill {
-        /// The beginnings of ids, @latest, or @~2
+        /// Snapshots, named as for show
         #[arg(value_name = "SNAP")]
         snapshots: Vec<String>,
 

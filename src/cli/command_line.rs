@@ -8,8 +8,18 @@ use crate::model::escape::text_name;
 
 /// What an argument's value must be, by the name it has in the help, to be written down. All others are left out, so that a
 /// new option gives away nothing until somebody has thought about it.
-const WRITTEN_DOWN: [&str; 8] = [
-    "DIR", "FILE", "SNAP", "CODE", "NAME", "NUMBER", "ID", "TOOL",
+const WRITTEN_DOWN: [&str; 11] = [
+    "DIR",
+    "FILE",
+    "SNAP",
+    "SNAP:PATH",
+    "SNAP[:PATH]",
+    "PATH",
+    "CODE",
+    "NAME",
+    "NUMBER",
+    "ID",
+    "TOOL",
 ];
 
 /// What stands for a value that is not written down.

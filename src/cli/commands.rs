@@ -1,6 +1,7 @@
 //! One short function per command: builds the request, calls `ops`, words the report.
 
 mod guarding;
+mod looking;
 
 use std::path::Path;
 use std::time::Duration;
@@ -125,10 +126,11 @@ pub fn run(
             };
             call.verify(snapshots, level)
         }
-        Command::Restore {
-            snapshot,
-            destination,
-        } => call.restore(snapshot, destination),
+        Command::Ls { asked, recursive } => call.ls(asked, *recursive),
+        Command::Cat { asked } => call.cat(asked),
+        Command::Find { pattern } => call.find(pattern),
+        Command::Log { path } => call.log(path),
+        Command::Restore { asked, destination } => call.restore_any(asked, destination),
         Command::Drill {
             snapshots,
             all,

@@ -307,6 +307,7 @@ impl Environment {
             },
             current,
             now: now(),
+            zone: jiff::tz::TimeZone::system,
         };
         let log_file = arguments
             .log_file

@@ -107,6 +107,10 @@ fn parse() -> Result<(Arguments, Vec<String>), clap::Error> {
         let reason = "guard has no --json: standard output belongs to the command that it runs";
         return Err(command.error(ErrorKind::ArgumentConflict, reason));
     }
+    if arguments.json && matches!(arguments.command, Command::Cat { .. }) {
+        let reason = "cat has no --json: standard output is the file";
+        return Err(command.error(ErrorKind::ArgumentConflict, reason));
+    }
     if arguments.vault.is_some() && matches!(arguments.command, Command::Sweep { .. }) {
         let reason = "sweep has no --vault: each repository has its own";
         return Err(command.error(ErrorKind::ArgumentConflict, reason));

@@ -15,6 +15,7 @@ mod kit_symbols;
 pub mod listing;
 pub mod log_entry;
 pub mod manifest;
+pub mod moment;
 pub mod place;
 pub mod refusal;
 pub mod refusal_code;

@@ -85,6 +85,8 @@ catalogue! {
     SnapshotAmbiguous "GV-1102" "snapshot-ambiguous" Sev3 11;
     /// No incident of that name was noted, or its record cannot be read.
     IncidentNotFound "GV-1103" "incident-not-found" Sev3 11;
+    /// A snapshot holds no such path.
+    PathNotFound "GV-1104" "path-not-found" Sev3 11;
     /// The key of the vault is not on this machine.
     KeyMissing "GV-1201" "key-missing" Sev2 12;
     /// The key file could be read or replaced by others, or is not an ordinary file.

@@ -23,7 +23,7 @@ use crate::ops::destination::claim;
 use crate::ops::layout::Layout;
 use crate::ops::locate::Workplace;
 use crate::ops::restore::{forbidden, restore_trusted};
-use crate::ops::selection::select;
+use crate::ops::selection::{Asked, select};
 use crate::ops::verify::{MAY_BE_A_COPY, Recorded, record};
 use crate::vault::inspect::Vault;
 use crate::vault::lacking::Lacking;
@@ -100,7 +100,7 @@ pub fn drill(
     monitor: &dyn Monitor,
 ) -> Result<DrillReport> {
     let mut vault = workplace.existing_vault()?;
-    let chosen = choose(&vault, &request.which)?;
+    let chosen = choose(&vault, &request.which, Asked::by(workplace))?;
     let (accepted, rejected): (Vec<_>, Vec<_>) = chosen
         .into_iter()
         .partition(|snapshot| vault.log.accepts(snapshot));
@@ -204,7 +204,7 @@ fn after(refusal: Refusal, drills: &[Drilled]) -> Refusal {
     refusal
 }
 
-fn choose(vault: &Vault, which: &Which) -> Result<Vec<LoggedSnapshot>> {
+fn choose(vault: &Vault, which: &Which, asked: Asked) -> Result<Vec<LoggedSnapshot>> {
     let log = &vault.log;
     match which {
         Which::Newest => {
@@ -222,7 +222,7 @@ fn choose(vault: &Vault, which: &Which) -> Result<Vec<LoggedSnapshot>> {
             let mut seen = BTreeSet::new();
             let mut chosen = Vec::new();
             for name in names {
-                let snapshot = select(vault, name)?;
+                let snapshot = select(vault, name, asked)?;
                 if seen.insert(snapshot.entry) {
                     chosen.push(snapshot);
                 }

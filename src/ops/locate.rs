@@ -29,6 +29,8 @@ pub struct Workplace {
     pub current: PathBuf,
     /// The time of the command.
     pub now: Timestamp,
+    /// Gives the time zone of whoever asks; called when something is said or named in it.
+    pub zone: fn() -> jiff::tz::TimeZone,
 }
 
 impl Workplace {

@@ -15,7 +15,7 @@ use crate::ops::build::{Job, build};
 use crate::ops::destination::{EmptyDestination, Needs, RestoreStaging, claim};
 use crate::ops::layout::Layout;
 use crate::ops::locate::Workplace;
-use crate::ops::selection::{is_id, select};
+use crate::ops::selection::{Asked, is_id, select};
 use crate::ops::verify::check_bytes;
 use crate::ops::workspace::Workspace;
 use crate::vault::inspect::Vault;
@@ -66,7 +66,8 @@ pub fn restore(
         return Err(stale);
     }
     // Of what is not named in a vault that has lost entries, nobody can say that it was never sealed.
-    let logged = select(&vault, name).map_err(|refusal| vault.stale.clone().unwrap_or(refusal))?;
+    let logged = select(&vault, name, Asked::by(workplace))
+        .map_err(|refusal| vault.stale.clone().unwrap_or(refusal))?;
     let trusted = trust(&vault, &logged)?;
     check_inventory(&vault, &trusted)?;
     let destination = claim(

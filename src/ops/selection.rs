@@ -1,47 +1,164 @@
-//! Names of snapshots as people give them: the beginning of an id, `@latest`, `@~2`.
+//! Names of snapshots as people give them: the beginning of an id, a running number, `@latest`, `@~2`, `@{2 hours ago}`,
+//! `before:rebase`, a label.
 
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
+
 use crate::model::ids::{SNAPSHOT_ID_LENGTH, SnapshotId};
+use crate::model::moment;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::model::timestamp::Timestamp;
+use crate::ops::locate::Workplace;
 use crate::vault::inspect::Vault;
 use crate::vault::layout::INCOMPLETE_PREFIX;
 use crate::vault::log::LoggedSnapshot;
+use crate::vault::reader::read_manifest;
 
-/// Finds the snapshot that `name` names.
+/// So many names that may have been meant are said.
+const NEAR: usize = 5;
+
+/// When, and by which clock on the wall, a name was given.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// When.
+    pub now: Timestamp,
+    /// Gives the time zone of whoever asks; only called when a name holds a time.
+    pub zone: fn() -> TimeZone,
+}
+
+impl Asked {
+    /// As a command was given.
+    #[must_use]
+    pub fn by(workplace: &Workplace) -> Self {
+        Self {
+            now: workplace.now,
+            zone: workplace.zone,
+        }
+    }
+}
+
+/// Finds the snapshot that `name` names. What looks like an id, a number, or begins with `@` or `before:` is taken for that; anything
+/// else, and what is no id, is a label.
 ///
 /// # Errors
 /// When there is none, several, or only incomplete material of that name.
-pub fn select(vault: &Vault, name: &str) -> Result<LoggedSnapshot> {
+pub fn select(vault: &Vault, name: &str, asked: Asked) -> Result<LoggedSnapshot> {
+    let all = &vault.log.snapshots;
     if let Some(back) = steps_back(name) {
-        let found = vault.log.snapshots.iter().rev().nth(back);
+        let found = all.iter().rev().nth(back);
         return found.cloned().ok_or_else(|| not_found(vault, name));
     }
-    if !SnapshotId::is_prefix(name) {
-        return Err(not_found(vault, name));
+    if let Some(text) = name
+        .strip_prefix("@{")
+        .and_then(|rest| rest.strip_suffix('}'))
+    {
+        return at(vault, name, text, asked);
     }
-    let has_prefix = |snapshot: &&LoggedSnapshot| snapshot.record.id.as_str().starts_with(name);
-    let found: Vec<&LoggedSnapshot> = vault.log.snapshots.iter().filter(has_prefix).collect();
-    match found.as_slice() {
+    if let Some(trigger) = name.strip_prefix("before:") {
+        return before(vault, name, trigger);
+    }
+    let digits = name.strip_prefix('#').unwrap_or(name);
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let found = digits
+            .parse()
+            .ok()
+            .and_then(|number: u64| all.iter().find(|snapshot| snapshot.number == number));
+        return found.cloned().ok_or_else(|| not_found(vault, name));
+    }
+    let by_id: Vec<&LoggedSnapshot> = if SnapshotId::is_prefix(name) {
+        let has_prefix = |snapshot: &&LoggedSnapshot| snapshot.record.id.as_str().starts_with(name);
+        all.iter().filter(has_prefix).collect()
+    } else {
+        Vec::new()
+    };
+    if let [one] = by_id.as_slice() {
+        return Ok((*one).clone());
+    }
+    if let [_, _, ..] = by_id.as_slice() {
+        return Err(several(
+            name,
+            "is the beginning of several snapshots",
+            &by_id,
+        ));
+    }
+    if let Some(path) = find_incomplete(vault, name).filter(|_| SnapshotId::is_prefix(name)) {
+        return Err(incomplete(vault, name, path));
+    }
+    match labelled(vault, name)?.as_slice() {
         [one] => Ok((*one).clone()),
-        [] => Err(find_incomplete(vault, name).map_or_else(
-            || not_found(vault, name),
-            |path| incomplete(vault, name, path),
-        )),
-        several => {
-            let ids: Vec<&str> = several
-                .iter()
-                .map(|snapshot| snapshot.record.id.as_str())
-                .collect();
-            Err(Refusal::new(
-                RefusalCode::SnapshotAmbiguous,
-                format!("'{name}' is the beginning of several snapshots"),
-            )
-            .because(ids.join(", "))
-            .keeping("nothing was touched"))
+        [] => Err(not_found(vault, name)),
+        more => Err(several(name, "is the label of several snapshots", more)),
+    }
+}
+
+/// The newest snapshot that was sealed at a moment or before it.
+fn at(vault: &Vault, name: &str, text: &str, asked: Asked) -> Result<LoggedSnapshot> {
+    let Some(moment) = moment::parse(text, asked.now, &(asked.zone)()) else {
+        return Err(Refusal::new(
+            RefusalCode::SnapshotNotFound,
+            format!("'{name}' names no moment"),
+        )
+        .because("moments look like @{2 hours ago}, @{yesterday 14:00}, @{2026-11-20}, @{2026-11-20 13:00}")
+        .keeping("nothing was touched")
+        .next("git vault list", "shows the snapshots that exist"));
+    };
+    let all = &vault.log.snapshots;
+    let found = all.iter().rev().find(|snapshot| snapshot.time <= moment);
+    found.cloned().ok_or_else(|| {
+        let refusal = Refusal::new(
+            RefusalCode::SnapshotNotFound,
+            format!("no snapshot is as old as '{name}'"),
+        );
+        let refusal = match all.first() {
+            Some(first) => refusal.because(format!(
+                "the first one, {}, was sealed {}",
+                first.record.id, first.time
+            )),
+            None => refusal.because("there is no snapshot yet"),
+        };
+        refusal
+            .keeping("nothing was touched")
+            .next("git vault list", "shows the snapshots that exist")
+    })
+}
+
+/// The newest snapshot that a trigger of that name made.
+fn before(vault: &Vault, name: &str, trigger: &str) -> Result<LoggedSnapshot> {
+    let is_meant = |made: &str| {
+        let parts = made.split('/');
+        made == trigger
+            || parts.into_iter().any(|part| {
+                part == trigger
+                    || part
+                        .strip_prefix("pre-")
+                        .is_some_and(|event| event == trigger)
+            })
+    };
+    for snapshot in vault.log.snapshots.iter().rev() {
+        if is_meant(&read_manifest(vault, snapshot)?.trigger) {
+            return Ok(snapshot.clone());
         }
     }
+    Err(not_found(vault, name).because(
+        "before: is followed by what made a snapshot: rebase, guard, claude, sweep, manual ...",
+    ))
+}
+
+/// The snapshots with that label.
+fn labelled<'v>(vault: &'v Vault, label: &str) -> Result<Vec<&'v LoggedSnapshot>> {
+    let mut found = Vec::new();
+    for snapshot in &vault.log.snapshots {
+        if read_manifest(vault, snapshot)?
+            .labels
+            .iter()
+            .any(|one| one == label)
+        {
+            found.push(snapshot);
+        }
+    }
+    Ok(found)
 }
 
 /// Whether a name is the beginning of an id, which means the same snapshot however old the vault is.
@@ -72,6 +189,22 @@ fn find_incomplete<'a>(vault: &'a Vault, name: &str) -> Option<&'a PathBuf> {
     })
 }
 
+fn several(name: &str, what: &str, found: &[&LoggedSnapshot]) -> Refusal {
+    let shown = found.iter().rev().take(NEAR);
+    let ids: Vec<String> = shown
+        .map(|snapshot| format!("{} of {}", snapshot.record.id, snapshot.time))
+        .collect();
+    let more = found.len().saturating_sub(NEAR);
+    let refusal = Refusal::new(RefusalCode::SnapshotAmbiguous, format!("'{name}' {what}"))
+        .because(ids.join(", "));
+    let refusal = if more > 0 {
+        refusal.because(format!("and {more} more"))
+    } else {
+        refusal
+    };
+    refusal.keeping("nothing was touched")
+}
+
 fn incomplete(vault: &Vault, name: &str, path: &Path) -> Refusal {
     let has_lost_entries = !vault.log.acknowledgements.is_empty();
     let refusal = if has_lost_entries {
@@ -96,9 +229,38 @@ fn incomplete(vault: &Vault, name: &str, path: &Path) -> Refusal {
 }
 
 fn not_found(vault: &Vault, name: &str) -> Refusal {
-    let count = vault.log.snapshots.len();
-    Refusal::new(RefusalCode::SnapshotNotFound, format!("no snapshot is named '{name}'"))
-        .because(format!("snapshots in the vault: {count}; a name is the beginning of an id of {SNAPSHOT_ID_LENGTH} letters, @latest, or @~2"))
+    let all = &vault.log.snapshots;
+    let shared = |snapshot: &LoggedSnapshot| {
+        let id = snapshot.record.id.as_str();
+        id.bytes()
+            .zip(name.bytes())
+            .take_while(|(one, two)| one == two)
+            .count()
+    };
+    let longest = all.iter().map(shared).max().unwrap_or(0);
+    let near = all
+        .iter()
+        .rev()
+        .filter(|snapshot| longest > 0 && shared(snapshot) == longest);
+    let near: Vec<&str> = near
+        .take(NEAR)
+        .map(|snapshot| snapshot.record.id.as_str())
+        .collect();
+    let count = all.len();
+    let refusal = Refusal::new(
+        RefusalCode::SnapshotNotFound,
+        format!("no snapshot is named '{name}'"),
+    )
+    .because(format!(
+        "snapshots in the vault: {count}; a name is the beginning of an id of {SNAPSHOT_ID_LENGTH} letters, a number, @latest, @~2, \
+         @{{2 hours ago}}, before:rebase, or a label"
+    ));
+    let refusal = if near.is_empty() {
+        refusal
+    } else {
+        refusal.because(format!("the nearest: {}", near.join(", ")))
+    };
+    refusal
         .keeping("nothing was touched")
         .next("git vault list", "shows the snapshots that exist")
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::model::refusal::Result;
 use crate::ops::list::{SnapshotSummary, summarize};
 use crate::ops::locate::Workplace;
-use crate::ops::selection::select;
+use crate::ops::selection::{Asked, select};
 
 /// One snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct ShowReport {
 /// When there is no such snapshot or it cannot be trusted.
 pub fn show(workplace: &Workplace, name: &str) -> Result<ShowReport> {
     let vault = workplace.existing_vault()?;
-    let logged = select(&vault, name)?;
+    let logged = select(&vault, name, Asked::by(workplace))?;
     Ok(ShowReport {
         snapshot: summarize(&vault, &logged)?,
         vault: vault.layout.root().to_owned(),

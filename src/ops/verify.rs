@@ -27,7 +27,7 @@ use crate::ops::assemble::tips_digest;
 use crate::ops::build::{as_stated, stated_tips};
 use crate::ops::history::missing;
 use crate::ops::locate::Workplace;
-use crate::ops::selection::select;
+use crate::ops::selection::{Asked, select};
 use crate::ops::unproven::look_without_key;
 use crate::vault::content::{Form, refuse_git_read};
 use crate::vault::inspect::Vault;
@@ -98,7 +98,7 @@ pub fn verify(
     } else {
         names
             .iter()
-            .map(|name| select(&vault, name))
+            .map(|name| select(&vault, name, Asked::by(workplace)))
             .collect::<Result<_>>()?
     };
     if let (true, Some(newest)) = (snapshots.is_empty(), vault.log.snapshots.last()) {

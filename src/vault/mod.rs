@@ -17,6 +17,7 @@ pub mod last_seen;
 pub mod layout;
 pub mod log;
 pub mod log_append;
+pub mod lookup;
 pub mod pending;
 pub mod probe;
 pub mod promised;

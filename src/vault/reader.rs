@@ -273,11 +273,11 @@ pub struct SnapshotReader<'a> {
 }
 
 /// The two trees of a directory, and what its listing must hash to.
-struct Pending {
-    path: Vec<u8>,
-    contents: Option<ObjectId>,
-    attributes: ObjectId,
-    listing: Digest,
+pub(super) struct Pending {
+    pub(super) path: Vec<u8>,
+    pub(super) contents: Option<ObjectId>,
+    pub(super) attributes: ObjectId,
+    pub(super) listing: Digest,
 }
 
 impl<'a> SnapshotReader<'a> {
@@ -415,24 +415,15 @@ impl<'a> SnapshotReader<'a> {
         place: Place,
         each: &mut dyn FnMut(Directory) -> Result<()>,
     ) -> Result<()> {
-        let Some(stated) = self.manifest.counts(place) else {
+        let (Some(stated), Some(topmost)) = (self.manifest.counts(place), self.topmost(place)?)
+        else {
             return Ok(());
         };
-        let root = self.root()?;
-        let attributes = self.child(&root, b"attributes")?;
-        let listing = stated
-            .root
-            .ok_or_else(|| self.contradiction("it states no listing".to_owned()))?;
-        let mut pending = vec![Pending {
-            path: Vec::new(),
-            contents: Some(self.place_tree(&root, place)?),
-            attributes: self.place_tree(&attributes, place)?,
-            listing,
-        }];
         let mut counts = TreeCounts {
-            root: Some(listing),
+            root: Some(topmost.listing),
             ..TreeCounts::default()
         };
+        let mut pending = vec![topmost];
         let mut borders = Borders::of(self.manifest, place);
         while let Some(next) = pending.pop() {
             let directory = self.directory(next, &mut pending)?;
@@ -458,7 +449,7 @@ impl<'a> SnapshotReader<'a> {
         }
     }
 
-    fn directory(&self, next: Pending, pending: &mut Vec<Pending>) -> Result<Directory> {
+    pub(super) fn directory(&self, next: Pending, pending: &mut Vec<Pending>) -> Result<Directory> {
         let shown = text_name(&next.path);
         let listing = self.listing(&next)?;
         let dirs = match self.find_child(&next.attributes, DIRS)? {

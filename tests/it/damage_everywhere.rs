@@ -39,6 +39,7 @@ fn workplace(laboratory: &Laboratory) -> Workplace {
         },
         current: sandbox.home(),
         now: Timestamp::from_seconds(1_700_000_000),
+        zone: || jiff::tz::TimeZone::UTC,
     }
 }
 

@@ -425,6 +425,7 @@ fn drill_with(laboratory: &Laboratory, which: Which, budget: Option<Duration>) -
         },
         current: laboratory.source.clone(),
         now: Timestamp::from_seconds(0),
+        zone: || jiff::tz::TimeZone::UTC,
     };
     let seconds = AtomicI64::new(0);
     let clock = || i128::from(seconds.fetch_add(10, Ordering::Relaxed)) * 1_000_000_000;

@@ -10,9 +10,10 @@ use git_vault::model::event::Silent;
 use git_vault::model::place::{Place, Spot};
 use git_vault::model::refusal::Refusal;
 use git_vault::model::refusal_code::RefusalCode;
+use git_vault::model::timestamp::Timestamp;
 use git_vault::ops::ask_git::{self, Expected, GitVerdict, Question};
 use git_vault::ops::compare::{Compared, compare};
-use git_vault::ops::selection::select;
+use git_vault::ops::selection::{Asked, select};
 use git_vault::vault::inspect::{Homes, Vault};
 use git_vault::vault::reader::{Trusted, trust};
 
@@ -70,7 +71,11 @@ impl Scene {
         let id = sandbox.snapshot(&source);
         let restored = sandbox.restore(&source, &id, "restored");
         let vault = open(&sandbox);
-        let logged = select(&vault, &id).expect("the snapshot");
+        let asked = Asked {
+            now: Timestamp::from_seconds(0),
+            zone: || jiff::tz::TimeZone::UTC,
+        };
+        let logged = select(&vault, &id, asked).expect("the snapshot");
         let trusted = trust(&vault, &logged).expect("it is trusted");
         Self {
             sandbox,

@@ -76,6 +76,7 @@ mod laboratory;
 mod last_second;
 mod limits;
 mod long_logs;
+mod looking;
 mod loop_disk;
 mod lost_trees;
 mod lying_kernel;

@@ -107,6 +107,7 @@ fn a_name_with_escapes_reaches_the_terminal_nowhere() {
         [b"to ".as_slice(), b"\x1b[2J\n\xe2\x80\xae"].concat(),
     );
     let destination = destination.to_str().expect("a UTF-8 path");
+    let unknown = format!("no {evil}");
     for arguments in [
         &["list"][..],
         &["show"],
@@ -114,7 +115,13 @@ fn a_name_with_escapes_reaches_the_terminal_nowhere() {
         &["show", &evil],
         &["verify", &evil],
         &["runbook", &evil],
-        &["restore", &evil, destination],
+        &["restore", &unknown, destination],
+        &["ls", "-R", &evil],
+        &["ls", &format!("@latest:{evil}")],
+        &["cat", &format!("@latest:{evil}")],
+        &["find", &evil],
+        &["find", "tmp"],
+        &["log", &evil],
         &["--vault", &evil, "list"],
         &["-C", &evil, "list"],
     ] {

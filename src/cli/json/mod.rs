@@ -7,6 +7,7 @@ pub mod drill;
 pub mod hooks;
 pub mod incident;
 pub mod key;
+pub mod look;
 pub mod schedule;
 pub mod set_aside;
 pub mod status;

@@ -8,6 +8,7 @@ pub mod guard;
 pub mod hooks;
 pub mod incident;
 pub mod key;
+pub mod look;
 pub mod schedule;
 pub mod set_aside;
 pub mod status;
