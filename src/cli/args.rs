@@ -1,5 +1,7 @@
 //! The command line: the doc comments are the help text.
 
+pub mod habits;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +20,8 @@ use crate::ops::schedule::scheduler::is_regular;
     name = "git-vault",
     bin_name = "git vault",
     version,
-    max_term_width = 100
+    max_term_width = 100,
+    disable_help_subcommand = true
 )]
 pub struct Arguments {
     /// Run as if started in this directory
@@ -325,6 +328,10 @@ pub enum Command {
         #[arg(value_name = "CODE")]
         code: Option<String>,
     },
+
+    /// What makes daily use easy
+    #[command(flatten)]
+    Habit(habits::HabitCommand),
 }
 
 /// What can be done with the schedule.

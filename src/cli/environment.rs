@@ -7,8 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use etcetera::BaseStrategy;
 
 use crate::cli::args::{AgentsCommand, Arguments, Command};
+use crate::cli::pager::Pager;
 use crate::host::background;
 use crate::host::git::repository::Lookup;
+use crate::host::program::Program;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
 use crate::model::refusal::{Refusal, Result};
@@ -334,6 +336,30 @@ impl Environment {
     #[must_use]
     pub fn program(&self) -> Option<PathBuf> {
         own_program()
+    }
+
+    /// The pager of the user: what `GIT_PAGER` or `PAGER` say, as git understands them, or `less`. An empty one and `cat` are none.
+    #[must_use]
+    pub fn pager(&self) -> Option<Pager> {
+        let named = ["GIT_PAGER", "PAGER"]
+            .into_iter()
+            .find_map(std::env::var_os);
+        let (file, arguments) = match named {
+            Some(named) if named.is_empty() || named == "cat" => return None,
+            Some(named) => (on_the_path("sh")?, vec![OsString::from("-c"), named]),
+            None => (on_the_path("less")?, Vec::new()),
+        };
+        let usual = [("LESS", "FRX"), ("LV", "-c")];
+        let is_unset = |(name, _): &(&str, &str)| std::env::var_os(name).is_none();
+        Some(Pager {
+            program: Program {
+                name: file.file_name()?.to_owned(),
+                file,
+                arguments,
+                directory: self.workplace.current.clone(),
+            },
+            variables: usual.into_iter().filter(is_unset).collect(),
+        })
     }
 
     /// The very file that is running.

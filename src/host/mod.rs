@@ -15,6 +15,7 @@ pub mod machine;
 pub mod metadata;
 pub mod parallel;
 pub mod program;
+pub mod projects;
 pub mod random;
 pub mod scratch;
 pub mod settings_file;

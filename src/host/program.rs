@@ -102,6 +102,25 @@ impl Program {
         self.command().exec()
     }
 
+    /// Runs the program with a text as its input and our own streams otherwise, and waits for its end. Variables are set that are not.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn feed(&self, text: &[u8], variables: &[(&str, &str)]) -> Result<()> {
+        use std::io::Write as _;
+        let mut command = self.command();
+        command
+            .stdin(Stdio::piped())
+            .envs(variables.iter().copied());
+        let mut child = command.spawn().context("run", &self.file)?;
+        if let Some(mut input) = child.stdin.take() {
+            // Whoever has read enough ends before the text does.
+            let _unread = input.write_all(text);
+        }
+        child.wait().context("wait for", &self.file)?;
+        Ok(())
+    }
+
     /// Runs the program without input, and waits for what it says.
     ///
     /// # Errors

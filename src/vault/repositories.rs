@@ -205,6 +205,7 @@ mod tests {
             unclaimed: None,
             format: ObjectFormat::Sha1,
             is_partial: false,
+            has_remote: false,
             settings: Settings::default(),
         };
         note(state.path(), &repository, &one).unwrap();

@@ -37,6 +37,8 @@ pub struct Repository {
     pub format: ObjectFormat,
     /// Whether it is a partial clone: a promisor remote may give what it lacks.
     pub is_partial: bool,
+    /// Whether its configuration names a remote.
+    pub has_remote: bool,
     /// Its settings for this program and those it shares with git.
     pub settings: Settings,
 }
@@ -285,12 +287,14 @@ fn finish(
     }
     let settings = read_settings(&configured, lookup, worktree.as_deref())?;
     let is_partial = has_promisor_remote(&configured);
+    let has_remote = names_remote(&configured);
     Ok(Repository {
         git_dir,
         worktree,
         unclaimed: None,
         format,
         is_partial,
+        has_remote,
         settings,
     })
 }
@@ -441,6 +445,15 @@ fn check_no_setting_by_branch(repository: &gix::Repository) -> Result<(), OpenEr
 
 /// Whether any remote is a promisor remote for git (partial-clone in git's technical documentation): one that
 /// `extensions.partialClone` names, one with a filter, or one that is said to be.
+fn names_remote(repository: &gix::Repository) -> bool {
+    let config = repository.config_snapshot();
+    let sections = config.plumbing().sections_by_name("remote");
+    sections
+        .into_iter()
+        .flatten()
+        .any(|section| section.body().contains_value_name("url"))
+}
+
 fn has_promisor_remote(repository: &gix::Repository) -> bool {
     let config = repository.config_snapshot();
     if config.string("extensions.partialClone").is_some() {

@@ -1,0 +1,261 @@
+//! `scan` finds the projects below a folder, says of each what could be lost, the worst first, and runs and writes nothing there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::answers::{documented_fields, fields};
+use crate::laboratory::run;
+use crate::support::files::{append, chmod, mkdir, symlink, write};
+use crate::support::fingerprint::Fingerprint;
+use crate::support::{Said, Sandbox};
+
+struct Scene {
+    sandbox: Sandbox,
+    top: PathBuf,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let top = sandbox.workplace();
+        Self { sandbox, top }
+    }
+
+    /// A repository with one commit that is on a remote outside the folder.
+    fn pushed(&self, name: &str) -> PathBuf {
+        let remote = mkdir(&self.sandbox.path("remotes"), name);
+        self.sandbox
+            .git(&remote, &["init", "--quiet", "--bare", "."]);
+        let repository = self.sandbox.init(name);
+        write(&repository, "a", "a\n");
+        self.sandbox.commit(&repository, "one");
+        let url = remote.to_str().expect("UTF-8");
+        self.sandbox
+            .git(&repository, &["remote", "add", "origin", url]);
+        self.sandbox
+            .git(&repository, &["push", "--quiet", "origin", "main"]);
+        repository
+    }
+
+    fn scan(&self, arguments: &[&str]) -> Said {
+        let top = self.top.to_str().expect("UTF-8");
+        let before = Fingerprint::of(&self.top);
+        let said = run(
+            &self.sandbox,
+            &self.sandbox.home(),
+            &[arguments, &["scan", "--all", top]].concat(),
+        );
+        before.assert_untouched(&self.top);
+        said
+    }
+
+    fn projects(&self) -> Vec<Value> {
+        let answer = self.scan(&["--json"]).json();
+        assert_eq!(
+            fields(&answer),
+            documented_fields("git-vault/scan/1"),
+            "{answer:#}"
+        );
+        answer["projects"].as_array().expect("an array").clone()
+    }
+
+    #[track_caller]
+    fn project(&self, name: &str) -> Value {
+        let path = self.top.join(name);
+        let is_it = |one: &&Value| one["path"] == path.to_str().expect("UTF-8");
+        let all = self.projects();
+        all.iter()
+            .find(is_it)
+            .unwrap_or_else(|| panic!("{name}: {all:#?}"))
+            .clone()
+    }
+
+    #[track_caller]
+    fn assert_risk(&self, repository: &Path, due: &str) {
+        let name = repository.file_name().and_then(|name| name.to_str());
+        let project = self.project(name.expect("UTF-8"));
+        assert_eq!(project["risk"], due, "{project:#}");
+    }
+}
+
+#[test]
+fn a_repository_is_judged_by_what_is_nowhere_else() {
+    let scene = Scene::new();
+    let sandbox = &scene.sandbox;
+    let repository = scene.pushed("project");
+    scene.assert_risk(&repository, "clean");
+    write(&repository, "untracked", "x\n");
+    scene.assert_risk(&repository, "never");
+    assert_eq!(scene.project("project")["changed"], 1);
+    sandbox.git(&repository, &["add", "untracked"]);
+    assert_eq!(scene.project("project")["changed"], 1, "it is staged");
+    sandbox.git(&repository, &["commit", "--quiet", "-m", "two"]);
+    let project = scene.project("project");
+    assert_eq!(project["changed"], 0, "{project:#}");
+    assert_eq!(project["unpushed"], 1, "{project:#}");
+    assert_eq!(project["risk"], "never", "{project:#}");
+    sandbox.git(&repository, &["push", "--quiet", "origin", "main"]);
+    scene.assert_risk(&repository, "clean");
+    fs::remove_file(repository.join("a")).expect("removed");
+    assert_eq!(scene.project("project")["changed"], 1, "it is gone");
+    sandbox.git(&repository, &["stash", "--quiet"]);
+    let project = scene.project("project");
+    assert_eq!(project["stashes"], 1, "{project:#}");
+    assert_eq!(project["risk"], "never", "{project:#}");
+    let _id = sandbox.snapshot(&repository);
+    scene.assert_risk(&repository, "local");
+    sandbox.git(&repository, &["stash", "drop", "--quiet"]);
+    scene.assert_risk(&repository, "stale");
+    let _id = sandbox.snapshot(&repository);
+    scene.assert_risk(&repository, "safe");
+    append(&repository, "a", "more\n");
+    let project = scene.project("project");
+    assert_eq!(project["risk"], "stale", "{project:#}");
+    assert_eq!(project["changed"], 1, "{project:#}");
+}
+
+#[test]
+fn refs_in_tables_and_packed_refs_are_read_alike() {
+    for tables in [false, true] {
+        let scene = Scene::new();
+        let sandbox = &scene.sandbox;
+        if tables {
+            let global = sandbox.home().join(".gitconfig");
+            let config = fs::read_to_string(&global).expect("read");
+            fs::write(
+                &global,
+                format!("{config}[init]\n\tdefaultRefFormat = reftable\n"),
+            )
+            .expect("written");
+        }
+        let repository = scene.pushed("project");
+        write(&repository, "b", "b\n");
+        sandbox.commit(&repository, "two");
+        sandbox.git(&repository, &["switch", "--quiet", "-c", "topic"]);
+        write(&repository, "b", "c\n");
+        sandbox.commit(&repository, "three");
+        write(&repository, "b", "d\n");
+        sandbox.git(&repository, &["stash", "--quiet"]);
+        sandbox.git(&repository, &["pack-refs", "--all"]);
+        let project = scene.project("project");
+        assert_eq!(project["unpushed"], 2, "{project:#}");
+        assert_eq!(project["unpushed_branches"], 2, "{project:#}");
+        assert_eq!(project["stashes"], 1, "{project:#}");
+    }
+}
+
+#[test]
+fn a_branch_behind_its_remote_has_nothing_that_is_only_here() {
+    let scene = Scene::new();
+    let repository = scene.pushed("project");
+    write(&repository, "b", "b\n");
+    scene.sandbox.commit(&repository, "two");
+    for arguments in [
+        &["push", "--quiet", "origin", "main"][..],
+        &["branch", "--quiet", "old", "HEAD~1"],
+    ] {
+        scene.sandbox.git(&repository, arguments);
+    }
+    let project = scene.project("project");
+    assert_eq!(project["unpushed"], 0, "{project:#}");
+    assert_eq!(project["risk"], "clean", "{project:#}");
+}
+
+#[test]
+fn repositories_inside_of_others_are_part_of_them_and_linked_worktrees_too() {
+    let scene = Scene::new();
+    let outer = scene.pushed("outer");
+    let inner = mkdir(&outer, "inner");
+    scene.sandbox.git(&inner, &["init", "--quiet"]);
+    write(&inner, "x", "x\n");
+    scene.sandbox.commit(&inner, "one");
+    scene
+        .sandbox
+        .git(&outer, &["worktree", "add", "--quiet", "../aside"]);
+    let projects = scene.projects();
+    assert_eq!(projects.len(), 1, "{projects:#?}");
+    let outer = outer.to_str().expect("UTF-8");
+    assert_eq!(projects[0]["path"], outer);
+    assert_eq!(projects[0]["changed"], 0, "{projects:#?}");
+}
+
+#[test]
+fn folders_without_version_control_broken_repositories_and_what_cannot_be_read_are_said() {
+    let scene = Scene::new();
+    write(&scene.top, "sketch/main.py", "x\n");
+    write(&scene.top, "sketch/lib/more.py", "x\n");
+    write(&scene.top, "photos/one.jpg", "x\n");
+    mkdir(&scene.top, "broken/.git");
+    let locked = mkdir(&scene.top, "locked");
+    symlink(&scene.top, "link", "sketch");
+    let text = scene.scan(&[]).text();
+    assert!(
+        text.contains("sketch: main.py, and no repository"),
+        "{text}"
+    );
+    let broken = scene.project("broken");
+    assert_eq!(broken["risk"], "refused", "{broken:#}");
+    assert_eq!(scene.projects().len(), 2);
+    chmod(&locked, 0o000);
+    let top = scene.top.to_str().expect("UTF-8");
+    let is_readable = fs::read_dir(&locked).is_ok();
+    let said = run(&scene.sandbox, &scene.sandbox.home(), &["scan", top]);
+    let is_said = said.text().contains("NOT SEEN");
+    // Root may read everything.
+    assert!(is_said || is_readable, "{said}");
+    let said = run(&scene.sandbox, &locked, &["scan", "nowhere"]);
+    let _said = said.refused("GV-1005");
+}
+
+#[test]
+fn the_worst_comes_first_and_the_exit_status_says_whether_anything_is_at_risk() {
+    let scene = Scene::new();
+    let safe = scene.pushed("a-safe");
+    let _id = scene.sandbox.snapshot(&safe);
+    let said = scene.scan(&[]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let _clean = scene.pushed("b-clean");
+    assert_eq!(scene.scan(&[]).code, Some(0));
+    write(&scene.top, "c-folder/Makefile", "x\n");
+    let never = scene.sandbox.init("d-never");
+    write(&never, "x", "x\n");
+    let stale = scene.pushed("e-stale");
+    let _id = scene.sandbox.snapshot(&stale);
+    append(&stale, "a", "more\n");
+    let said = scene.scan(&[]);
+    assert_eq!(said.code, Some(3), "{said}");
+    let words: Vec<String> = said
+        .text()
+        .lines()
+        .map(|line| line.get(..10).unwrap_or(line).trim().to_owned())
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "NEVER", "NO GIT", "STALE", "CLEAN", "SAFE", "SCANNED", "NEXT", "NEXT", "NEXT"
+        ],
+        "{said}"
+    );
+    let top = scene.top.to_str().expect("UTF-8");
+    let said = run(&scene.sandbox, &scene.sandbox.home(), &["scan", top]);
+    assert!(!said.text().contains("a-safe"), "{said}");
+    assert!(said.text().contains("1 safe"), "{said}");
+    // Inside of a repository, it is all that there is to look at.
+    let inside = mkdir(&stale, "src");
+    let said = run(&scene.sandbox, &inside, &["scan"]);
+    assert_eq!(said.code, Some(3), "{said}");
+    assert!(said.text().starts_with("STALE"), "{said}");
+}
+
+#[test]
+fn a_moved_repository_is_known_by_its_vault() {
+    let scene = Scene::new();
+    let repository = scene.pushed("before");
+    let _id = scene.sandbox.snapshot(&repository);
+    let moved = scene.top.join("after");
+    fs::rename(&repository, &moved).expect("moved");
+    let project = scene.project("after");
+    assert!(project["snapshot"].is_string(), "{project:#}");
+}
