@@ -6,6 +6,7 @@ pub mod chunker;
 pub mod disk;
 pub mod escrow;
 pub mod file_system;
+pub mod files_below;
 pub mod git;
 pub mod git_program;
 pub mod keys;

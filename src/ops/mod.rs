@@ -60,6 +60,7 @@ pub mod status;
 pub mod sweep;
 pub mod trigger;
 pub mod triggers_audit;
+pub mod unprotected;
 pub mod unproven;
 pub mod verify;
 pub mod worker;
