@@ -100,10 +100,12 @@ pub fn run() -> ExitCode {
         Format::Text if arguments.quiet => String::new(),
         Format::Text => answer.text,
     };
-    if let Some(pager) = pager.filter(|_| !output.is_empty() && std::io::stdout().is_terminal())
-        && pager::show(&pager, &output)
+    if let Some(pager) = &pager
+        && answer.status == 0
+        && !output.is_empty()
+        && std::io::stdout().is_terminal()
     {
-        return ExitCode::from(answer.status);
+        pager::become_it(pager, &output);
     }
     finish(&output, answer.status)
 }

@@ -1,4 +1,5 @@
-//! Long answers on a terminal go through the pager of the user: never through one that a repository names.
+//! Long answers on a terminal go through the pager of the user: never through one that a repository names, and only answers that
+//! all is well, for the exit status is then that of the pager.
 
 use super::args::habits::HabitCommand;
 use super::args::{Arguments, Command, IncidentCommand};
@@ -31,11 +32,10 @@ pub fn is_for_reading(arguments: &Arguments) -> bool {
     )
 }
 
-/// Shows a text with the pager. Gives whether it was shown: one that cannot be started leaves that to us.
-#[must_use]
-pub fn show(pager: &Pager, text: &str) -> bool {
-    pager
+/// Becomes the pager. Comes back when it cannot be started: then the text is still to be written.
+pub fn become_it(pager: &Pager, text: &str) {
+    // Why does not matter: the text is written without it.
+    let _not_started = pager
         .program
-        .feed(text.as_bytes(), &pager.variables)
-        .is_ok()
+        .become_it_reading(text.as_bytes(), &pager.variables);
 }

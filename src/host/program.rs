@@ -102,23 +102,25 @@ impl Program {
         self.command().exec()
     }
 
-    /// Runs the program with a text as its input and our own streams otherwise, and waits for its end. Variables are set that are not.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn feed(&self, text: &[u8], variables: &[(&str, &str)]) -> Result<()> {
-        use std::io::Write as _;
-        let mut command = self.command();
-        command
-            .stdin(Stdio::piped())
-            .envs(variables.iter().copied());
-        let mut child = command.spawn().context("run", &self.file)?;
-        if let Some(mut input) = child.stdin.take() {
-            // Whoever has read enough ends before the text does.
-            let _unread = input.write_all(text);
+    /// Becomes the program with a text as its input: no process of ours is left that a key for the program could end, too. Variables
+    /// are set as given. Comes back only if that fails.
+    #[must_use]
+    pub fn become_it_reading(&self, text: &[u8], variables: &[(&str, &str)]) -> std::io::Error {
+        let input = || -> std::io::Result<std::fs::File> {
+            use std::io::{Seek as _, Write as _};
+            // It has no name any more: it goes away with the program.
+            let mut file = tempfile::tempfile()?;
+            file.write_all(text)?;
+            file.rewind()?;
+            Ok(file)
+        };
+        match input() {
+            Ok(input) => {
+                let mut command = self.command();
+                command.stdin(input).envs(variables.iter().copied()).exec()
+            }
+            Err(error) => error,
         }
-        child.wait().context("wait for", &self.file)?;
-        Ok(())
     }
 
     /// Runs the program without input, and waits for what it says.

@@ -14,16 +14,10 @@ use crate::host::parallel;
 const MOST_DIRECTORIES: u64 = 1_000_000;
 
 /// Directories that tools make; what is in them is no work of a person.
-const MADE_BY_TOOLS: [&str; 8] = [
-    "node_modules",
-    "bower_components",
-    "target",
-    "build",
-    "dist",
-    "venv",
-    "__pycache__",
-    "Library",
-];
+const MADE_BY_TOOLS: [&str; 3] = ["node_modules", "bower_components", "__pycache__"];
+
+/// The same where they lie in a project; elsewhere they are directories as others.
+const MADE_IN_PROJECTS: [&str; 4] = ["target", "build", "dist", "venv"];
 
 /// Files that say that a folder is a project.
 const MARKERS: [&str; 24] = [
@@ -126,7 +120,7 @@ pub fn find(root: &Path, depth: usize) -> Found {
                     note(&|found| found.projects.push((path.to_owned(), kind.clone())));
                     WalkState::Skip
                 }
-                Looked::Folder if !is_root && is_passed_over(entry.file_name()) => WalkState::Skip,
+                Looked::Folder if !is_root && is_passed_over(path) => WalkState::Skip,
                 Looked::Folder => {
                     if let Some(marker) = marker(path) {
                         let kind = Kind::Folder(marker);
@@ -182,10 +176,15 @@ fn look(path: &Path) -> Looked {
     }
 }
 
-/// Whether nothing is looked for in a directory of that name; a repository it is all the same.
-fn is_passed_over(name: &OsStr) -> bool {
+/// Whether nothing is looked for in a directory; a repository it is all the same.
+fn is_passed_over(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
     let is_hidden = name.as_encoded_bytes().starts_with(b".");
-    is_hidden || MADE_BY_TOOLS.iter().any(|known| name == *known)
+    let is_one_of = |names: &[&str]| names.iter().any(|known| name == *known);
+    is_hidden
+        || is_one_of(&MADE_BY_TOOLS)
+        || (is_one_of(&MADE_IN_PROJECTS)
+            && path.parent().is_some_and(|above| marker(above).is_some()))
 }
 
 /// The file in a folder that says that somebody works there: the first by name.
@@ -210,7 +209,7 @@ fn has_directories(path: &Path) -> bool {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     entries.into_iter().any(|entry| {
         let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        is_directory && !is_passed_over(&entry.file_name())
+        is_directory && !is_passed_over(&entry.path())
     })
 }
 
@@ -257,6 +256,8 @@ mod tests {
             "x.vault/refs/x",
             "x.vault/vault.toml",
             "c/node_modules/d/package.json",
+            "b/build/f/.git/HEAD",
+            "build/g/.git/HEAD",
             ".hidden/e/.git/HEAD",
             ".dotfiles/.git/HEAD",
             "photos/one.jpg",
@@ -276,6 +277,7 @@ mod tests {
             ("b", Kind::Folder("main.py".to_owned())),
             ("b/vendored", Kind::Repository),
             ("bare.git", Kind::Bare),
+            ("build/g", Kind::Repository),
         ];
         assert_eq!(found, due.map(|(path, kind)| (path.to_owned(), kind)));
     }

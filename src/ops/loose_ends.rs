@@ -82,7 +82,8 @@ pub fn changed(repository: &Repository, lookup: &Lookup) -> Result<u64> {
     for (place, walked) in &looked {
         let borders = metadata.borders(*place);
         changed += changed_in(walked, &borders);
-        if *place == Place::Worktree {
+        // Looked for only where it makes a difference: it reads a commit.
+        if changed == 0 && *place == Place::Worktree {
             changed += u64::from(is_staged(repository, &borders, metadata.main()?.tips.head));
         }
     }

@@ -87,6 +87,7 @@ mod narrow_destinations;
 mod nested_repositories;
 mod oracle;
 mod ownership;
+mod packaging;
 mod partial_clones;
 mod pause;
 mod places;

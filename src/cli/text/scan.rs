@@ -34,16 +34,19 @@ pub fn scan(report: &ScanReport, which: Shown) -> String {
     }
     let number = |is: fn(&Project) -> bool| report.projects.iter().filter(|one| is(one)).count();
     let folders = number(|one| matches!(one.kind, Kind::Folder(_)));
+    let without = if folders == 1 {
+        "1 folder without one".to_owned()
+    } else {
+        format!("{folders} folders without one")
+    };
     lines.add(
         "SCANNED",
         format!(
-            "{}, {}: {} at risk, {} safe",
+            "{}, {without}: {} at risk, {} safe",
             count((report.projects.len() - folders) as u64, "repository"),
-            count(folders as u64, "folder without one"),
             number(|one| one.risk.is_risk()),
             number(|one| one.risk == Risk::Safe),
-        )
-        .replace("folder without ones", "folders without one"),
+        ),
     );
     let mut told = Vec::new();
     for project in report.projects.iter().filter(is_listed) {
