@@ -263,7 +263,14 @@ fn values(
     let files = || vec![candidate(FILES, "")];
     let found = match name.unwrap_or_default() {
         "SNAP:PATH" | "SNAP[:PATH]" if current.contains(':') => paths(arguments, point, current),
-        "SNAP" | "SNAP:PATH" | "SNAP[:PATH]" => snapshots(arguments, point, current),
+        // A path must follow.
+        "SNAP:PATH" => snapshots(arguments, point, current).map(|found| {
+            let with_colon = found.into_iter();
+            with_colon
+                .map(|one| candidate(format!("{}:", one.text), one.about))
+                .collect()
+        }),
+        "SNAP" | "SNAP[:PATH]" => snapshots(arguments, point, current),
         "PATH" => newest_paths(arguments, point, current),
         "CODE" => {
             let codes = RefusalCode::ALL.iter();

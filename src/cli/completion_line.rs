@@ -80,7 +80,11 @@ impl TypedLine {
         }
         let is_break = |character: &char| breaks.contains(*character);
         let kept = word.char_indices().rfind(|(_, one)| is_break(one));
-        let start = kept.map_or(0, |(at, one)| at + one.len_utf8());
+        // Bash has readline keep these two at the beginning of the word (its `rl_special_prefixes`).
+        let start = kept.map_or(0, |(at, one)| match one {
+            '@' | '$' => at,
+            _ => at + one.len_utf8(),
+        });
         let rest = candidate.get(start..)?;
         let mut quoted = String::new();
         for character in rest.chars() {
@@ -119,7 +123,8 @@ mod tests {
     #[test]
     fn readline_is_given_what_stands_after_its_last_break() {
         let answer = |text: &str, candidate| TypedLine::parse(text).for_readline(candidate, BREAKS);
-        assert_eq!(answer("ls @la", "@latest").as_deref(), Some("latest"));
+        assert_eq!(answer("ls @la", "@latest").as_deref(), Some("@latest"));
+        assert_eq!(answer("x a:@b", "a:@bc").as_deref(), Some("@bc"));
         assert_eq!(answer("ls ", "@latest").as_deref(), Some("@latest"));
         assert_eq!(
             answer("cat @latest:sr", "@latest:src/").as_deref(),

@@ -84,6 +84,10 @@ fn what_could_come_next_is_named() {
         ["@~1:notes.txt", "@~1:src/"]
     );
     assert_eq!(
+        scene.complete(&["git", "vault", "cat", "@la"]),
+        ["@latest:"]
+    );
+    assert_eq!(
         scene.complete(&["git", "vault", "restore", "keep:src/m"]),
         ["keep:src/main.rs"]
     );
@@ -174,7 +178,7 @@ try 'git-vault key ex' __git_vault_complete
     let lines: Vec<&str> = said.lines().collect();
     let due = [
         "[snapshot ]",
-        "[latest ]",
+        "[@latest ]",
         r"[src/a\ file ][src/main.rs ]",
         "[keep ]",
         "[]",
