@@ -128,6 +128,12 @@ pub fn run(
         }
         Command::Ls { asked, recursive } => call.ls(asked, *recursive),
         Command::Cat { asked } => call.cat(asked),
+        Command::Diff {
+            old,
+            new,
+            patch,
+            paths,
+        } => call.diff(old, new.as_deref(), *patch, paths),
         Command::Find { pattern } => call.find(pattern),
         Command::Log { path } => call.log(path),
         Command::Restore { asked, destination } => call.restore_any(asked, destination),

@@ -140,7 +140,14 @@ pub const DIRECTORY_MODE: u32 = 0o700;
 /// # Errors
 /// When it cannot be read, is not a regular file, or is larger.
 pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
-    let file = open_regular(path)?;
+    read_open(&open_regular(path)?, path, limit_bytes)
+}
+
+/// Reads an open file whole, if it is not larger than `limit_bytes`.
+///
+/// # Errors
+/// When it cannot be read or is larger.
+pub fn read_open(file: &File, path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
     // One more than there should be, so that the end is found by the read that brings the last byte.
     let expected = file.metadata().context("look at", path)?.len();
     let room = expected.min(limit_bytes).saturating_add(1);
