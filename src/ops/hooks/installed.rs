@@ -224,7 +224,8 @@ fn check_places(
         let event = HookEvent::parse(&file.purpose);
         let is_there = file.path.symlink_metadata().is_ok();
         match (known(&file.path), ground) {
-            (Some(known), _) if known.look().map_err(refuse)? == Found::Modified => {
+            // In a directory of ours, what an interrupted installation left, too, is replaced.
+            (Some(known), Ground::Slot) if known.look().map_err(refuse)? == Found::Modified => {
                 return Err(refusals::changed(&file.path));
             }
             (None, Ground::Slot) if is_there => {
