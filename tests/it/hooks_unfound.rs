@@ -113,3 +113,21 @@ fn the_last_second_does_not_ask_what_git_is_called() {
         );
     }
 }
+
+#[test]
+fn a_hook_in_the_settings_that_another_setting_replaces_is_not_said_to_be_intact() {
+    for git in gits().iter().filter(|git| git.has_hooks_in_settings()) {
+        for (key, value) in [
+            ("hook.git-vault-pre-rebase.command", "true"),
+            ("hook.git-vault-pre-rebase.event", ""),
+        ] {
+            let hooked = Hooked::installed(git);
+            let said = hooked.vault(&["hooks", "status"]).succeeded();
+            assert!(!said.text().contains("SHADOWED"), "{said}");
+            hooked.git(&["config", "--add", key, value]);
+            let said = hooked.vault(&["hooks", "status"]);
+            assert_eq!(said.code, Some(3), "{said}");
+            assert!(said.text().contains("SHADOWED   pre-rebase"), "{said}");
+        }
+    }
+}
