@@ -228,7 +228,7 @@ impl Call<'_> {
         let request = SnapshotRequest {
             message: message.to_owned(),
             labels: labels.to_vec(),
-            trigger: "manual".to_owned(),
+            trigger: ops::snapshot::MANUAL.to_owned(),
         };
         let report = ops::snapshot::snapshot(self.workplace, &request, &now_ns, self.monitor)?;
         let notice = report.new_key.as_deref().map(text::key_notice);

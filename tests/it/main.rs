@@ -21,6 +21,7 @@
 
 mod acknowledged;
 mod agents;
+mod agents_elsewhere;
 mod agents_settings;
 mod agents_trouble;
 mod answers;
