@@ -153,7 +153,7 @@ fn point<'c>(all: &'c Command, words: &[String], current: &str) -> Point<'c> {
         vault: None,
     };
     let mut pending: Option<&Arg> = None;
-    let (mut positionals, mut only_positionals) = (0, false);
+    let (mut positionals, mut only_positionals, mut is_after_dashes) = (0, false, false);
     for word in words {
         if let Some(argument) = pending.take() {
             match argument.get_id().as_str() {
@@ -164,7 +164,7 @@ fn point<'c>(all: &'c Command, words: &[String], current: &str) -> Point<'c> {
                 _ => {}
             }
         } else if !only_positionals && word == "--" {
-            only_positionals = true;
+            (only_positionals, is_after_dashes) = (true, true);
         } else if !only_positionals && word.len() > 1 && word.starts_with('-') {
             if let Some((argument, has_value)) = option(point.command, word) {
                 pending = (takes_value(argument) && !has_value).then_some(argument);
@@ -183,7 +183,10 @@ fn point<'c>(all: &'c Command, words: &[String], current: &str) -> Point<'c> {
         // No such command as was given.
         None if point.command.has_subcommands() && positionals > 0 => Wanted::Nothing,
         None if point.command.has_subcommands() => Wanted::Command(point.command),
-        None => positional(point.command, positionals).map_or(Wanted::Nothing, Wanted::Value),
+        None => {
+            let found = positional(point.command, positionals, is_after_dashes);
+            found.map_or(Wanted::Nothing, Wanted::Value)
+        }
     };
     point
 }
@@ -193,9 +196,14 @@ fn trails(command: &Command) -> bool {
     positionals.any(Arg::is_trailing_var_arg_set)
 }
 
-/// The argument without a name that comes as number `number`.
-fn positional(command: &Command, number: usize) -> Option<&Arg> {
-    let all: Vec<&Arg> = command.get_positionals().collect();
+/// The argument without a name that comes as number `number`, or the one that comes after `--`.
+fn positional(command: &Command, number: usize, is_after_dashes: bool) -> Option<&Arg> {
+    let (last, all): (Vec<&Arg>, Vec<&Arg>) = command
+        .get_positionals()
+        .partition(|argument| argument.is_last_set());
+    if is_after_dashes && !last.is_empty() {
+        return last.first().copied();
+    }
     let is_many = |argument: &&&Arg| {
         let range = argument.get_num_args();
         range.is_some_and(|range| range.max_values() > 1)
@@ -270,7 +278,7 @@ fn values(
                 .map(|one| candidate(format!("{}:", one.text), one.about))
                 .collect()
         }),
-        "SNAP" | "SNAP[:PATH]" => snapshots(arguments, point, current),
+        "SNAP" | "SNAP2" | "SNAP[:PATH]" => snapshots(arguments, point, current),
         "PATH" => newest_paths(arguments, point, current),
         "CODE" => {
             let codes = RefusalCode::ALL.iter();
@@ -409,6 +417,9 @@ mod tests {
             ("git vault guard git -", "COMMAND"),
             ("git vault status extra ", ""),
             ("git vault runbook ", "CODE"),
+            ("git vault diff @~1 ", "SNAP2"),
+            ("git vault diff @~1 @latest ", ""),
+            ("git vault diff @~1 -- ", "PATH"),
         ] {
             let found = wanted(line);
             let found = if found == "MESSAGE" {

@@ -33,6 +33,10 @@ pub const EXAMPLES: &[Example] = &[
     ),
     (&["log"], "git vault log src/main.rs"),
     (
+        &["diff"],
+        "git vault diff\ngit vault diff -p @~1 @latest -- src",
+    ),
+    (
         &["restore"],
         "git vault restore @latest ~/work-restored\n\
          git vault restore @latest:notes.txt ~/found",

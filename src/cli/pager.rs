@@ -24,6 +24,7 @@ pub fn is_for_reading(arguments: &Arguments) -> bool {
             | Command::Ls { .. }
             | Command::Find { .. }
             | Command::Log { .. }
+            | Command::Diff { .. }
             | Command::Runbook { .. }
             | Command::Incident {
                 command: IncidentCommand::List | IncidentCommand::Show { .. }

@@ -87,6 +87,8 @@ catalogue! {
     IncidentNotFound "GV-1103" "incident-not-found" Sev3 11;
     /// A snapshot holds no such path.
     PathNotFound "GV-1104" "path-not-found" Sev3 11;
+    /// The answer cannot be written where it should go.
+    OutputFailed "GV-1105" "output-failed" Sev3 11;
     /// The key of the vault is not on this machine.
     KeyMissing "GV-1201" "key-missing" Sev2 12;
     /// The key file could be read or replaced by others, or is not an ordinary file.

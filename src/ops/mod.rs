@@ -12,6 +12,7 @@ pub mod completions;
 pub mod contents;
 pub mod describe;
 pub mod destination;
+pub mod diff;
 pub mod doctor;
 pub mod drill;
 mod examine;
