@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use crate::host::git::branches::Unpushed;
 use crate::host::git::repository::Repository;
 use crate::host::parallel;
 use crate::host::projects::{self, Kind};
@@ -330,7 +331,7 @@ fn is_of(path: &Path, repository: &Repository) -> bool {
 fn risk(project: &Project) -> Risk {
     let upstream = &project.upstream;
     let is_pushed = upstream.remote == Remote::Tracked
-        && upstream.unpushed.commits == 0
+        && upstream.unpushed == Unpushed::default()
         && upstream.stashes == 0;
     match project.newest {
         None if project.changed > 0 || (!is_pushed && upstream.has_commits) => Risk::Never,

@@ -259,3 +259,28 @@ fn a_moved_repository_is_known_by_its_vault() {
     let project = scene.project("after");
     assert!(project["snapshot"].is_string(), "{project:#}");
 }
+
+/// What cannot be found out within bounds is no reason to say that all is well.
+#[test]
+fn more_remote_branches_than_are_looked_at_hide_no_commit() {
+    let scene = Scene::new();
+    let repository = scene.pushed("project");
+    write(&repository, "b", "b\n");
+    scene.sandbox.commit(&repository, "only here");
+    let mut text = String::new();
+    for number in 0..2100 {
+        text.push_str(&format!(
+            "commit refs/remotes/origin/b{number}\ncommitter x <x@x> {} +0000\ndata 1\nx\n",
+            2_000_000_000 + number
+        ));
+    }
+    let input = write(&scene.sandbox.home(), "import", text);
+    let mut command = scene.sandbox.command("git", &repository);
+    command.args(["fast-import", "--quiet"]);
+    command.stdin(fs::File::open(input).expect("opened"));
+    assert!(command.status().expect("git starts").success());
+    let project = scene.project("project");
+    assert_eq!(project["unpushed_is_more"], true, "{project:#}");
+    assert_eq!(project["unpushed"], 1, "{project:#}");
+    assert_eq!(project["risk"], "never", "{project:#}");
+}

@@ -170,9 +170,9 @@ impl<'a> Walk<'a> {
             .any(|(_, id)| self.flags.get(id) == Some(&LOCAL))
     }
 
-    /// How many commits are local only, and whether it stopped before all were looked at.
+    /// How many commits are local only, and whether it stopped before all were looked at: then those that wait count, too, for nobody
+    /// knows better.
     fn run(&mut self) -> (u64, bool) {
-        let mut only_here: Vec<ObjectId> = Vec::new();
         let mut looked_at = 0;
         while self.has_local() {
             let Some((_, id)) = self.queue.pop() else {
@@ -180,19 +180,20 @@ impl<'a> Walk<'a> {
             };
             looked_at += 1;
             if looked_at > MOST_COMMITS {
-                return (self.count(&only_here), true);
+                return (self.count(), true);
             }
             let flags = self.flags.get(&id).copied().unwrap_or_default();
-            only_here.push(id);
             for parent in self.parents.get(&id).cloned().unwrap_or_default() {
                 self.add(parent, flags);
             }
         }
-        (self.count(&only_here), false)
+        (self.count(), false)
     }
 
-    fn count(&self, met: &[ObjectId]) -> u64 {
-        let local = met.iter().filter(|id| self.flags.get(id) == Some(&LOCAL));
+    /// What was read and is local only.
+    fn count(&self) -> u64 {
+        let read = self.parents.keys();
+        let local = read.filter(|id| self.flags.get(*id) == Some(&LOCAL));
         local.count() as u64
     }
 }
