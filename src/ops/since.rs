@@ -15,6 +15,7 @@ use crate::ops::metadata::Metadata;
 use crate::vault::cache::ScanCache;
 use crate::vault::inspect::Vault;
 use crate::vault::reader::{SnapshotReader, Trusted, needed_packs};
+use crate::vault::registry::is_attached_to;
 use crate::vault::store::Store;
 
 /// What is new since a snapshot was sealed.
@@ -43,6 +44,8 @@ pub struct WorkspaceLook {
     pub metadata: Metadata,
     /// Its working trees.
     pub looked: Vec<Looked>,
+    /// Whether it is where the vault says that its snapshots are from. One that seems to have moved may be another clone.
+    is_in_place: bool,
 }
 
 /// Looks at a workspace; what a vault knows of it spares work.
@@ -57,7 +60,12 @@ pub fn look(vault: &Vault, repository: &Repository, lookup: &Lookup) -> Result<W
             CaptureError::Borders(_) => changing(&repository.git_dir),
             CaptureError::Refused(refusal) => refusal,
         })?;
-    Ok(WorkspaceLook { metadata, looked })
+    let is_in_place = is_attached_to(&vault.log, &repository.git_dir);
+    Ok(WorkspaceLook {
+        metadata,
+        looked,
+        is_in_place,
+    })
 }
 
 /// Looks at a workspace for what is new since `newest`.
@@ -79,9 +87,16 @@ pub fn work_since(
 /// # Errors
 /// When the snapshot cannot be read.
 pub fn work_in(vault: &Vault, look: &WorkspaceLook, newest: &Trusted) -> Result<WorkSince> {
-    let WorkspaceLook { metadata, looked } = look;
+    let WorkspaceLook {
+        metadata, looked, ..
+    } = look;
     let manifest = newest.manifest();
-    let sealed_ns = i128::from(manifest.created.seconds()) * 1_000_000_000;
+    // Elsewhere nothing is as it was captured because it is old.
+    let sealed_ns = if look.is_in_place {
+        i128::from(manifest.created.seconds()) * 1_000_000_000
+    } else {
+        i128::MIN
+    };
     let mut since = WorkSince::default();
     for (place, walked) in looked {
         let in_tree = touched_since(walked, sealed_ns, &|path, found| {

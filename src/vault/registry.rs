@@ -350,8 +350,9 @@ pub fn has_moved_here(log: &Log, has_commit: &dyn Fn(&ObjectId) -> bool) -> Opti
         .iter()
         .filter_map(|hex| ObjectId::from_hex(hex.as_bytes()))
         .peekable();
-    let has_roots = roots.peek().is_some() && roots.all(|root| has_commit(&root));
-    (is_gone && has_roots).then(|| attachment.git_dir.clone())
+    // The cheaper question first.
+    let is_here = is_gone && roots.peek().is_some() && roots.all(|root| has_commit(&root));
+    is_here.then(|| attachment.git_dir.clone())
 }
 
 /// Notes in the log that the vault now belongs to the repository at another path, or that its root commits are known.
