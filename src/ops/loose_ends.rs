@@ -13,6 +13,7 @@ use crate::model::refusal::Result;
 use crate::ops::capture::{CaptureError, changing, find_borders};
 use crate::ops::locate::refuse_source_objects;
 use crate::ops::scan::{Border, Borders, Tracked};
+use crate::ops::workspace::Workspace;
 
 /// What a repository knows of remotes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +21,11 @@ pub enum Remote {
     /// It has none.
     #[default]
     None,
-    /// It has one, and no remote-tracking branch: nothing is known to be there.
+    /// It has some, and each is a path, perhaps on the same disk.
+    Here,
+    /// It has one on another machine, and no remote-tracking branch: nothing is known to be there.
     Unknown,
-    /// It has remote-tracking branches.
+    /// It has remote-tracking branches of a remote on another machine.
     Tracked,
 }
 
@@ -37,19 +40,49 @@ pub struct Upstream {
     pub unpushed: Unpushed,
     /// How many stashes there are.
     pub stashes: u64,
+    /// How many repositories inside of it, submodules among them, have something that is on no remote.
+    pub inside: u64,
 }
 
-/// Looks at branches and stash.
+/// Whether all commits of a repository are on a remote on another machine, as far as can be told here.
+#[must_use]
+pub fn is_elsewhere(upstream: &Upstream) -> bool {
+    upstream.remote == Remote::Tracked
+        && upstream.unpushed == Unpushed::default()
+        && upstream.stashes == 0
+        && upstream.inside == 0
+}
+
+/// Looks at branches and stash of the main repository of a workspace, and of those inside of it.
 ///
 /// # Errors
 /// When they cannot be read.
-pub fn upstream(repository: &Repository) -> Result<Upstream> {
+pub fn upstream(workspace: &Workspace) -> Result<Upstream> {
+    let mut each = workspace
+        .members
+        .iter()
+        .map(|member| upstream_of(&member.repository));
+    let mut main = each.next().transpose()?.unwrap_or_default();
+    for inside in each {
+        let inside = inside?;
+        let has_any = inside.has_commits || inside.stashes > 0;
+        main.inside += u64::from(has_any && !is_elsewhere(&inside));
+    }
+    Ok(main)
+}
+
+fn upstream_of(repository: &Repository) -> Result<Upstream> {
     let refuse = |error| refuse_source_objects(&error);
-    let branches = Branches::read(&repository.git_dir).map_err(refuse)?;
-    let remote = match (branches.remote.is_empty(), repository.has_remote) {
-        (false, _) => Remote::Tracked,
-        (true, true) => Remote::Unknown,
-        (true, false) => Remote::None,
+    let remotes = &repository.remotes;
+    let branches = Branches::read(&repository.git_dir, remotes).map_err(refuse)?;
+    let remote = if !branches.remote.is_empty() {
+        Remote::Tracked
+    } else if remotes.is_empty() {
+        Remote::None
+    } else if remotes.are_all_here() {
+        Remote::Here
+    } else {
+        Remote::Unknown
     };
     let unpushed = if remote == Remote::Tracked {
         let format = repository.format;
@@ -61,17 +94,19 @@ pub fn upstream(repository: &Repository) -> Result<Upstream> {
     };
     Ok(Upstream {
         remote,
-        has_commits: !branches.local.is_empty(),
+        has_commits: !branches.local.is_empty() || !branches.other.is_empty(),
         unpushed,
         stashes: branches.stashes,
+        inside: 0,
     })
 }
 
-/// How many files of the working trees differ from the index, or the index from `HEAD`; untracked ones count. Sizes and times decide.
+/// How many files of the working trees differ from the index, or the index from `HEAD`; untracked ones count. Sizes and times decide. And
+/// what it is made of.
 ///
 /// # Errors
 /// When the workspace cannot be looked at as a snapshot would have to.
-pub fn changed(repository: &Repository, lookup: &Lookup) -> Result<u64> {
+pub fn changed(repository: &Repository, lookup: &Lookup) -> Result<(u64, Workspace)> {
     let (metadata, _, looked) =
         find_borders(repository, lookup, &BTreeSet::new()).map_err(|error| match error {
             CaptureError::Moved(path) => changing(&path),
@@ -87,7 +122,7 @@ pub fn changed(repository: &Repository, lookup: &Lookup) -> Result<u64> {
             changed += u64::from(is_staged(repository, &borders, metadata.main()?.tips.head));
         }
     }
-    Ok(changed)
+    Ok((changed, metadata.workspace))
 }
 
 /// Whether a commit would differ from `HEAD`.

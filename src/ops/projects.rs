@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use crate::host::git::branches::Unpushed;
 use crate::host::git::repository::Repository;
 use crate::host::parallel;
 use crate::host::projects::{self, Kind};
@@ -12,8 +11,8 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
 use crate::ops::locate::{Workplace, has_commit_in};
-use crate::ops::loose_ends::{Remote, Upstream, changed, upstream};
-use crate::ops::since::work_since;
+use crate::ops::loose_ends::{Upstream, changed, is_elsewhere, upstream};
+use crate::ops::since::{look, work_in};
 use crate::vault::inspect::Vault;
 use crate::vault::reader::trust;
 use crate::vault::registry::{self, real_path};
@@ -249,21 +248,25 @@ impl Scan<'_> {
             ));
         }
         project.git_dir = Some(repository.git_dir.clone());
-        project.upstream = upstream(&repository)?;
         let vault = self.vault_of(&workplace, &repository)?;
         let vault = vault.as_ref().and_then(Held::vault);
         project.vault = vault.map(|vault| vault.layout.root().to_owned());
         let newest = vault.and_then(|vault| Some((vault, vault.log.accepted().next_back()?)));
-        match newest {
-            Some((vault, newest)) => {
-                project.newest = Some(newest.time);
-                let trusted = trust(vault, newest)?;
-                let work = work_since(vault, &repository, &workplace.lookup, &trusted)?;
-                project.changed = work.changed;
-                project.git_changed = work.git_changed;
-            }
-            None => project.changed = changed(&repository, &workplace.lookup)?,
-        }
+        let lookup = &workplace.lookup;
+        let workspace = if let Some((vault, newest)) = newest {
+            project.newest = Some(newest.time);
+            let trusted = trust(vault, newest)?;
+            let look = look(vault, &repository, lookup)?;
+            let work = work_in(vault, &look, &trusted)?;
+            project.changed = work.changed;
+            project.git_changed = work.git_changed;
+            look.metadata.workspace
+        } else {
+            let (changed, workspace) = changed(&repository, lookup)?;
+            project.changed = changed;
+            workspace
+        };
+        project.upstream = upstream(&workspace)?;
         Ok(())
     }
 
@@ -330,11 +333,10 @@ fn is_of(path: &Path, repository: &Repository) -> bool {
 
 fn risk(project: &Project) -> Risk {
     let upstream = &project.upstream;
-    let is_pushed = upstream.remote == Remote::Tracked
-        && upstream.unpushed == Unpushed::default()
-        && upstream.stashes == 0;
+    let is_pushed = is_elsewhere(upstream);
+    let has_any = upstream.has_commits || upstream.inside > 0;
     match project.newest {
-        None if project.changed > 0 || (!is_pushed && upstream.has_commits) => Risk::Never,
+        None if project.changed > 0 || (!is_pushed && has_any) => Risk::Never,
         None => Risk::Clean,
         Some(_) if project.changed > 0 || project.git_changed => Risk::Stale,
         Some(_) if is_pushed => Risk::Safe,

@@ -253,7 +253,7 @@ fn looked(
     let exposed = unprotected(&look, &repository.settings).ok();
     let exposed = exposed.map(|unprotected| Exposed {
         unprotected,
-        upstream: upstream(&repository).ok(),
+        upstream: upstream(&look.metadata.workspace).ok(),
     });
     (since, exposed)
 }

@@ -1,6 +1,7 @@
 //! `scan` finds the projects below a folder, says of each what could be lost, the worst first, and runs and writes nothing there.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -23,7 +24,7 @@ impl Scene {
         Self { sandbox, top }
     }
 
-    /// A repository with one commit that is on a remote outside the folder.
+    /// A repository with one commit that is on a remote, of which it knows a URL of another machine.
     fn pushed(&self, name: &str) -> PathBuf {
         let remote = mkdir(&self.sandbox.path("remotes"), name);
         self.sandbox
@@ -31,9 +32,11 @@ impl Scene {
         let repository = self.sandbox.init(name);
         write(&repository, "a", "a\n");
         self.sandbox.commit(&repository, "one");
-        let url = remote.to_str().expect("UTF-8");
+        let url = format!("https://example.invalid/{name}.git");
+        let instead = format!("url.{}.insteadOf", remote.to_str().expect("UTF-8"));
+        self.sandbox.git(&repository, &["config", &instead, &url]);
         self.sandbox
-            .git(&repository, &["remote", "add", "origin", url]);
+            .git(&repository, &["remote", "add", "origin", &url]);
         self.sandbox
             .git(&repository, &["push", "--quiet", "origin", "main"]);
         repository
@@ -167,10 +170,13 @@ fn a_branch_behind_its_remote_has_nothing_that_is_only_here() {
 fn repositories_inside_of_others_are_part_of_them_and_linked_worktrees_too() {
     let scene = Scene::new();
     let outer = scene.pushed("outer");
-    let inner = mkdir(&outer, "inner");
-    scene.sandbox.git(&inner, &["init", "--quiet"]);
-    write(&inner, "x", "x\n");
-    scene.sandbox.commit(&inner, "one");
+    write(&outer, ".git/info/exclude", "/ignored/\n");
+    for name in ["inner", "ignored/inner"] {
+        let inner = mkdir(&outer, name);
+        scene.sandbox.git(&inner, &["init", "--quiet"]);
+        write(&inner, "x", "x\n");
+        scene.sandbox.commit(&inner, "one");
+    }
     scene
         .sandbox
         .git(&outer, &["worktree", "add", "--quiet", "../aside"]);
@@ -179,6 +185,180 @@ fn repositories_inside_of_others_are_part_of_them_and_linked_worktrees_too() {
     let outer = outer.to_str().expect("UTF-8");
     assert_eq!(projects[0]["path"], outer);
     assert_eq!(projects[0]["changed"], 0, "{projects:#?}");
+    assert_eq!(projects[0]["inside"], 2, "no remote has what is inside");
+    assert_eq!(projects[0]["risk"], "never", "{projects:#?}");
+}
+
+#[test]
+fn commits_that_no_branch_of_a_remote_has_are_found_wherever_they_hang() {
+    for place in ["tag", "annotated", "worktree", "detached", "ref", "gone"] {
+        let scene = Scene::new();
+        let repository = scene.pushed("project");
+        let git = |directory: &Path, arguments: &[&str]| {
+            scene.sandbox.git(directory, arguments);
+        };
+        let side = scene.sandbox.path("side");
+        let work = if place == "worktree" {
+            let side = side.to_str().expect("UTF-8");
+            git(
+                &repository,
+                &["worktree", "add", "--quiet", "--detach", side],
+            );
+            Path::new(side)
+        } else {
+            git(&repository, &["checkout", "--quiet", "--detach"]);
+            &repository
+        };
+        write(work, "b", "b\n");
+        scene.sandbox.commit(work, "only here");
+        let (due_commits, due_on_tags) = match place {
+            "tag" => (0, 1),
+            "annotated" => (0, 1),
+            "ref" => (0, 1),
+            "gone" => (0, 1),
+            _ => (1, 0),
+        };
+        match place {
+            "tag" => git(&repository, &["tag", "keep"]),
+            "annotated" => git(&repository, &["tag", "-a", "-m", "keep", "keep"]),
+            "ref" => git(&repository, &["update-ref", "refs/wip/keep", "HEAD"]),
+            "gone" => git(
+                &repository,
+                &["update-ref", "refs/remotes/gone/main", "HEAD"],
+            ),
+            _ => {}
+        }
+        if due_on_tags > 0 {
+            git(&repository, &["checkout", "--quiet", "main"]);
+        }
+        for is_packed in [false, true] {
+            let project = scene.project("project");
+            assert_eq!(project["unpushed"], due_commits, "{place}: {project:#}");
+            assert_eq!(project["on_tags_only"], due_on_tags, "{place}: {project:#}");
+            assert_eq!(project["risk"], "never", "{place}: {project:#}");
+            if !is_packed {
+                git(&repository, &["pack-refs", "--all"]);
+            }
+        }
+        let _id = scene.sandbox.snapshot(&repository);
+        scene.assert_risk(&repository, "local");
+    }
+}
+
+#[test]
+fn a_tag_of_what_is_on_a_remote_is_nothing_that_is_only_here() {
+    let scene = Scene::new();
+    let repository = scene.pushed("project");
+    let git = |arguments: &[&str]| scene.sandbox.git(&repository, arguments);
+    git(&["tag", "-a", "-m", "old", "old"]);
+    write(&repository, "b", "b\n");
+    scene.sandbox.commit(&repository, "two");
+    git(&["tag", "new"]);
+    git(&["push", "--quiet", "origin", "main"]);
+    scene.assert_risk(&repository, "clean");
+}
+
+#[test]
+fn a_remote_that_is_a_path_or_gone_is_no_other_machine() {
+    let scene = Scene::new();
+    let repository = scene.pushed("project");
+    let _id = scene.sandbox.snapshot(&repository);
+    scene.assert_risk(&repository, "safe");
+    let remote = scene.sandbox.path("remotes/project");
+    let remote = remote.to_str().expect("UTF-8");
+    let file = format!("file://{remote}");
+    for url in [remote, &file, "../elsewhere"] {
+        let arguments = ["remote", "set-url", "origin", url];
+        scene.sandbox.git(&repository, &arguments);
+        let _id = scene.sandbox.snapshot(&repository);
+        scene.assert_risk(&repository, "local");
+        let text = scene.scan(&[]).text();
+        assert!(text.contains("no remote but a path"), "{text}");
+    }
+    let text = scene.sandbox.vault(&repository, &["status"]).text();
+    let due = "there is no remote but a path: all commits are on this machine only";
+    assert!(text.contains(due), "{text}");
+    // The configuration forgets the remote, its branches stay.
+    let arguments = ["config", "--remove-section", "remote.origin"];
+    scene.sandbox.git(&repository, &arguments);
+    let _id = scene.sandbox.snapshot(&repository);
+    scene.assert_risk(&repository, "local");
+}
+
+/// Its files are older than the snapshot, and in no snapshot.
+#[test]
+fn another_clone_of_what_is_gone_is_not_taken_for_captured() {
+    let scene = Scene::new();
+    let sandbox = &scene.sandbox;
+    let first = scene.pushed("first");
+    let second = scene.top.join("second");
+    let (from, to) = (first.to_str(), second.to_str());
+    let arguments = ["clone", "--quiet", from.expect("UTF-8"), to.expect("UTF-8")];
+    sandbox.git(&scene.top, &arguments);
+    write(&second, "only-here", "x\n");
+    // A snapshot states full seconds: the newest one is from a later one than the file.
+    let second_of = |path: &Path| fs::metadata(path).expect("seen").ctime();
+    let changed = second_of(&second.join("only-here"));
+    let mut begun = changed;
+    while begun == changed {
+        begun = second_of(&write(&sandbox.home(), "now", "x"));
+        let _id = sandbox.snapshot(&first);
+    }
+    fs::remove_dir_all(&first).expect("removed");
+    scene.assert_risk(&second, "stale");
+    let text = sandbox.vault(&second, &["status"]).text();
+    assert!(!text.contains("nothing is new"), "{text}");
+}
+
+#[test]
+fn hostile_repositories_run_nothing_and_hold_nothing_up() {
+    let scene = Scene::new();
+    let sandbox = &scene.sandbox;
+    let armed = sandbox.init("armed");
+    write(&armed, "a", "a\n");
+    sandbox.commit(&armed, "one");
+    let planted = format!("touch '{}'; cat", sandbox.marker().display());
+    write(&armed, ".gitattributes", "* filter=x diff=x\n");
+    let alias = format!("!{planted}");
+    for (key, value) in [
+        ("core.fsmonitor", planted.as_str()),
+        ("core.pager", &planted),
+        ("core.sshCommand", &planted),
+        ("core.hooksPath", "hooks"),
+        ("filter.x.clean", &planted),
+        ("filter.x.process", &planted),
+        ("diff.external", &planted),
+        ("alias.vault", &alias),
+    ] {
+        sandbox.git(&armed, &["config", key, value]);
+    }
+    append(&armed, "a", "more\n");
+    for (name, path) in [
+        ("b1", "index"),
+        ("b2", "packed-refs"),
+        ("b3", "refs/heads/fifo"),
+        ("b4", "logs/refs/stash"),
+    ] {
+        let broken = sandbox.init(name);
+        let path = broken.join(".git").join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        let mut command = sandbox.command("mkfifo", &broken);
+        assert!(command.arg(&path).status().expect("it starts").success());
+    }
+    let endless = mkdir(&scene.top, "endless");
+    symlink(&endless, ".git", "/dev/zero");
+    let round = mkdir(&scene.top, "round");
+    symlink(&round, "up", "..");
+    write(&round, "esc\u{1b}[31m\nline/Makefile", "x\n");
+    let said = scene.scan(&[]);
+    assert_eq!(said.code, Some(3), "{said}");
+    let text = said.text();
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let starts = |word: &str| text.lines().filter(|line| line.starts_with(word)).count();
+    assert_eq!(starts("REFUSED"), 5, "{text}");
+    assert_eq!(starts("NEVER"), 1, "{text}");
+    assert_eq!(starts("NO GIT"), 1, "{text}");
+    assert!(!sandbox.marker().exists(), "something was run");
 }
 
 #[test]
@@ -258,6 +438,7 @@ fn a_moved_repository_is_known_by_its_vault() {
     fs::rename(&repository, &moved).expect("moved");
     let project = scene.project("after");
     assert!(project["snapshot"].is_string(), "{project:#}");
+    assert_eq!(project["risk"], "safe", "{project:#}");
 }
 
 /// What cannot be found out within bounds is no reason to say that all is well.

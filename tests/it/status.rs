@@ -79,7 +79,7 @@ fn status_is_five_lines_and_one_for_each_thing_that_needs_attention() {
     assert!(
         words[5..]
             .iter()
-            .all(|word| ["ATTENTION", "->"].contains(word)),
+            .all(|word| ["NOT", "ATTENTION", "->"].contains(word)),
         "{text}"
     );
 }
@@ -184,7 +184,9 @@ fn status_names_precious_ignored_files_and_the_lines_that_include_them() {
     let output = command.args(["-ec", &lines.join("\n")]).output();
     assert!(output.expect("sh starts").status.success());
     let text = sandbox.vault(&source, &["status"]).text();
-    assert!(!text.contains("NOT PROTECTED"), "{text}");
+    assert!(!text.contains("ignored by"), "{text}");
+    let alone = "NOT PROTECTED there is no remote: all commits are on this machine only";
+    assert!(text.contains(alone), "{text}");
     let _id = sandbox.snapshot(&source);
     let listed = sandbox.vault(&source, &["ls", "-R"]).text();
     due.push("/Makefile");
@@ -207,7 +209,10 @@ fn status_says_what_is_on_no_remote() {
     write(&source, "a", "a\n");
     sandbox.commit(&source, "one");
     sandbox.git(&source, &["init", "--quiet", "--bare", remote]);
-    sandbox.git(&source, &["remote", "add", "origin", remote]);
+    let url = "https://example.invalid/source.git";
+    let instead = format!("url.{remote}.insteadOf");
+    sandbox.git(&source, &["config", &instead, url]);
+    sandbox.git(&source, &["remote", "add", "origin", url]);
     sandbox.git(&source, &["push", "--quiet", "origin", "main"]);
     let _id = sandbox.snapshot(&source);
     assert!(

@@ -10,9 +10,10 @@ use clap::{Subcommand, ValueEnum};
 pub enum HabitCommand {
     /// Look through folders of projects for work that nothing keeps
     ///
-    /// Each repository, and each folder with sources and no repository, the worst first. Nothing in them is run or written. Hidden
-    /// directories, what tools make (`node_modules`; in projects also `target`, `build`, `dist`, `venv`) and other file systems are not
-    /// entered. Exit status 0 when nothing is at risk, 3 when something is.
+    /// Each repository, and each folder with sources and no repository, the worst first. Nothing in them is run or written. Repositories
+    /// inside of others are captured with them, and are part of them here. Hidden directories, what tools make (`node_modules`; in
+    /// projects also `target`, `build`, `dist`, `venv`) and other file systems are not entered. Exit status 0 when nothing is at risk, 3
+    /// when something is.
     Scan {
         /// Where to look; the current directory if none is given
         #[arg(value_name = "DIR")]

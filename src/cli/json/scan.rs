@@ -47,6 +47,8 @@ fn one(project: &Project) -> Value {
         "unpushed": upstream.unpushed.commits,
         "unpushed_is_more": upstream.unpushed.is_more,
         "unpushed_branches": upstream.unpushed.branches,
+        "inside": upstream.inside,
+        "on_tags_only": upstream.unpushed.on_tags_only,
         "refusal": trouble.map(|refusal| json!({
             "code": refusal.code.code(),
             "what": refusal.what,

@@ -67,6 +67,8 @@ pub fn status(report: &StatusReport) -> Value {
                 "commits": upstream.unpushed.commits,
                 "is_more": upstream.unpushed.is_more,
                 "branches": upstream.unpushed.branches,
+                "inside": upstream.inside,
+                "on_tags_only": upstream.unpushed.on_tags_only,
                 "stashes": upstream.stashes,
             }))
         }),

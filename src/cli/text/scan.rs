@@ -91,13 +91,32 @@ fn facts(project: &Project, report: &ScanReport) -> String {
         "git directory changed".to_owned(),
     );
     add(upstream.stashes, stashes(upstream.stashes));
-    let more = if unpushed.is_more { " or more" } else { "" };
+    let more = if unpushed.is_more {
+        " or more perhaps"
+    } else {
+        ""
+    };
     add(
         unpushed.commits,
         format!("{}{more} on no remote", count(unpushed.commits, "commit")),
     );
+    add(
+        unpushed.on_tags_only,
+        format!(
+            "{} on tags or other refs only",
+            count(unpushed.on_tags_only, "commit")
+        ),
+    );
+    add(
+        upstream.inside,
+        format!(
+            "{} inside with something on no remote",
+            count(upstream.inside, "repository")
+        ),
+    );
     match upstream.remote {
         Remote::None => add(1, "no remote".to_owned()),
+        Remote::Here => add(1, "no remote but a path".to_owned()),
         Remote::Unknown => add(u64::from(upstream.has_commits), "nothing pushed".to_owned()),
         Remote::Tracked => {}
     }

@@ -6,6 +6,7 @@ use super::{Lines, age, bytes, count, shown, word};
 use crate::model::escape::text_name;
 use crate::model::manifest::Completeness;
 use crate::model::timestamp::Timestamp;
+use crate::ops::loose_ends::Remote;
 use crate::ops::status::{About, Exposed, Since, StatusReport};
 use crate::ops::triggers_audit::TriggersReport;
 use crate::vault::heartbeats::Outcome;
@@ -67,16 +68,42 @@ fn not_protected(lines: &mut Lines, exposed: &Exposed) {
         let pattern = word(std::path::Path::new(pattern));
         add(format!("-> git config --add vault.include {pattern}"));
     }
-    if found.is_cut && !found.files.is_empty() {
-        add("more ignored files are there than were looked at".to_owned());
+    if found.is_cut {
+        add("there are more ignored files than were looked at".to_owned());
     }
-    let unpushed = exposed.upstream.as_ref().map(|upstream| upstream.unpushed);
-    if let Some(unpushed) = unpushed.filter(|unpushed| unpushed.commits > 0) {
-        let more = if unpushed.is_more { " or more" } else { "" };
+    let Some(upstream) = &exposed.upstream else {
+        add("whether all commits are on a remote could not be found out".to_owned());
+        return;
+    };
+    let unpushed = &upstream.unpushed;
+    if unpushed.commits > 0 {
+        let number = count(unpushed.commits, "commit");
+        add(if unpushed.is_more {
+            format!("{number} or more may be on no remote: history is longer than was looked at")
+        } else {
+            format!("{number} on no remote: on this machine only")
+        });
+    }
+    if unpushed.on_tags_only > 0 {
         add(format!(
-            "{}{more} on no remote: on this machine only",
-            count(unpushed.commits, "commit")
+            "{} on tags or other refs only: git does not note whether a remote has them",
+            count(unpushed.on_tags_only, "commit")
         ));
+    }
+    if upstream.inside > 0 {
+        add(format!(
+            "{} inside with something on no remote",
+            count(upstream.inside, "repository")
+        ));
+    }
+    let why = match upstream.remote {
+        Remote::Tracked => None,
+        Remote::None => Some("there is no remote"),
+        Remote::Here => Some("there is no remote but a path"),
+        Remote::Unknown => Some("nothing is known to be on the remote"),
+    };
+    if let Some(why) = why.filter(|_| upstream.has_commits) {
+        add(format!("{why}: all commits are on this machine only"));
     }
 }
 

@@ -1,11 +1,12 @@
 //! What branches, remote-tracking branches and the stash of a repository say of work that is nowhere else, by plain reads.
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::path::Path;
 
 use super::error::{Error, Result};
 use super::object::{ObjectFormat, ObjectId, ObjectKind};
 use super::reftable::{self, Value};
+use super::remotes::{Place, Remotes};
 use super::stores::Stores;
 use crate::host::disk;
 
@@ -19,25 +20,27 @@ const MOST_COMMITS: usize = 2000;
 /// Where branches stand.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Branches {
-    /// Branches, and `HEAD` when it is detached.
+    /// Branches, and `HEAD` when it is detached, that of each linked worktree included.
     pub local: BTreeMap<Vec<u8>, ObjectId>,
-    /// Where remote-tracking branches stand.
+    /// Where remote-tracking branches of remotes on other machines stand.
     pub remote: BTreeSet<ObjectId>,
+    /// Where tags stand, and all other refs but the stash; remote-tracking branches of remotes that are not configured any more.
+    pub other: BTreeSet<ObjectId>,
     /// How many stashes there are.
     pub stashes: u64,
-    /// What `HEAD` stands at.
-    pub head: Option<ObjectId>,
 }
 
 /// Commits that no remote-tracking branch has.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Unpushed {
-    /// How many were found.
+    /// How many were found on branches.
     pub commits: u64,
-    /// Whether there may be more: not all were looked at.
+    /// Whether there may be more of those: not all were looked at.
     pub is_more: bool,
     /// On how many branches.
     pub branches: u64,
+    /// How many only tags and other refs lead to. A remote may have them: git does not note which tags it has.
+    pub on_tags_only: u64,
 }
 
 impl Branches {
@@ -45,51 +48,50 @@ impl Branches {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn read(git_dir: &Path) -> Result<Self> {
+    pub fn read(git_dir: &Path, remotes: &Remotes) -> Result<Self> {
         let mut files = BTreeMap::new();
-        for name in ["HEAD", "packed-refs", "logs/refs/stash", "refs/stash"] {
+        for name in ["packed-refs", "logs/refs/stash"] {
             read_into(&mut files, git_dir, name.as_bytes().to_vec())?;
         }
-        for place in ["refs/heads", "refs/remotes", "reftable"] {
-            read_below(&mut files, git_dir, place, DEPTH)?;
-        }
-        let damaged = |error: &reftable::Error| Error::damaged(git_dir, error.to_string());
+        read_below(&mut files, git_dir, "refs", DEPTH)?;
+        let (all, stashed) = refs(&mut files, git_dir)?;
         let mut found = Self::default();
-        let mut refs: BTreeMap<Vec<u8>, Value> = BTreeMap::new();
-        match reftable::read(&files).map_err(|error| damaged(&error))? {
-            Some(stack) => {
-                found.stashes = stack.stashed.len() as u64;
-                refs = stack.refs;
-            }
-            None => {
-                packed(&files, &mut refs);
-                for (name, content) in &files {
-                    if let Some(value) = value(content) {
-                        refs.insert(name.clone(), value);
-                    }
-                }
-                let log = files.get(&b"logs/refs/stash"[..]);
-                let lines = log.map_or(0, |log| {
-                    log.split(|byte| *byte == b'\n').count().saturating_sub(1)
-                });
-                if refs.contains_key(&b"refs/stash"[..]) {
-                    found.stashes = (lines as u64).max(1);
-                }
-            }
+        if let Some(stashed) = stashed {
+            found.stashes = stashed;
+        } else if all.contains_key(&b"refs/stash"[..]) {
+            let log = files.get(&b"logs/refs/stash"[..]);
+            let lines = log.map_or(0, |log| {
+                log.split(|byte| *byte == b'\n').count().saturating_sub(1)
+            });
+            found.stashes = (lines as u64).max(1);
         }
-        for (name, value) in &refs {
+        for (name, value) in all {
             let Value::Id(id) = value else { continue };
             if name.starts_with(b"refs/heads/") || name == b"HEAD" {
-                found.local.insert(name.clone(), *id);
-            } else if name.starts_with(b"refs/remotes/") {
-                found.remote.insert(*id);
+                found.local.insert(name, id);
+            } else if let Some(branch) = name.strip_prefix(b"refs/remotes/") {
+                match remotes.of_branch(branch) {
+                    Some(Place::Elsewhere) => drop(found.remote.insert(id)),
+                    Some(Place::Here) => {}
+                    None => drop(found.other.insert(id)),
+                }
+            // `git maintenance` fetches into the second.
+            } else if name != b"refs/stash" && !name.starts_with(b"refs/prefetch/") {
+                found.other.insert(id);
             }
         }
-        found.head = match refs.get(&b"HEAD"[..]) {
-            Some(Value::Id(id)) => Some(*id),
-            Some(Value::Symbolic(name)) => found.local.get(name).copied(),
-            None => None,
+        let worktrees = match disk::list(&git_dir.join("worktrees")) {
+            Err(error) if error.is_nowhere() => Vec::new(),
+            names => names?,
         };
+        for name in worktrees {
+            let own = git_dir.join("worktrees").join(&name);
+            let (own, _) = refs(&mut BTreeMap::new(), &own)?;
+            if let Some(Value::Id(id)) = own.get(&b"HEAD"[..]) {
+                let name = [b"worktrees/", name.as_encoded_bytes(), b"/HEAD"].concat();
+                found.local.insert(name, *id);
+            }
+        }
         Ok(found)
     }
 
@@ -98,35 +100,66 @@ impl Branches {
     /// # Errors
     /// When the object store cannot be read.
     pub fn unpushed(&self, git_dir: &Path, format: ObjectFormat) -> Result<Unpushed> {
-        let ahead = self
-            .local
-            .iter()
-            .filter(|(_, id)| !self.remote.contains(id));
-        let ahead: Vec<(&Vec<u8>, ObjectId)> = ahead.map(|(name, id)| (name, *id)).collect();
-        if ahead.is_empty() {
-            return Ok(Unpushed::default());
+        let is_ahead = |id: &&ObjectId| !self.remote.contains(*id);
+        let ahead: Vec<ObjectId> = self.local.values().filter(is_ahead).copied().collect();
+        let known: BTreeSet<ObjectId> = self.local.values().chain(&self.remote).copied().collect();
+        let other: Vec<ObjectId> = self.other.difference(&known).copied().collect();
+        let mut unpushed = Unpushed::default();
+        if ahead.is_empty() && other.is_empty() {
+            return Ok(unpushed);
         }
         let stores = Stores::open(&git_dir.join("objects"), format, false, &|_stamp| false)?;
-        let mut walk = Walk::new(&stores);
-        for (_, id) in &ahead {
-            walk.add(*id, LOCAL);
+        if !ahead.is_empty() {
+            let mut walk = Walk::new(&stores);
+            walk.add_all(&ahead, ASKED);
+            walk.add_all(&self.remote, KNOWN);
+            unpushed.is_more = !walk.run();
+            // Those that wait count, too, for nobody knows better.
+            let asked = walk.parents.keys().filter(|id| walk.is_asked(id));
+            unpushed.commits = asked.count() as u64;
+            unpushed.branches = ahead.iter().filter(|id| walk.is_asked(id)).count() as u64;
         }
-        for id in &self.remote {
-            walk.add(*id, REMOTE);
+        if !other.is_empty() {
+            let mut walk = Walk::new(&stores);
+            walk.add_all(&other, ASKED);
+            walk.add_all(&known, KNOWN);
+            walk.run();
+            // A tag that lies deeper than was looked is one of old, as a rule, and on a remote.
+            let asked = walk.looked_at.iter().filter(|id| walk.is_asked(id));
+            unpushed.on_tags_only = asked.count() as u64;
         }
-        let (commits, is_more) = walk.run();
-        let is_only_here = |id: &ObjectId| walk.flags.get(id) == Some(&LOCAL);
-        let branches = ahead.iter().filter(|(_, id)| is_only_here(id)).count();
-        Ok(Unpushed {
-            commits,
-            is_more,
-            branches: branches as u64,
-        })
+        Ok(unpushed)
     }
 }
 
-const LOCAL: u8 = 1;
-const REMOTE: u8 = 2;
+type Refs = BTreeMap<Vec<u8>, Value>;
+
+/// The refs of a git directory, or of a linked worktree, of which those in files were read but for `HEAD`; and how many stashes there
+/// are where a table says it.
+fn refs(files: &mut Files, git_dir: &Path) -> Result<(Refs, Option<u64>)> {
+    read_into(files, git_dir, b"HEAD".to_vec())?;
+    read_below(files, git_dir, "reftable", 0)?;
+    let damaged = |error: &reftable::Error| Error::damaged(git_dir, error.to_string());
+    if let Some(stack) = reftable::read(files).map_err(|error| damaged(&error))? {
+        return Ok((stack.refs, Some(stack.stashed.len() as u64)));
+    }
+    let mut refs = Refs::new();
+    packed(files, &mut refs);
+    let loose = files
+        .iter()
+        .filter(|(name, _)| name.starts_with(b"refs/") || *name == b"HEAD");
+    for (name, content) in loose {
+        if let Some(value) = value(content) {
+            refs.insert(name.clone(), value);
+        }
+    }
+    Ok((refs, None))
+}
+
+/// What is asked of a commit: whether only these lead to it.
+const ASKED: u8 = 1;
+/// What is known to be elsewhere.
+const KNOWN: u8 = 2;
 
 /// Commits from several tips at once, the newest first.
 struct Walk<'a> {
@@ -134,6 +167,9 @@ struct Walk<'a> {
     flags: HashMap<ObjectId, u8>,
     queue: BinaryHeap<(i64, ObjectId)>,
     parents: HashMap<ObjectId, Vec<ObjectId>>,
+    looked_at: HashSet<ObjectId>,
+    /// How many wait that only those lead to that are asked for.
+    waiting: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -143,59 +179,79 @@ impl<'a> Walk<'a> {
             flags: HashMap::new(),
             queue: BinaryHeap::new(),
             parents: HashMap::new(),
+            looked_at: HashSet::new(),
+            waiting: 0,
+        }
+    }
+
+    fn is_asked(&self, id: &ObjectId) -> bool {
+        self.flags.get(id) == Some(&ASKED)
+    }
+
+    fn add_all<'i>(&mut self, ids: impl IntoIterator<Item = &'i ObjectId>, flag: u8) {
+        for id in ids {
+            self.add(*id, flag);
         }
     }
 
     /// Marks a commit; one that was met for the first time waits. What is no commit, or not there as in a shallow clone, ends here.
     fn add(&mut self, id: ObjectId, flag: u8) {
         let flags = self.flags.entry(id).or_default();
-        let is_new = *flags == 0;
+        let before = *flags;
         *flags |= flag;
-        if !is_new {
-            return;
-        }
-        let read = self.stores.read(&id).ok();
-        let commit = read
-            .filter(|object| object.kind == ObjectKind::Commit)
-            .and_then(|object| commit(&object.content));
-        if let Some((seconds, parents)) = commit {
-            self.parents.insert(id, parents);
-            self.queue.push((seconds, id));
+        let is_asked = *flags == ASKED;
+        if before == 0 {
+            let Some(object) = self.stores.read(&id).ok() else {
+                return;
+            };
+            match object.kind {
+                ObjectKind::Commit => {
+                    if let Some((seconds, parents)) = commit(&object.content) {
+                        self.parents.insert(id, parents);
+                        self.queue.push((seconds, id));
+                        self.waiting += usize::from(is_asked);
+                    }
+                }
+                ObjectKind::Tag => {
+                    if let Some(target) = tagged(&object.content) {
+                        self.add(target, flag);
+                    }
+                }
+                ObjectKind::Tree | ObjectKind::Blob => {}
+            }
+        } else if before == ASKED
+            && !is_asked
+            && self.parents.contains_key(&id)
+            && !self.looked_at.contains(&id)
+        {
+            self.waiting -= 1;
         }
     }
 
-    fn has_local(&self) -> bool {
-        self.queue
-            .iter()
-            .any(|(_, id)| self.flags.get(id) == Some(&LOCAL))
-    }
-
-    /// How many commits are local only, and whether it stopped before all were looked at: then those that wait count, too, for nobody
-    /// knows better.
-    fn run(&mut self) -> (u64, bool) {
-        let mut looked_at = 0;
-        while self.has_local() {
+    /// Looks until nothing waits that only those lead to that are asked for; says whether it came so far.
+    fn run(&mut self) -> bool {
+        while self.waiting > 0 {
             let Some((_, id)) = self.queue.pop() else {
                 break;
             };
-            looked_at += 1;
-            if looked_at > MOST_COMMITS {
-                return (self.count(), true);
+            if self.looked_at.len() >= MOST_COMMITS {
+                return false;
             }
+            self.looked_at.insert(id);
             let flags = self.flags.get(&id).copied().unwrap_or_default();
+            self.waiting -= usize::from(flags == ASKED);
             for parent in self.parents.get(&id).cloned().unwrap_or_default() {
                 self.add(parent, flags);
             }
         }
-        (self.count(), false)
+        true
     }
+}
 
-    /// What was read and is local only.
-    fn count(&self) -> u64 {
-        let read = self.parents.keys();
-        let local = read.filter(|id| self.flags.get(*id) == Some(&LOCAL));
-        local.count() as u64
-    }
+/// What a tag stands at.
+fn tagged(content: &[u8]) -> Option<ObjectId> {
+    let first = content.split(|byte| *byte == b'\n').next()?;
+    ObjectId::from_hex(first.strip_prefix(b"object ")?)
 }
 
 /// The time of a commit, and its parents.
@@ -251,15 +307,24 @@ fn read_below(files: &mut Files, git_dir: &Path, place: &str, depth: usize) -> R
     Ok(())
 }
 
-fn packed(files: &Files, refs: &mut BTreeMap<Vec<u8>, Value>) {
+fn packed(files: &Files, refs: &mut Refs) {
     let content = files.get(&b"packed-refs"[..]).map(Vec::as_slice);
+    let mut last = None;
     for line in content.unwrap_or_default().split(|byte| *byte == b'\n') {
+        // What the tag in the line before stands at: then nobody needs to read that.
+        if let Some(peeled) = line.strip_prefix(b"^") {
+            if let (Some(name), Some(id)) = (last.take(), ObjectId::from_hex(peeled)) {
+                refs.insert(name, Value::Id(id));
+            }
+            continue;
+        }
         let Some(space) = line.iter().position(|byte| *byte == b' ') else {
             continue;
         };
         let (id, name) = line.split_at(space);
         if let (Some(id), Some(name)) = (ObjectId::from_hex(id), name.get(1..)) {
             refs.insert(name.to_vec(), Value::Id(id));
+            last = Some(name.to_vec());
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod packs;
 pub mod ref_files;
 pub mod reftable;
 mod reftable_table;
+pub mod remotes;
 pub mod repository;
 pub mod stores;
 pub mod tips;

@@ -9,6 +9,7 @@ use super::gitfile;
 use super::misplaced::{self, Misplaced};
 use super::object::ObjectFormat;
 use super::reftable;
+use super::remotes::Remotes;
 use crate::host::disk;
 
 /// Where a repository is looked for and which configuration counts.
@@ -37,8 +38,8 @@ pub struct Repository {
     pub format: ObjectFormat,
     /// Whether it is a partial clone: a promisor remote may give what it lacks.
     pub is_partial: bool,
-    /// Whether its configuration names a remote.
-    pub has_remote: bool,
+    /// The remotes that its configuration names.
+    pub remotes: Remotes,
     /// Its settings for this program and those it shares with git.
     pub settings: Settings,
 }
@@ -287,14 +288,14 @@ fn finish(
     }
     let settings = read_settings(&configured, lookup, worktree.as_deref())?;
     let is_partial = has_promisor_remote(&configured);
-    let has_remote = names_remote(&configured);
+    let remotes = Remotes::of(&configured);
     Ok(Repository {
         git_dir,
         worktree,
         unclaimed: None,
         format,
         is_partial,
-        has_remote,
+        remotes,
         settings,
     })
 }
@@ -445,15 +446,6 @@ fn check_no_setting_by_branch(repository: &gix::Repository) -> Result<(), OpenEr
 
 /// Whether any remote is a promisor remote for git (partial-clone in git's technical documentation): one that
 /// `extensions.partialClone` names, one with a filter, or one that is said to be.
-fn names_remote(repository: &gix::Repository) -> bool {
-    let config = repository.config_snapshot();
-    let sections = config.plumbing().sections_by_name("remote");
-    sections
-        .into_iter()
-        .flatten()
-        .any(|section| section.body().contains_value_name("url"))
-}
-
 fn has_promisor_remote(repository: &gix::Repository) -> bool {
     let config = repository.config_snapshot();
     if config.string("extensions.partialClone").is_some() {
