@@ -88,7 +88,7 @@ impl TypedLine {
         let rest = candidate.get(start..)?;
         let mut quoted = String::new();
         for character in rest.chars() {
-            let is_plain = character.is_alphanumeric() || "/._-+=:@,%~{}".contains(character);
+            let is_plain = character.is_alphanumeric() || "/._-+=:@,%".contains(character);
             if !is_plain {
                 quoted.push('\\');
             }
@@ -139,6 +139,9 @@ mod tests {
             Some("@latest:a b")
         );
         assert_eq!(answer("cat 'x", "x'y"), None);
+        // Bash would make two words of the one, and a home directory of the other.
+        assert_eq!(answer("log ", "{a,b}").as_deref(), Some("\\{a,b\\}"));
+        assert_eq!(answer("log ", "~a").as_deref(), Some("\\~a"));
         assert_eq!(answer("cat a\\ b", "a bc"), None, "escaped so far");
     }
 }

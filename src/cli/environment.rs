@@ -1,6 +1,6 @@
 //! The only reader of environment, current directory, home and clock; gives one plain struct.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -148,6 +148,13 @@ fn tool_homes(home: Option<&Path>, config: &Path) -> ToolHomes {
         place.map(|place| (tool, place))
     });
     ToolHomes(homes.collect())
+}
+
+/// Whether a shell would see one word in it, and nothing else (git's `prepare_shell_cmd`).
+fn is_plain_name(command: &OsStr) -> bool {
+    let special = b"|&;<>()$`\\\"' \t\n*?[#~=%";
+    let bytes = command.as_encoded_bytes();
+    !bytes.iter().any(|byte| special.contains(byte))
 }
 
 fn is_executable(program: &Path) -> bool {
@@ -351,6 +358,14 @@ impl Environment {
             .find_map(std::env::var_os);
         let (file, arguments) = match named {
             Some(named) if named.is_empty() || named == "cat" => return None,
+            // As git: a plain name is run as it stands, and where there is no such program the text is written without one.
+            Some(named) if is_plain_name(&named) => {
+                let file = match named.to_str() {
+                    Some(name) if !name.contains('/') => on_the_path(name)?,
+                    _ => Some(PathBuf::from(named)).filter(|file| is_executable(file))?,
+                };
+                (file, Vec::new())
+            }
             Some(named) => (on_the_path("sh")?, vec![OsString::from("-c"), named]),
             None => (on_the_path("less")?, Vec::new()),
         };

@@ -7,7 +7,12 @@ set -eu
 BINARY=${1:?the program} OUT=${2:?the directory for the package}
 HERE=$(cd "$(dirname "$0")" && pwd)
 TOP=$(cd "$HERE/../.." && pwd)
+fail() { echo "deb.sh: $*" >&2; exit 1; }
+case $BINARY in */*) ;; *) BINARY=./$BINARY ;; esac
+[ -f "$BINARY" ] && [ -x "$BINARY" ] || fail "'$BINARY' is no program"
+[ -d "$OUT" ] || fail "'$OUT' is no directory"
 VERSION=$("$BINARY" --version | sed -n 's/^.* //p')
+[ -n "$VERSION" ] || fail "'$BINARY' says no version"
 ARCHITECTURE=$(dpkg --print-architecture)
 # The newest symbol of the C library that the program asks for.
 LIBC=$(grep -ao 'GLIBC_2\.[0-9]*' "$BINARY" | sort -uV | tail -n 1 | sed 's/GLIBC_//')

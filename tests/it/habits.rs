@@ -349,6 +349,12 @@ fn long_answers_go_through_the_pager_of_the_user_and_no_other() {
     // One that reads nothing is no failure.
     let said = on_a_terminal(&scene, 60, &[("PAGER", "true")], "runbook");
     assert_eq!(said.code, Some(0), "{said}");
+    // Where there is no such program, the text is shown all the same.
+    for missing in ["/nowhere/pager", "no-such-pager"] {
+        let said = on_a_terminal(&scene, 60, &[("PAGER", missing)], "list");
+        assert_eq!(said.code, Some(0), "{said}");
+        assert!(said.text().contains(&scene.ids[0]), "{said}");
+    }
     // In a pipe there is none, and the exit status stays that of the answer.
     let mut command = scene.sandbox.vault_command(&scene.source);
     command.arg("list").env("GIT_PAGER", "false");

@@ -109,6 +109,11 @@ fn a_debian_package_holds_what_is_due_and_is_installed_and_removed() {
     let out = mkdir(&sandbox.home(), "packages");
     let program = env!("CARGO_BIN_EXE_git-vault");
     let out_text = out.to_str().expect("UTF-8");
+    for (program, out) in [("no-program", out_text), (program, "/nowhere")] {
+        let said = script(&sandbox, "deb.sh", &[program, out]);
+        assert_eq!(said.code, Some(1), "{said}");
+        assert!(said.stderr.starts_with(b"deb.sh: "), "{said}");
+    }
     let said = script(&sandbox, "deb.sh", &[program, out_text]).succeeded();
     let package = PathBuf::from(said.text().trim());
     let place = mkdir(&sandbox.home(), "unpacked");
