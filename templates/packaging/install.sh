@@ -7,6 +7,8 @@
 # DIR is ~/.local if none is given. What was installed is listed in DIR/share/git-vault/installed; --uninstall removes that, and nothing else.
 # DESTDIR, if set, stands before every path that is written, for those who make packages.
 set -eu
+# What is installed for all must be readable by all.
+umask 022
 
 PREFIX=${PREFIX:-$HOME/.local} BINARY='' UNINSTALL=''
 fail() { echo "install.sh: $*" >&2; exit 1; }
@@ -26,13 +28,18 @@ esac
 ROOT=${DESTDIR:-}$PREFIX
 LIST=$ROOT/share/git-vault/installed
 
-if [ -n "$UNINSTALL" ]; then
-  [ -f "$LIST" ] || fail "nothing was installed there: $LIST is missing"
+if [ -f "$LIST" ]; then
   while IFS= read -r name; do
     # Every line is a path below the prefix.
     case $name in
-      '' | /* | *..*) fail "$LIST was changed: '$name'" ;;
+      '' | /* | *..*) fail "$LIST was changed: '$name'; nothing was changed" ;;
     esac
+  done <"$LIST"
+fi
+
+if [ -n "$UNINSTALL" ]; then
+  [ -f "$LIST" ] || fail "nothing was installed there: $LIST is missing"
+  while IFS= read -r name; do
     rm -f -- "$ROOT/$name"
   done <"$LIST"
   rm -f -- "$LIST"
@@ -75,10 +82,14 @@ while IFS= read -r name; do
     fail "'$ROOT/$name' is there and was not installed by this script; nothing was changed"
   fi
 done <"$STAGE/installed"
+# From here on they are this script's, even if it is stopped half-way: it can be called again, or uninstall what is there.
+cat "$LIST" "$STAGE/installed" | sort -u >"$LIST.new"
+mv -f "$LIST.new" "$LIST"
 while IFS= read -r name; do
   mkdir -p "$ROOT/$(dirname "$name")"
   # A running program keeps its file.
-  cp -p "$STAGE/$name" "$ROOT/$name.new" && mv -f "$ROOT/$name.new" "$ROOT/$name"
+  cp -p "$STAGE/$name" "$ROOT/$name.new"
+  mv -f "$ROOT/$name.new" "$ROOT/$name"
 done <"$STAGE/installed"
 while IFS= read -r name; do
   grep -qxF "$name" "$STAGE/installed" || rm -f -- "$ROOT/$name"

@@ -1,6 +1,7 @@
 //! What is installed works where it was installed, replaces nothing foreign, and is taken away again to the last file.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::architecture::root;
@@ -91,6 +92,11 @@ fn nothing_foreign_is_replaced_and_nothing_outside_is_removed() {
         let said = script(&sandbox, "install.sh", &["--uninstall", "--prefix", place]);
         assert_eq!(said.code, Some(1), "{said}");
         assert!(kept.exists());
+        // Nor does an installation take away what such a list names.
+        fs::remove_file(prefix.join("share/man/man1/git-vault.1")).unwrap_or_default();
+        let said = install(&sandbox, &prefix);
+        assert_eq!(said.code, Some(1), "{said}");
+        assert!(kept.exists());
     }
     for prefix in ["relative", "/with space", "/a'b"] {
         let program = env!("CARGO_BIN_EXE_git-vault");
@@ -98,6 +104,39 @@ fn nothing_foreign_is_replaced_and_nothing_outside_is_removed() {
         let said = script(&sandbox, "install.sh", &arguments);
         assert_eq!(said.code, Some(1), "{said}");
     }
+}
+
+#[test]
+fn an_installation_that_was_stopped_is_finished_or_taken_away_and_all_may_read_it() {
+    let sandbox = Sandbox::new();
+    let prefix = mkdir(&sandbox.home(), "local");
+    let place = prefix.to_str().expect("UTF-8");
+    // A directory where a file is due stops it half-way.
+    let zsh = mkdir(&prefix, "share/zsh/site-functions/_git-vault.new");
+    write(&zsh, "_git-vault/x", "of somebody else\n");
+    let file = root().join("templates/packaging/install.sh");
+    let file = file.to_str().expect("UTF-8");
+    let masked = |arguments: &[&str]| {
+        let mut command = sandbox.command("sh", &sandbox.home());
+        command.args(["-c", "umask 077; exec sh \"$0\" \"$@\"", file]);
+        command.args(["--prefix", place]).args(arguments);
+        bounded(command, "install.sh")
+    };
+    let program = env!("CARGO_BIN_EXE_git-vault");
+    let said = masked(&["--binary", program]);
+    assert_eq!(said.code, Some(1), "{said}");
+    assert!(!said.text().contains("installed"), "{said}");
+    fs::remove_dir_all(&zsh).expect("removed");
+    let _said = masked(&["--binary", program]).succeeded();
+    for path in files(&prefix) {
+        let mode = fs::metadata(&path).expect("seen").mode();
+        assert_eq!(mode & 0o044, 0o044, "{}", path.display());
+        let above = path.parent().expect("a parent");
+        let mode = fs::metadata(above).expect("seen").mode();
+        assert_eq!(mode & 0o055, 0o055, "{}", above.display());
+    }
+    let _said = masked(&["--uninstall"]).succeeded();
+    assert!(files(&prefix).is_empty());
 }
 
 #[test]
