@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::host::git::repository::Repository;
 use crate::host::parallel;
@@ -141,24 +141,34 @@ pub fn scan(workplace: &Workplace, directories: &[PathBuf], depth: usize) -> Res
         report.is_cut |= below.is_cut;
         found.extend(below.projects);
     }
-    let scan = Scan {
+    let mut scan = Scan {
         workplace,
         unplaced: Mutex::default(),
+        guessed: Some(Mutex::default()),
     };
     let found: Vec<(PathBuf, Kind)> = found.into_iter().collect();
-    let projects = Mutex::new(Vec::with_capacity(found.len()));
-    let each = |(path, kind): &(PathBuf, Kind)| -> std::result::Result<(), ()> {
-        let project = scan.look(path, kind);
-        if let Ok(mut projects) = projects.lock() {
-            projects.push(project);
-        }
-        Ok(())
+    report.projects = scan.look_at(&found);
+    let guessed = scan.guessed.take().map(Mutex::into_inner);
+    let mut guessed = guessed
+        .map(|guessed| guessed.unwrap_or_else(PoisonError::into_inner))
+        .unwrap_or_default();
+    guessed.retain(|_, git_dirs| git_dirs.len() > 1);
+    // Of several that one vault could be of, none is known to be captured.
+    let is_doubtful = |project: &Project| {
+        let known = project.vault.as_ref().zip(project.git_dir.as_ref());
+        known.is_some_and(|(vault, git_dir)| {
+            let git_dirs = guessed.get(vault);
+            git_dirs.is_some_and(|git_dirs| git_dirs.contains(git_dir))
+        })
     };
-    // Nothing is refused for the whole of them.
-    let _infallible = parallel::for_each(&found, each);
-    report.projects = projects
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (doubtful, sure): (Vec<Project>, Vec<Project>) =
+        report.projects.into_iter().partition(is_doubtful);
+    report.projects = sure;
+    let again: Vec<(PathBuf, Kind)> = doubtful
+        .into_iter()
+        .map(|project| (project.path, project.kind))
+        .collect();
+    report.projects.extend(scan.look_at(&again));
     leave_each_once(&mut report.projects);
     report.projects.sort_by(|left, right| {
         let amount = |one: &Project| one.changed + one.upstream.unpushed.commits;
@@ -208,9 +218,30 @@ type Unplaced = Arc<Vec<Vault>>;
 struct Scan<'a> {
     workplace: &'a Workplace,
     unplaced: Mutex<BTreeMap<PathBuf, Unplaced>>,
+    /// The repositories that seem to be the one that a vault is of, which has moved; absent where that is not asked.
+    guessed: Option<Mutex<Guessed>>,
 }
 
+/// Git directories by vault.
+type Guessed = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
+
 impl Scan<'_> {
+    fn look_at(&self, found: &[(PathBuf, Kind)]) -> Vec<Project> {
+        let projects = Mutex::new(Vec::with_capacity(found.len()));
+        let each = |(path, kind): &(PathBuf, Kind)| -> std::result::Result<(), ()> {
+            let project = self.look(path, kind);
+            if let Ok(mut projects) = projects.lock() {
+                projects.push(project);
+            }
+            Ok(())
+        };
+        // Nothing is refused for the whole of them.
+        let _infallible = parallel::for_each(found, each);
+        projects
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn look(&self, path: &Path, kind: &Kind) -> Project {
         let mut project = Project {
             path: path.to_owned(),
@@ -281,18 +312,26 @@ impl Scan<'_> {
         }
         let unplaced = self.unplaced(&home)?;
         let has_commit = has_commit_in(repository);
-        let place = unplaced.iter().position(|vault| {
-            registry::is_attached_to(&vault.log, &repository.git_dir)
-                || registry::has_moved_here(&vault.log, &has_commit).is_some()
+        let git_dir = &repository.git_dir;
+        let own = unplaced
+            .iter()
+            .position(|vault| registry::is_attached_to(&vault.log, git_dir));
+        let place = own.or_else(|| {
+            let guessed = self.guessed.as_ref()?;
+            let place = unplaced
+                .iter()
+                .position(|vault| registry::has_moved_here(&vault.log, &has_commit).is_some())?;
+            let root = unplaced.get(place)?.layout.root().to_owned();
+            let mut guessed = guessed.lock().unwrap_or_else(PoisonError::into_inner);
+            guessed.entry(root).or_default().insert(git_dir.clone());
+            drop(guessed);
+            Some(place)
         });
         Ok(place.map(|place| Held::Shared(unplaced, place)))
     }
 
     fn unplaced(&self, home: &Path) -> Result<Unplaced> {
-        let mut known = self
-            .unplaced
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(unplaced) = known.get(home) {
             return Ok(Arc::clone(unplaced));
         }

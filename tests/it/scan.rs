@@ -439,6 +439,20 @@ fn a_moved_repository_is_known_by_its_vault() {
     let project = scene.project("after");
     assert!(project["snapshot"].is_string(), "{project:#}");
     assert_eq!(project["risk"], "safe", "{project:#}");
+    // With a copy beside it nobody knows which of them has moved.
+    let mut command = scene.sandbox.command("cp", &scene.top);
+    assert!(
+        command
+            .args(["-a", "after", "copy"])
+            .status()
+            .expect("it starts")
+            .success()
+    );
+    for name in ["after", "copy"] {
+        let project = scene.project(name);
+        assert!(project["snapshot"].is_null(), "{project:#}");
+        assert_eq!(project["risk"], "clean", "{project:#}");
+    }
 }
 
 /// What cannot be found out within bounds is no reason to say that all is well.
