@@ -1,6 +1,7 @@
 //! The command line: the doc comments are the help text.
 
 pub mod habits;
+pub mod looking;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -75,8 +76,11 @@ pub enum Command {
         labels: Vec<String>,
     },
 
-    /// List the snapshots
-    List,
+    /// List the snapshots, with what became of files since the one before: new, changed, gone
+    ///
+    /// Snapshots in a row without a change are folded into one line. Several options leave those that are of each kind:
+    /// `git vault list --since yesterday --path src`.
+    List(looking::ListArguments),
 
     /// Show all that is known of one snapshot
     Show {
@@ -156,6 +160,26 @@ pub enum Command {
         /// A part of a name, or a glob; with a /, of the whole path
         #[arg(value_name = "PATTERN")]
         pattern: String,
+    },
+
+    /// Find out which versions of which files hold a text, over all snapshots
+    ///
+    /// Every content is searched once, however many snapshots hold it: `git vault grep 'fn main'`,
+    /// `git vault grep -F a.b before:rebase -- src`.
+    Grep(looking::GrepArguments),
+
+    /// Show what differs between a directory and a snapshot, or a directory in it; only looks
+    ///
+    /// A line for each path: A is only in the directory, D only in the snapshot, M in both and not the same. Names, contents, link targets
+    /// and permissions count; times and git directories do not. Exit status 3 when anything differs.
+    Compare {
+        /// The directory
+        #[arg(value_name = "DIR")]
+        compared: PathBuf,
+
+        /// The snapshot, or a directory in it
+        #[arg(value_name = "SNAP[:PATH]", default_value = "@latest")]
+        asked: OsString,
     },
 
     /// List the versions of one path over all snapshots, the newest first

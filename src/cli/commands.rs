@@ -113,7 +113,7 @@ pub fn run(
     match &arguments.command {
         Command::Init { new } => call.init(*new),
         Command::Snapshot { message, labels } => call.snapshot(message, labels),
-        Command::List => call.list(),
+        Command::List(asked) => call.list(asked),
         Command::Show { snapshot } => call.show(snapshot),
         Command::Verify {
             snapshots,
@@ -136,6 +136,8 @@ pub fn run(
             paths,
         } => call.diff(old, new.as_deref(), *patch, paths),
         Command::Find { pattern } => call.find(pattern),
+        Command::Grep(asked) => call.grep(asked),
+        Command::Compare { compared, asked } => call.compare(compared, asked),
         Command::Log { path } => call.log(path),
         Command::Restore { asked, destination } => call.restore_any(asked, destination),
         Command::Drill {
@@ -235,12 +237,6 @@ impl Call<'_> {
         let report = ops::snapshot::snapshot(self.workplace, &request, &now_ns, self.monitor)?;
         let notice = report.new_key.as_deref().map(text::key_notice);
         Ok(Answer::new(json::snapshot(&report), text::snapshot(&report)).with_notice(notice))
-    }
-
-    fn list(&self) -> Result<Answer> {
-        let report = ops::list::list(self.workplace)?;
-        let text = text::list(&report, self.workplace.now);
-        Ok(Answer::new(json::list(&report), text))
     }
 
     fn show(&self, name: &str) -> Result<Answer> {

@@ -311,7 +311,7 @@ fn workplace(arguments: &Arguments, point: &Point<'_>) -> Option<Workplace> {
         json: false,
         quiet: true,
         log_file: None,
-        command: Chosen::List,
+        command: Chosen::Doctor,
     };
     Some(Environment::read(&there).ok()?.workplace)
 }
@@ -324,8 +324,8 @@ fn incidents(arguments: &Arguments, point: &Point<'_>) -> Option<Vec<Candidate>>
 
 fn snapshots(arguments: &Arguments, point: &Point<'_>, current: &str) -> Option<Vec<Candidate>> {
     let workplace = workplace(arguments, point)?;
-    let report = ops::list::list(&workplace).ok()?;
-    let newest_first = report.snapshots.iter().rev();
+    let all = ops::list::summaries(&workplace).ok()?;
+    let newest_first = all.iter().rev();
     let mut found = Vec::new();
     for (steps, name) in [(0, "@latest"), (1, "@~1"), (2, "@~2")] {
         if let Some(one) = newest_first.clone().nth(steps) {

@@ -1,6 +1,7 @@
 //! The only reader of environment, current directory, home and clock; gives one plain struct.
 
 use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -63,6 +64,24 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+}
+
+/// How wide the terminal is, as `COLUMNS` or the terminal says; `None` when the output is none.
+#[must_use]
+pub fn terminal_columns() -> Option<usize> {
+    let output = std::io::stdout();
+    if !output.is_terminal() {
+        return None;
+    }
+    let stated = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    stated
+        .or_else(|| {
+            let size = rustix::termios::tcgetwinsize(output).ok()?;
+            Some(usize::from(size.ws_col))
+        })
+        .filter(|columns| *columns > 0)
 }
 
 /// The variables that say where vaults, keys and states lie, as far as they are set: whoever is started later must be told.

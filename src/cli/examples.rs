@@ -16,7 +16,18 @@ pub const EXAMPLES: &[Example] = &[
         &["snapshot"],
         "git vault snapshot\ngit vault snapshot -m 'before the rewrite' -l keep",
     ),
-    (&["list"], "git vault list\ngit vault --json list"),
+    (
+        &["list"],
+        "git vault list -n 20\ngit vault list --since yesterday --path src",
+    ),
+    (
+        &["grep"],
+        "git vault grep 'fn main'\ngit vault grep -F a.b before:rebase -- src",
+    ),
+    (
+        &["compare"],
+        "git vault compare ~/work-restored\ngit vault compare ~/found @latest:src",
+    ),
     (&["show"], "git vault show\ngit vault show @~1"),
     (
         &["verify"],

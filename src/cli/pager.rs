@@ -19,7 +19,9 @@ pub struct Pager {
 pub fn is_for_reading(arguments: &Arguments) -> bool {
     matches!(
         &arguments.command,
-        Command::List
+        Command::List(_)
+            | Command::Grep(_)
+            | Command::Compare { .. }
             | Command::Show { .. }
             | Command::Ls { .. }
             | Command::Find { .. }

@@ -23,3 +23,4 @@ pub mod refusal_code;
 pub mod shell;
 pub mod signed;
 pub mod timestamp;
+pub mod version;

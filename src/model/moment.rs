@@ -34,6 +34,12 @@ pub fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     Some(Timestamp::from_seconds(moment.timestamp().as_second()))
 }
 
+/// The moment since which something is asked for: as [`parse`], but a day alone means its beginning.
+#[must_use]
+pub fn since(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    parse(&format!("{text} 00:00"), now, zone).or_else(|| parse(text, now, zone))
+}
+
 fn end_of(date: Date, zone: &TimeZone) -> Option<Zoned> {
     let next = date.tomorrow().ok()?.to_zoned(zone.clone()).ok()?;
     next.checked_sub(Span::new().seconds(1)).ok()

@@ -278,7 +278,7 @@ fn word(kind: Kind) -> &'static str {
 }
 
 /// Opens a regular file below an open directory, without following a link and without waiting on a FIFO.
-fn open_file(directory: &File, name: &[u8], shown: &Path) -> Result<File> {
+pub(super) fn open_file(directory: &File, name: &[u8], shown: &Path) -> Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(directory, name, flags, Mode::empty()).context("open", shown);
     file.map(File::from).map_err(|error| unread(&error))

@@ -367,7 +367,7 @@ fn gone(
     Ok(())
 }
 
-fn is_in_git(path: &[u8]) -> bool {
+pub(super) fn is_in_git(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(|name| name == b".git")
 }
 

@@ -1,61 +1,19 @@
-//! `git vault find`, `log`: which snapshots hold a path, and which versions of it there are. Directories that several snapshots share are
-//! read once.
+//! `git vault find`, `log`: which snapshots hold a path, and which versions of it there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::host::walk::join;
-use crate::model::ids::Digest;
-use crate::model::listing::Entry;
 use crate::model::place::Place;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::model::version::Version;
 use crate::ops::locate::Workplace;
+use crate::ops::path_history::{Stage, stages};
 use crate::ops::snapshot_path::SnapshotPath;
-use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
-use crate::vault::lookup::DirectoryKey;
-use crate::vault::reader::{SnapshotReader, trust};
-use crate::vault::store::Store;
-
-/// What stands under a path: equal ones are the same version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Version {
-    /// A file, by size, BLAKE3 and modification time in ns.
-    File(u64, Digest, i128),
-    /// A link, by the BLAKE3 of its target.
-    Link(Digest),
-    /// A directory.
-    Directory,
-    /// Something that is recorded, and not kept.
-    Other,
-}
-
-impl Version {
-    fn of(entry: &Entry) -> Self {
-        match entry {
-            Entry::File {
-                attributes,
-                bytes,
-                blake3,
-            } => Self::File(*bytes, *blake3, attributes.mtime_ns),
-            Entry::Link { blake3, .. } => Self::Link(*blake3),
-            Entry::Directory { .. } => Self::Directory,
-            Entry::Special { .. } | Entry::LeftOut { .. } => Self::Other,
-        }
-    }
-
-    /// Whether it is the same content; times do not count.
-    fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::File(_, left, _), Self::File(_, right, _)) => left == right,
-            (left, right) => left == right,
-        }
-    }
-}
+use crate::vault::path_changes::PathChange;
 
 /// A path that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,8 +69,12 @@ pub struct LogReport {
     pub versions: Vec<Logged>,
 }
 
-/// What is found below a directory, relative to it.
-type Hits = Rc<Vec<(Vec<u8>, Version)>>;
+/// A path that matches, while the snapshots are gone through.
+struct Traced {
+    found: Found,
+    /// Since which of the snapshots in a row that hold it; `None` while it is not there.
+    since: Option<usize>,
+}
 
 /// Finds paths of all working trees by a pattern: a name or a part of one, or a glob in which `*` stops at `/` and `**` does not.
 ///
@@ -121,99 +83,84 @@ type Hits = Rc<Vec<(Vec<u8>, Version)>>;
 pub fn find(workplace: &Workplace, pattern: &str) -> Result<FindReport> {
     let matcher = Matcher::new(pattern)?;
     let vault = workplace.existing_vault()?;
-    let store = store(&vault);
-    let mut known: HashMap<(DirectoryKey, Vec<u8>), Hits> = HashMap::new();
-    let mut found: BTreeMap<(Place, Vec<u8>), Found> = BTreeMap::new();
-    let mut searched = 0;
-    for logged in vault.log.accepted() {
-        let trusted = trust(&vault, logged)?;
-        let reader = SnapshotReader::new(&store, &trusted);
-        searched += 1;
-        for place in reader.places() {
-            let searched = place != Place::Gitdir;
-            let Some(top) = reader.top_key(place)?.filter(|_| searched) else {
-                continue;
-            };
-            let hits = hits(&reader, &matcher, top, &[], &mut known)?;
-            note(&mut found, place, &hits, logged);
+    let stages = stages(&vault)?;
+    let mut traced: BTreeMap<(Place, &[u8]), Traced> = BTreeMap::new();
+    for (place, stage) in stages.iter().enumerate() {
+        for change in stage.in_working_trees() {
+            let name = change.path.rsplit(|byte| *byte == b'/').next();
+            if matcher.matches(&change.path, name.unwrap_or_default()) {
+                note(&mut traced, change, place, &stages);
+            }
         }
     }
-    let all = vault.log.snapshots.len() as u64;
+    let found = traced.into_values().map(|mut traced| {
+        leave(&mut traced, stages.len(), &stages);
+        traced.found
+    });
+    let searched = stages.len() as u64;
     Ok(FindReport {
-        found: found.into_values().collect(),
+        found: found.collect(),
         searched,
-        passed_over: all - searched,
+        passed_over: vault.log.snapshots.len() as u64 - searched,
         newest: vault.log.accepted().next_back().cloned(),
     })
 }
 
-/// Counts what one place of a snapshot holds of what was looked for.
-fn note(
-    found: &mut BTreeMap<(Place, Vec<u8>), Found>,
-    place: Place,
-    hits: &Hits,
-    logged: &LoggedSnapshot,
+/// Takes note of what became of a path that is looked for, at one of the stages.
+fn note<'s>(
+    traced: &mut BTreeMap<(Place, &'s [u8]), Traced>,
+    change: &'s PathChange,
+    at: usize,
+    stages: &[Stage],
 ) {
-    for (path, version) in hits.iter() {
-        let one = found.entry((place, path.clone())).or_insert_with(|| Found {
-            place,
-            path: path.clone(),
-            first: logged.clone(),
-            last: logged.clone(),
+    let key = (change.place, change.path.as_slice());
+    let Some(version) = change.new else {
+        if let Some(traced) = traced.get_mut(&key) {
+            leave(traced, at, stages);
+        }
+        return;
+    };
+    let Some(stage) = stages.get(at) else {
+        return;
+    };
+    let one = traced.entry(key).or_insert_with(|| Traced {
+        found: Found {
+            place: change.place,
+            path: change.path.clone(),
+            first: stage.snapshot.clone(),
+            last: stage.snapshot.clone(),
             snapshots: 0,
-            versions: 0,
-            version: version.clone(),
-        });
-        if one.snapshots == 0 || !one.version.is_same(version) {
-            one.versions += 1;
-        }
-        one.snapshots += 1;
-        one.last = logged.clone();
-        one.version = version.clone();
+            versions: 1,
+            version,
+        },
+        since: None,
+    });
+    if !one.found.version.is_same(&version) {
+        one.found.versions += 1;
     }
+    one.found.version = version;
+    one.since.get_or_insert(at);
 }
 
-/// All packs there are: whichever snapshot needs them.
-fn store(vault: &Vault) -> Store {
-    let records = vault.log.arrivals.iter().map(|(_, record)| record);
-    Store::new(&vault.layout, records, vault.format)
-}
-
-fn hits(
-    reader: &SnapshotReader<'_>,
-    matcher: &Matcher,
-    key: DirectoryKey,
-    path: &[u8],
-    known: &mut HashMap<(DirectoryKey, Vec<u8>), Hits>,
-) -> Result<Hits> {
-    if let Some(hits) = known.get(&(key, path.to_vec())) {
-        return Ok(Rc::clone(hits));
+/// Counts the snapshots in which a path was, up to the stage at which it is not there any more.
+fn leave(traced: &mut Traced, at: usize, stages: &[Stage]) {
+    if let Some(since) = traced.since.take()
+        && let Some(last) = at.checked_sub(1).and_then(|last| stages.get(last))
+    {
+        traced.found.snapshots += (at - since) as u64;
+        traced.found.last = last.snapshot.clone();
     }
-    let (directory, below) = reader.read_directory(key, path)?;
-    let mut all = Vec::new();
-    for (name, entry) in &directory.listing.entries {
-        let path = join(path, name);
-        if matcher.matches(&path, name) {
-            all.push((path, Version::of(entry)));
-        }
-    }
-    for (path, key) in below {
-        all.extend(hits(reader, matcher, key, &path, known)?.iter().cloned());
-    }
-    let all: Hits = Rc::new(all);
-    known.insert((key, path.to_vec()), Rc::clone(&all));
-    Ok(all)
 }
 
 /// What is looked for.
-struct Matcher {
+pub(super) struct Matcher {
     glob: Option<GlobMatcher>,
     text: Vec<u8>,
     has_slash: bool,
 }
 
 impl Matcher {
-    fn new(pattern: &str) -> Result<Self> {
+    pub(super) fn new(pattern: &str) -> Result<Self> {
         let is_glob = pattern.contains(['*', '?', '[']);
         let glob = is_glob.then(|| GlobBuilder::new(pattern).literal_separator(true).build());
         let glob = glob.transpose().map_err(|error| {
@@ -232,7 +179,7 @@ impl Matcher {
     }
 
     /// A pattern with a slash is for whole paths, any other for names.
-    fn matches(&self, path: &[u8], name: &[u8]) -> bool {
+    pub(super) fn matches(&self, path: &[u8], name: &[u8]) -> bool {
         use std::os::unix::ffi::OsStrExt as _;
         let subject = if self.has_slash { path } else { name };
         let is_matched = self
@@ -253,17 +200,14 @@ impl Matcher {
 /// When no snapshot holds it, or one cannot be trusted.
 pub fn log(workplace: &Workplace, asked: &SnapshotPath) -> Result<LogReport> {
     let vault = workplace.existing_vault()?;
-    let store = store(&vault);
-    let parts: Vec<&[u8]> = asked.path.split(|byte| *byte == b'/').collect();
-    let mut known: HashMap<(DirectoryKey, usize), Option<Version>> = HashMap::new();
     let mut versions: Vec<Logged> = Vec::new();
-    for logged in vault.log.accepted() {
-        let trusted = trust(&vault, logged)?;
-        let reader = SnapshotReader::new(&store, &trusted);
-        let version = match reader.top_key(asked.place)? {
-            Some(top) => descend(&reader, top, &parts, 0, &mut known)?,
-            None => None,
-        };
+    let mut version: Option<Version> = None;
+    for Stage { snapshot, changes } in stages(&vault)? {
+        let is_asked =
+            |change: &&PathChange| change.place == asked.place && change.path == asked.path;
+        if let Some(change) = changes.iter().find(is_asked) {
+            version = change.new;
+        }
         let is_same = |last: &Logged| match (&last.version, &version) {
             (Some(left), Some(right)) => left.is_same(right),
             (None, None) => true,
@@ -271,12 +215,12 @@ pub fn log(workplace: &Workplace, asked: &SnapshotPath) -> Result<LogReport> {
         };
         match versions.last_mut().filter(|last| is_same(last)) {
             Some(last) => {
-                last.last = logged.clone();
+                last.last = snapshot;
                 last.snapshots += 1;
             }
             None => versions.push(Logged {
-                first: logged.clone(),
-                last: logged.clone(),
+                first: snapshot.clone(),
+                last: snapshot,
                 snapshots: 1,
                 version,
             }),
@@ -294,32 +238,4 @@ pub fn log(workplace: &Workplace, asked: &SnapshotPath) -> Result<LogReport> {
         path: asked.path.clone(),
         versions,
     })
-}
-
-fn descend(
-    reader: &SnapshotReader<'_>,
-    key: DirectoryKey,
-    parts: &[&[u8]],
-    depth: usize,
-    known: &mut HashMap<(DirectoryKey, usize), Option<Version>>,
-) -> Result<Option<Version>> {
-    if let Some(version) = known.get(&(key, depth)) {
-        return Ok(version.clone());
-    }
-    let Some((name, rest)) = parts.get(depth..).and_then(<[&[u8]]>::split_first) else {
-        return Ok(None);
-    };
-    let path = parts.get(..depth).unwrap_or_default().join(&b'/');
-    let (directory, below) = reader.read_directory(key, &path)?;
-    let version = if rest.is_empty() {
-        directory.listing.entries.get(*name).map(Version::of)
-    } else {
-        let wanted = join(&path, name);
-        match below.into_iter().find(|(path, _)| *path == wanted) {
-            Some((_, key)) => descend(reader, key, parts, depth + 1, known)?,
-            None => None,
-        }
-    };
-    known.insert((key, depth), version.clone());
-    Ok(version)
 }

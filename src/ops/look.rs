@@ -207,7 +207,12 @@ fn listed(
     })
 }
 
-fn check(path: &[u8], expected: (u64, Digest), bytes: u64, blake3: Digest) -> Result<()> {
+pub(super) fn check(
+    path: &[u8],
+    expected: (u64, Digest),
+    bytes: u64,
+    blake3: Digest,
+) -> Result<()> {
     if expected == (bytes, blake3) {
         return Ok(());
     }

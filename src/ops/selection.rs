@@ -147,20 +147,16 @@ fn at(vault: &Vault, name: &str, text: &str, asked: Asked) -> Result<LoggedSnaps
     })
 }
 
+/// Whether a trigger is meant by a name: `hook/pre-rebase` by that, by `hook`, by `pre-rebase`, and by `rebase`.
+pub(super) fn is_made_by(made: &str, name: &str) -> bool {
+    let mut parts = made.split('/');
+    made == name || parts.any(|part| part == name || part.strip_prefix("pre-") == Some(name))
+}
+
 /// The newest snapshot that a trigger of that name made.
 fn before(vault: &Vault, name: &str, trigger: &str) -> Result<LoggedSnapshot> {
-    let is_meant = |made: &str| {
-        let parts = made.split('/');
-        made == trigger
-            || parts.into_iter().any(|part| {
-                part == trigger
-                    || part
-                        .strip_prefix("pre-")
-                        .is_some_and(|event| event == trigger)
-            })
-    };
     for snapshot in vault.log.snapshots.iter().rev() {
-        if is_meant(&read_manifest(vault, snapshot)?.trigger) {
+        if is_made_by(&read_manifest(vault, snapshot)?.trigger, trigger) {
             return Ok(snapshot.clone());
         }
     }

@@ -18,6 +18,7 @@ pub mod layout;
 pub mod log;
 pub mod log_append;
 pub mod lookup;
+pub mod path_changes;
 pub mod pending;
 pub mod probe;
 pub mod promised;

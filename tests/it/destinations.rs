@@ -345,7 +345,7 @@ fn a_destination_without_permission_is_refused() {
     let laboratory = Laboratory::new();
     let place = mkdir(&laboratory.sandbox.path(""), "place");
     let program = laboratory.sandbox.path("git-vault");
-    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    crate::support::files::copy_program(&program);
     for (name, mode) in [
         ("closed", 0o755),
         ("sealed/empty", 0o700),

@@ -373,20 +373,35 @@ fn a_narrow_terminal_and_a_pipe_are_told_the_same_in_plain_text() {
         return;
     }
     let plain = [("GIT_PAGER", "cat"), ("NO_COLOR", "1")];
+    // A list has two shorter lines for each snapshot there.
+    let said = on_a_terminal(&scene, 60, &plain, "list");
+    let shown = said.text().replace('\r', "");
+    assert_eq!(shown.lines().count(), 2 * scene.ids.len(), "{said}");
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 60),
+        "{said}"
+    );
+    assert!(scene.ids.iter().all(|id| shown.contains(id)), "{said}");
     for arguments in [
-        &["list"][..],
-        &["show"],
+        &["show"][..],
         &["status"],
         &["doctor"],
         &["scan"],
         &["ls"],
         &["find", "notes"],
+        &["grep", "notes"],
+        &["compare", "."],
+        &["diff"],
+        &["restore", "@latest", "/nowhere/at/all"],
+        &["schedule", "status"],
+        &["agents", "status"],
         &["log", "notes.txt"],
         &["key", "status"],
         &["hooks", "status"],
         &["incident", "list"],
     ] {
-        let piped = scene.run(arguments).text();
+        let piped = scene.run(arguments);
+        let piped = piped.text() + &String::from_utf8_lossy(&piped.stderr);
         let said = on_a_terminal(&scene, 60, &plain, &arguments.join(" "));
         let shown = said.text().replace('\r', "");
         let is_same = |(left, right): (&str, &str)| {
@@ -447,7 +462,7 @@ fn scripts_name_the_program_by_its_absolute_path_and_are_well_formed() {
     let scene = Scene::new();
     let bin = mkdir(&scene.sandbox.home(), "a 'quoted' bin");
     let program = bin.join("git-vault");
-    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("copied");
+    crate::support::files::copy_program(&program);
     chmod(&program, 0o755);
     for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
         if !has_tool("completions", shell) {

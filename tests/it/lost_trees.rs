@@ -53,7 +53,7 @@ fn assert_shut_is_refused(build: fn(&Sandbox, &Path), shut: &str) {
     let repository = small_repository(&sandbox);
     build(&sandbox, &repository);
     let program = sandbox.path("git-vault");
-    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    crate::support::files::copy_program(&program);
     if is_root {
         let mut give = sandbox.command("chown", Path::new("/"));
         let give = give.args(["-R", "--no-dereference", "65534:65534"]);

@@ -78,6 +78,7 @@ mod known_state;
 mod laboratory;
 mod last_second;
 mod limits;
+mod listing;
 mod long_logs;
 mod looking;
 mod loop_disk;

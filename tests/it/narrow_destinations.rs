@@ -185,7 +185,7 @@ fn a_mode_that_a_destination_does_not_keep_is_refused() {
     let _id = sandbox.snapshot(&source);
     let place = mkdir(&sandbox.path(""), "place");
     let program = sandbox.path("git-vault");
-    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    crate::support::files::copy_program(&program);
     let mut command = sandbox.command("chown", &source);
     command.args(["-R", "--no-dereference", "65534:65534"]);
     let ours = ["config", "data", "state", "work", "home", "tmp"].map(|name| sandbox.path(name));

@@ -521,7 +521,7 @@ fn a_user_takes_the_repository_of_root_when_git_does() {
     let sandbox = Sandbox::new();
     let source = states::small_repository(&sandbox);
     let program = sandbox.path("git-vault");
-    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    crate::support::files::copy_program(&program);
     for name in ["home", "config", "data", "state", "tmp"] {
         if !give(&sandbox, NOBODY, &sandbox.path(name)) {
             return needs_root(test);
@@ -566,7 +566,7 @@ fn what_root_made_in_the_home_of_a_user_is_refused_to_that_user_by_name() {
     let sandbox = Sandbox::new();
     let source = states::small_repository(&sandbox);
     let program = sandbox.path("git-vault");
-    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    crate::support::files::copy_program(&program);
     if !give(&sandbox, NOBODY, &sandbox.path("")) {
         return needs_root(test);
     }
@@ -613,7 +613,7 @@ fn a_scan_cache_that_another_user_made_counts_as_none() {
     let source = states::small_repository(&sandbox);
     let tool = write(&source, "tool", "x\n");
     let program = sandbox.path("git-vault");
-    fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+    crate::support::files::copy_program(&program);
     if !give(&sandbox, NOBODY, &sandbox.path("")) {
         return needs_root(test);
     }

@@ -25,7 +25,7 @@ impl Unprivileged {
         let scene = Scene::new();
         prepare(&scene);
         let program = scene.sandbox.path("git-vault");
-        fs::copy(env!("CARGO_BIN_EXE_git-vault"), &program).expect("the program is copied");
+        crate::support::files::copy_program(&program);
         let id = Command::new("id").arg("-u").output().expect("id starts");
         let is_root = id.stdout == b"0\n";
         let unprivileged = Self {

@@ -5,13 +5,18 @@ use std::io::{self, IsTerminal as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::{Answer, Call};
+use super::{ATTENTION, Answer, Call};
+use crate::cli::args::looking::{GrepArguments, ListArguments};
+use crate::cli::environment::terminal_columns;
+use crate::cli::text::list::Manner;
 use crate::cli::{json, text};
 use crate::model::escape::for_terminal;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops;
 use crate::ops::diff::DiffRequest;
+use crate::ops::grep::GrepRequest;
+use crate::ops::list::ListRequest;
 use crate::ops::snapshot_path::SnapshotPath;
 
 /// Exit status of what was ended because nobody reads any more.
@@ -40,6 +45,11 @@ impl Write for Output {
     }
 }
 
+/// A path that is asked for in whichever snapshot.
+fn of_any(path: &OsString) -> Result<SnapshotPath> {
+    SnapshotPath::parse(&[b"@:", path.as_bytes()].concat())
+}
+
 /// A text as a terminal may show it: it must not take commands from a file.
 fn harmless(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -48,6 +58,25 @@ fn harmless(bytes: &[u8]) -> String {
 }
 
 impl Call<'_> {
+    pub(super) fn list(&self, asked: &ListArguments) -> Result<Answer> {
+        let request = ListRequest {
+            since: asked.since.clone(),
+            triggers: asked.triggers.clone(),
+            branches: asked.branches.clone(),
+            labels: asked.labels.clone(),
+            paths: asked.paths.iter().map(of_any).collect::<Result<_>>()?,
+            last: asked.last,
+        };
+        let report = ops::list::list(self.workplace, &request)?;
+        let manner = Manner {
+            now: self.workplace.now,
+            columns: terminal_columns(),
+            is_unfolded: asked.all,
+        };
+        let text = text::list::list(&report, manner);
+        Ok(Answer::new(json::list(&report), text))
+    }
+
     pub(super) fn ls(&self, asked: &OsString, is_recursive: bool) -> Result<Answer> {
         let asked = SnapshotPath::parse(asked.as_bytes())?;
         let report = ops::look::ls(self.workplace, &asked, is_recursive)?;
@@ -95,10 +124,7 @@ impl Call<'_> {
         with_texts: bool,
         paths: &[OsString],
     ) -> Result<Answer> {
-        let of_any = |path: &OsString| {
-            let text = [b"@:", path.as_bytes()].concat();
-            SnapshotPath::parse(&text).map(|parsed| parsed.path)
-        };
+        let of_any = |path: &OsString| of_any(path).map(|parsed| parsed.path);
         let request = DiffRequest {
             paths: paths.iter().map(of_any).collect::<Result<_>>()?,
             with_texts,
@@ -117,9 +143,36 @@ impl Call<'_> {
         Ok(Answer::new(json::look::find(&report), text))
     }
 
+    pub(super) fn grep(&self, asked: &GrepArguments) -> Result<Answer> {
+        let request = GrepRequest {
+            pattern: asked.pattern.clone(),
+            is_fixed: asked.fixed,
+            ignores_case: asked.ignore_case,
+            snapshots: asked.snapshots.clone(),
+            paths: asked.paths.iter().map(of_any).collect::<Result<_>>()?,
+        };
+        let report = ops::grep::grep(self.workplace, &request)?;
+        let text = text::look::grep(&report, self.workplace.now);
+        Ok(Answer::new(json::look::grep(&report), text))
+    }
+
+    pub(super) fn compare(&self, directory: &Path, asked: &OsString) -> Result<Answer> {
+        let asked = SnapshotPath::parse(asked.as_bytes())?;
+        let directory = self.environment.absolute(directory);
+        let report = ops::compare_directory::compare(self.workplace, &directory, &asked)?;
+        let answer = Answer::new(json::diff::compare(&report), text::diff::compare(&report));
+        Ok(Answer {
+            status: if report.changes.is_empty() {
+                0
+            } else {
+                ATTENTION
+            },
+            ..answer
+        })
+    }
+
     pub(super) fn log(&self, path: &OsString) -> Result<Answer> {
-        let of_any = [b"@:", path.as_bytes()].concat();
-        let asked = SnapshotPath::parse(&of_any)?;
+        let asked = of_any(path)?;
         let report = ops::find::log(self.workplace, &asked)?;
         let text = text::look::log(&report, asked.place, self.workplace.now);
         Ok(Answer::new(json::look::log(&report, asked.place), text))

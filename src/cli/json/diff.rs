@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::look::snapshot;
+use super::path;
 use crate::model::escape::text_name;
+use crate::ops::compare_directory::CompareReport;
 use crate::ops::diff::{Change, DiffReport, Side};
 
 fn side(side: &Side) -> Value {
@@ -31,6 +34,21 @@ pub fn diff(report: &DiffReport) -> Value {
         "schema": "git-vault/diff/1",
         "old": report.old.record.id,
         "new": report.new.as_ref().map(|new| new.record.id.clone()),
+        "changes": report.changes.iter().map(change).collect::<Vec<_>>(),
+    })
+}
+
+/// `git vault compare`.
+#[must_use]
+pub fn compare(report: &CompareReport) -> Value {
+    json!({
+        "schema": "git-vault/compare/1",
+        "snapshot": snapshot(&report.snapshot),
+        "tree": report.place.name(),
+        "path": text_name(&report.path),
+        "directory": path(&report.directory),
+        "same": report.same,
+        "left_out": report.left_out,
         "changes": report.changes.iter().map(change).collect::<Vec<_>>(),
     })
 }

@@ -6,12 +6,14 @@ use super::path;
 use crate::model::escape::text_name;
 use crate::model::listing::Entry;
 use crate::model::place::Place;
-use crate::ops::find::{FindReport, Found, LogReport, Logged, Version};
+use crate::model::version::Version;
+use crate::ops::find::{FindReport, Found, LogReport, Logged};
+use crate::ops::grep::{GrepReport, Hits, Match};
 use crate::ops::look::{Listed, LsReport};
 use crate::ops::restore_paths::{Given, RestorePathsReport, There};
 use crate::vault::log::LoggedSnapshot;
 
-fn snapshot(logged: &LoggedSnapshot) -> Value {
+pub(super) fn snapshot(logged: &LoggedSnapshot) -> Value {
     json!({ "id": logged.record.id, "number": logged.number, "created": logged.time })
 }
 
@@ -52,7 +54,12 @@ pub fn ls(report: &LsReport) -> Value {
 
 fn version(version: &Version) -> Value {
     match version {
-        Version::File(bytes, blake3, mtime_ns) => json!({
+        Version::File {
+            bytes,
+            blake3,
+            mtime_ns,
+            ..
+        } => json!({
             "kind": "file", "bytes": bytes, "blake3": blake3, "mtime_ns": mtime_ns.to_string(),
         }),
         Version::Link(blake3) => json!({ "kind": "link", "blake3": blake3 }),
@@ -130,5 +137,35 @@ pub fn restored(report: &RestorePathsReport) -> Value {
         "bytes": report.bytes,
         "given": report.given.iter().map(given).collect::<Vec<_>>(),
         "not_recreated": report.not_recreated,
+    })
+}
+
+fn matched(one: &Match) -> Value {
+    let lines = match &one.hits {
+        Hits::Binary => None,
+        Hits::Lines(lines) => Some(lines.iter().map(
+            |line| json!({ "number": line.number, "text": String::from_utf8_lossy(&line.text) }),
+        )),
+    };
+    json!({
+        "tree": one.place.name(),
+        "path": text_name(&one.path),
+        "first": snapshot(&one.first),
+        "last": snapshot(&one.last),
+        "snapshots": one.snapshots,
+        "blake3": one.blake3,
+        "lines": lines.map(Iterator::collect::<Vec<_>>),
+    })
+}
+
+/// `git vault grep`.
+#[must_use]
+pub fn grep(report: &GrepReport) -> Value {
+    json!({
+        "schema": "git-vault/grep/1",
+        "matches": report.matches.iter().map(matched).collect::<Vec<_>>(),
+        "searched": report.searched,
+        "contents": report.contents,
+        "too_large": report.too_large,
     })
 }

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::model::escape::text_name;
 use crate::model::manifest::Manifest;
 use crate::ops::init::InitReport;
-use crate::ops::list::{ListReport, Proof, SnapshotSummary};
+use crate::ops::list::{ListReport, Listed, Proof, SnapshotSummary};
 use crate::ops::restore::RestoreReport;
 use crate::ops::show::ShowReport;
 use crate::ops::snapshot::{Outcome, SnapshotReport};
@@ -112,9 +112,22 @@ pub fn list(report: &ListReport) -> Value {
     json!({
         "schema": "git-vault/list/1",
         "vault": path(&report.vault),
-        "snapshots": report.snapshots.iter().map(summary).collect::<Vec<_>>(),
+        "snapshots": report.snapshots.iter().map(listed).collect::<Vec<_>>(),
+        "snapshots_in_vault": report.snapshots_in_vault,
+        "changes_unknown": report.changes_unknown.as_ref().map(ToString::to_string),
         "incomplete": paths(&report.incomplete),
     })
+}
+
+fn listed(listed: &Listed) -> Value {
+    let mut object = summary(&listed.summary);
+    if let Some(fields) = object.as_object_mut() {
+        let changes = listed.changes.map(|changes| {
+            json!({ "new": changes.new, "changed": changes.changed, "gone": changes.gone })
+        });
+        fields.insert("changes".to_owned(), json!(changes));
+    }
+    object
 }
 
 /// `git vault show`.

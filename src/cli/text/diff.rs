@@ -4,7 +4,9 @@ use similar::TextDiff;
 
 use super::{Lines, bytes, count};
 use crate::model::escape::{for_terminal, text_name};
+use crate::ops::compare_directory::CompareReport;
 use crate::ops::diff::{Change, DiffReport, Side};
+use crate::ops::snapshot_path::word_of;
 
 /// So many lines around a difference are shown.
 const CONTEXT: usize = 3;
@@ -88,5 +90,40 @@ pub fn diff(report: &DiffReport) -> String {
         "COMPARED",
         format!("{} with {new}: {differ}", report.old.record.id),
     );
+    lines.0
+}
+
+/// `git vault compare`.
+#[must_use]
+pub fn compare(report: &CompareReport) -> String {
+    let mut text = String::new();
+    for change in &report.changes {
+        text.push_str(&for_terminal(&(line(change) + "\n")));
+    }
+    let mut lines = Lines(text);
+    let of = word_of(
+        report.snapshot.record.id.as_str(),
+        report.place,
+        &report.path,
+    );
+    let differ = match report.changes.len() {
+        0 => "nothing differs".to_owned(),
+        number => format!("{} differ", count(number as u64, "path")),
+    };
+    let same = count(report.same, "file");
+    lines.add(
+        "COMPARED",
+        format!(
+            "{of} with {}: {differ}, {same} the same",
+            report.directory.display()
+        ),
+    );
+    if report.left_out > 0 {
+        let number = count(report.left_out, "name");
+        lines.add(
+            "PASSED",
+            format!("{number} that the snapshot had left out: not compared"),
+        );
+    }
     lines.0
 }

@@ -7,7 +7,9 @@ use crate::model::escape::{for_terminal, text_name};
 use crate::model::listing::{Attributes, Entry};
 use crate::model::place::Place;
 use crate::model::timestamp::Timestamp;
-use crate::ops::find::{FindReport, Found, LogReport, Version};
+use crate::model::version::Version;
+use crate::ops::find::{FindReport, Found, LogReport};
+use crate::ops::grep::{GrepReport, Hits, Match};
 use crate::ops::look::{Listed, LsReport};
 use crate::ops::restore_paths::{Given, RestorePathsReport, There};
 use crate::ops::snapshot_path::word_of;
@@ -64,7 +66,11 @@ pub fn ls(report: &LsReport) -> String {
 
 fn version(version: &Version) -> String {
     match version {
-        Version::File(size, blake3, _) => {
+        Version::File {
+            bytes: size,
+            blake3,
+            ..
+        } => {
             let blake3 = blake3.to_string();
             format!(
                 "{:>9}  {}",
@@ -78,12 +84,17 @@ fn version(version: &Version) -> String {
     }
 }
 
-fn found(one: &Found, report: &FindReport, now: Timestamp) -> String {
-    let tree = match one.place {
+/// A path, with the name of its tree before it unless that is the main working tree.
+fn named(place: Place, path: &[u8]) -> String {
+    let tree = match place {
         Place::Worktree => String::new(),
-        Place::Gitdir | Place::Linked(_) => format!("/{}/", one.place.name()),
+        Place::Gitdir | Place::Linked(_) => format!("/{}/", place.name()),
     };
-    let path = tree + &text_name(&one.path);
+    tree + &text_name(path)
+}
+
+fn found(one: &Found, report: &FindReport, now: Timestamp) -> String {
+    let path = named(one.place, &one.path);
     let slash = if one.version == Version::Directory {
         "/"
     } else {
@@ -128,6 +139,71 @@ pub fn find(report: &FindReport, now: Timestamp) -> String {
     if let Some(one) = report.found.first() {
         let of = word_of(one.last.record.id.as_str(), one.place, &one.path);
         lines.add("NEXT", format!("git vault restore {of} DIR"));
+    }
+    lines.0
+}
+
+/// Longer lines are cut.
+const LINE_CHARACTERS: usize = 200;
+
+fn matched(one: &Match, report: &GrepReport, now: Timestamp) -> String {
+    let is_there = report.newest.as_ref() == Some(&one.last);
+    let gone = if is_there {
+        ""
+    } else {
+        "; not so in the newest"
+    };
+    let mut text = format!(
+        "{}  in {}, last {} ({} ago){gone}\n",
+        named(one.place, &one.path),
+        count(one.snapshots, "snapshot"),
+        one.last.record.id,
+        age(one.last.time, now),
+    );
+    match &one.hits {
+        Hits::Binary => text.push_str("       a file that is no text matches\n"),
+        Hits::Lines(lines) => {
+            for line in lines {
+                let shown = String::from_utf8_lossy(&line.text).replace('\t', "    ");
+                let cut: String = shown.chars().take(LINE_CHARACTERS).collect();
+                let rest = if cut.len() < shown.len() { " ..." } else { "" };
+                let _infallible = writeln!(text, "{:>6}:{}{rest}", line.number, for_terminal(&cut));
+            }
+        }
+    }
+    text
+}
+
+/// `git vault grep`.
+#[must_use]
+pub fn grep(report: &GrepReport, now: Timestamp) -> String {
+    let mut text = String::new();
+    for one in &report.matches {
+        text.push_str(&for_terminal(&matched(one, report, now)));
+    }
+    let mut lines = Lines(text);
+    lines.add(
+        "SEARCHED",
+        format!(
+            "{} of {}; {}",
+            count(report.contents, "content"),
+            count(report.searched, "snapshot"),
+            match report.matches.len() {
+                0 => "nothing matches".to_owned(),
+                number => format!("{} that match", count(number as u64, "version")),
+            },
+        ),
+    );
+    if report.too_large > 0 {
+        let number = count(report.too_large, "content");
+        lines.add(
+            "PASSED",
+            format!("{number} of more than 64 MiB: not searched"),
+        );
+    }
+    if let Some(one) = report.matches.first() {
+        let of = word_of(one.last.record.id.as_str(), one.place, &one.path);
+        lines.add("NEXT", format!("git vault cat {of}"));
     }
     lines.0
 }

@@ -10,6 +10,7 @@ pub mod habits;
 pub mod hooks;
 pub mod incident;
 pub mod key;
+pub mod list;
 pub mod look;
 pub mod scan;
 pub mod schedule;
@@ -28,7 +29,7 @@ use crate::model::manifest::{Completeness, LeftOut, Manifest, TreeCounts};
 use crate::model::timestamp::Timestamp;
 use crate::ops::describe::broken_ref_note;
 use crate::ops::init::InitReport;
-use crate::ops::list::{ListReport, SnapshotSummary};
+use crate::ops::list::SnapshotSummary;
 use crate::ops::restore::RestoreReport;
 use crate::ops::show::ShowReport;
 use crate::ops::snapshot::{Outcome, SnapshotReport};
@@ -318,51 +319,6 @@ fn standing(summary: &SnapshotSummary) -> String {
         (None, Some(verified)) => format!("VERIFIED {} {}", verified.level.word(), verified.time),
         (None, None) => "SEALED".to_owned(),
     }
-}
-
-/// `git vault list`.
-#[must_use]
-pub fn list(report: &ListReport, now: Timestamp) -> String {
-    let mut text = String::new();
-    if report.snapshots.is_empty() {
-        text.push_str("no snapshots yet\n");
-    }
-    for summary in &report.snapshots {
-        let manifest = &summary.manifest;
-        let branch = manifest.source.branch.as_deref().unwrap_or("detached");
-        let branch = branch.strip_prefix("refs/heads/").unwrap_or(branch);
-        let operations = manifest.source.operations.join(",");
-        let operation = if operations.is_empty() {
-            String::new()
-        } else {
-            format!(" ({operations})")
-        };
-        let mut words = manifest
-            .labels
-            .iter()
-            .map(|label| format!("[{label}]"))
-            .collect::<Vec<_>>();
-        words.extend((!manifest.message.is_empty()).then(|| manifest.message.clone()));
-        let needs = match manifest.completeness {
-            Completeness::SelfContained => String::new(),
-            word @ Completeness::NeedsPromisor => format!(" {}", word.word()),
-        };
-        let line = format!(
-            "{:>5}  {}  {}  {:>4} ago  {:<8}  {branch}{operation}  {}{needs}  {}",
-            summary.logged.number,
-            manifest.snapshot,
-            manifest.created,
-            age(manifest.created, now),
-            manifest.trigger,
-            standing(summary),
-            words.join(" "),
-        );
-        text.push_str(for_terminal(&line).replace('\n', " ").trim_end());
-        text.push('\n');
-    }
-    let mut lines = Lines(text);
-    incomplete(&mut lines, report.incomplete.len());
-    lines.0
 }
 
 /// How long ago, in the largest fitting unit.

@@ -2,10 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, Permissions};
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 /// Nanoseconds in a second.
@@ -21,8 +22,37 @@ pub fn at(directory: &Path, name: impl AsRef<[u8]>) -> PathBuf {
 pub fn write(directory: &Path, name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> PathBuf {
     let path = at(directory, name);
     make_parents(&path);
-    fs::write(&path, content).expect("the file is written");
+    if content.as_ref().starts_with(b"#!") {
+        write_program(&path, content.as_ref());
+    } else {
+        fs::write(&path, content).expect("the file is written");
+    }
     path
+}
+
+/// Writes a file that will be run. A program cannot be run while anybody has it open for writing, and a child that another test is just
+/// starting has everything open that this process has open: so another process writes it.
+#[track_caller]
+fn write_program(path: &Path, content: &[u8]) {
+    let mut command = Command::new("sh");
+    command.args(["-c", "cat >\"$1\"", "sh"]).arg(path);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("sh starts");
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(content).expect("the file is written");
+    drop(input);
+    assert!(child.wait().expect("it ends").success());
+}
+
+/// Copies the program, to be run from there: see [`write_program`].
+#[track_caller]
+pub fn copy_program(to: &Path) {
+    make_parents(to);
+    let mut command = Command::new("cp");
+    command
+        .arg("--")
+        .arg(env!("CARGO_BIN_EXE_git-vault"))
+        .arg(to);
+    assert!(command.status().expect("cp starts").success());
 }
 
 /// Adds bytes to the end of a file.
