@@ -1,11 +1,14 @@
 //! The command line: the doc comments are the help text.
 
+pub mod small;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::cli::args::small::{DropOptions, PruneOptions};
 use crate::ops::agents::tools::Tool;
 use crate::ops::schedule::scheduler::is_regular;
 
@@ -176,6 +179,24 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         scratch: Option<PathBuf>,
     },
+
+    /// Give snapshots up
+    ///
+    /// The plan is shown, and asks for the number of snapshots that it drops: `git vault drop @~5`. The newest one, the one proven last, and those that
+    /// an incident names are never dropped. Room is made by optimize.
+    Drop(DropOptions),
+
+    /// Give up the snapshots that a policy does not keep, then optimize
+    ///
+    /// What any rule keeps is kept: `git vault prune --keep-last 20 --keep-daily 14 --keep-weekly 8`. Those with a label, the newest one, the one
+    /// proven last, and those that an incident names always stay.
+    Prune(PruneOptions),
+
+    /// Put packs together, and leave behind what no snapshot needs
+    ///
+    /// Nothing is removed before what takes its place was written, read back and compared. All history stays, whether something reaches it or
+    /// not. `git vault optimize` needs room for what it writes anew.
+    Optimize,
 
     /// Examine the health of the vault
     ///

@@ -2,6 +2,7 @@
 
 mod guarding;
 mod looking;
+mod small;
 
 use std::path::Path;
 use std::time::Duration;
@@ -144,6 +145,9 @@ pub fn run(
             };
             call.drill(which, *budget, scratch.as_deref())
         }
+        Command::Drop(options) => call.drop_snapshots(options),
+        Command::Prune(options) => call.prune(options),
+        Command::Optimize => call.optimize(),
         Command::Doctor => call.doctor(),
         Command::Index {
             command: IndexCommand::Rebuild,

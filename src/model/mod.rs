@@ -19,6 +19,7 @@ pub mod moment;
 pub mod place;
 pub mod refusal;
 pub mod refusal_code;
+pub mod retention;
 pub mod shell;
 pub mod signed;
 pub mod timestamp;

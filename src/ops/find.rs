@@ -155,7 +155,7 @@ pub fn find(workplace: &Workplace, pattern: &str) -> Result<FindReport> {
 
 /// All packs there are: whichever snapshot needs them.
 fn store(vault: &Vault) -> Store {
-    let records = vault.log.arrivals.iter().map(|(_, record)| record);
+    let records = vault.log.packs();
     Store::new(&vault.layout, records, vault.format)
 }
 

@@ -14,6 +14,7 @@ use crate::ops::locate::Workplace;
 use crate::vault::inspect::Vault;
 use crate::vault::layout::INCOMPLETE_PREFIX;
 use crate::vault::log::LoggedSnapshot;
+use crate::vault::log_changes::Dropped;
 use crate::vault::reader::read_manifest;
 
 /// So many names that may have been meant are said.
@@ -65,7 +66,9 @@ pub fn select(vault: &Vault, name: &str, asked: Asked) -> Result<LoggedSnapshot>
             .parse()
             .ok()
             .and_then(|number: u64| all.iter().find(|snapshot| snapshot.number == number));
-        return found.cloned().ok_or_else(|| not_found(vault, name));
+        return found
+            .cloned()
+            .ok_or_else(|| dropped(vault, name).unwrap_or_else(|| not_found(vault, name)));
     }
     let by_id: Vec<&LoggedSnapshot> = if SnapshotId::is_prefix(name) {
         let has_prefix = |snapshot: &&LoggedSnapshot| snapshot.record.id.as_str().starts_with(name);
@@ -82,6 +85,9 @@ pub fn select(vault: &Vault, name: &str, asked: Asked) -> Result<LoggedSnapshot>
             "is the beginning of several snapshots",
             &by_id,
         ));
+    }
+    if let Some(refusal) = dropped(vault, name) {
+        return Err(refusal);
     }
     if let Some(path) = find_incomplete(vault, name).filter(|_| SnapshotId::is_prefix(name)) {
         return Err(incomplete(vault, name, path));
@@ -187,6 +193,35 @@ fn find_incomplete<'a>(vault: &'a Vault, name: &str) -> Option<&'a PathBuf> {
             .unwrap_or(found)
             .starts_with(name)
     })
+}
+
+/// Says when and why the snapshot of that id or number was dropped.
+fn dropped(vault: &Vault, name: &str) -> Option<Refusal> {
+    let number: Option<u64> = name.strip_prefix('#').unwrap_or(name).parse().ok();
+    let is_meant = |dropped: &&Dropped| {
+        let snapshot = &dropped.snapshot;
+        Some(snapshot.number) == number
+            || SnapshotId::is_prefix(name) && snapshot.record.id.as_str().starts_with(name)
+    };
+    let dropped = vault.log.dropped.iter().find(is_meant)?;
+    let id = &dropped.snapshot.record.id;
+    let refusal = Refusal::new(
+        RefusalCode::SnapshotNotFound,
+        format!("snapshot {id} was dropped"),
+    )
+    .because(format!(
+        "at {}, by log entry {}: {}",
+        dropped.time, dropped.entry, dropped.reason
+    ));
+    let refusal = if vault.log.keyring.accepts(dropped.entry) {
+        refusal
+    } else {
+        refusal.because("that entry is not accepted any more: somebody else may have written it")
+    };
+    let refusal = refusal
+        .keeping("nothing was touched")
+        .next("git vault list", "shows the snapshots that exist");
+    Some(refusal)
 }
 
 fn several(name: &str, what: &str, found: &[&LoggedSnapshot]) -> Refusal {

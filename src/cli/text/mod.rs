@@ -11,6 +11,7 @@ pub mod key;
 pub mod look;
 pub mod schedule;
 pub mod set_aside;
+pub mod small;
 pub mod status;
 pub mod sweep;
 mod trees;

@@ -1,0 +1,175 @@
+//! Snapshots are dropped by name: never the newest, never the one proven last, never evidence; and nothing else goes with them.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use crate::crash::can_trace;
+use crate::laboratory::{Laboratory, bounded};
+use crate::optimize::{NAMES, assert_whole, sweep};
+use crate::support::Said;
+use crate::support::files::append;
+
+/// Runs a command and types something when it asks.
+fn typing(laboratory: &Laboratory, typed: &str, arguments: &[&str]) -> Said {
+    let input = laboratory.sandbox.path("tmp/typed");
+    let mut file = fs::File::create(&input).expect("what is typed");
+    write!(file, "{typed}").expect("it is written");
+    let mut command = laboratory.sandbox.vault_command(&laboratory.source);
+    command.args(arguments);
+    command.stdin(Stdio::from(fs::File::open(&input).expect("it is opened")));
+    bounded(command, &format!("git-vault {}", arguments.join(" ")))
+}
+
+#[test]
+fn the_plan_is_shown_and_the_number_must_be_typed() {
+    let mut laboratory = Laboratory::new();
+    let [one, two] = [0, 1].map(|place| laboratory.sealed[place].id.clone());
+    let before = laboratory.vault_listing();
+    for typed in ["", "\n", "1\n", "3\n", "yes\n"] {
+        let said = typing(&laboratory, typed, &["drop", &one, "2"]);
+        let shown = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.code == Some(10) && shown.contains("GV-1006"), "{said}");
+        assert!(shown.contains(&one) && shown.contains(&two), "{shown}");
+        assert!(shown.contains("2 snapshots dropped, 1 kept"), "{shown}");
+    }
+    let changed =
+        crate::support::listing::differences("vault", &before, &laboratory.vault_listing());
+    assert!(changed.is_empty(), "{changed:?}");
+    let said = typing(&laboratory, "2\n", &["drop", &one, "2"]).succeeded();
+    assert!(
+        said.text()
+            .starts_with("DROPPED    2 snapshots, log entry "),
+        "{said}"
+    );
+    for name in [one.as_str(), "1", "#1", &one[..6]] {
+        let said = laboratory.run(&["show", name]).refused("GV-1101");
+        let text = said.to_string();
+        assert!(
+            text.contains(&format!("snapshot {} was dropped", one)),
+            "{said}"
+        );
+        assert!(
+            text.contains("by log entry") && text.contains("by name"),
+            "{said}"
+        );
+    }
+    assert!(!laboratory.vault.join("snapshots").join(&one).exists());
+    assert!(!laboratory.vault.join("refs/snapshots").join(&one).exists());
+    laboratory.sealed.drain(..2);
+    assert_whole(&laboratory, "afterwards");
+}
+
+#[test]
+fn the_newest_and_the_one_proven_last_are_not_dropped() {
+    let laboratory = Laboratory::new();
+    let [first, second, third] = [0, 1, 2].map(|place| laboratory.sealed[place].id.clone());
+    let _said = laboratory.run(&["drill", &first]).succeeded();
+    let said = laboratory
+        .run(&["drop", "--yes", &third])
+        .refused("GV-1105");
+    assert!(said.to_string().contains("the newest one"), "{said}");
+    let said = laboratory
+        .run(&["drop", "--yes", &first])
+        .refused("GV-1105");
+    assert!(said.to_string().contains("proven last"), "{said}");
+    let said = laboratory
+        .run(&["drop", "--yes", &second, &first])
+        .refused("GV-1105");
+    assert!(said.to_string().contains("nothing was dropped"), "{said}");
+    let _said = laboratory.run(&["drill", &second]).succeeded();
+    let _said = laboratory.run(&["drop", "--yes", &first]).succeeded();
+    let listed = laboratory.run(&["--json", "list"]).succeeded().json();
+    assert_eq!(listed["snapshots"].as_array().map(Vec::len), Some(2));
+    let status = laboratory.run(&["--json", "status"]);
+    assert_eq!(status.json()["proven"]["id"], second.as_str(), "{status}");
+}
+
+#[test]
+fn what_an_incident_names_is_evidence() {
+    let laboratory = Laboratory::new();
+    let first = &laboratory.sealed[0].id;
+    let manifest = laboratory
+        .vault
+        .join("snapshots")
+        .join(first)
+        .join("manifest.toml");
+    let good = fs::read(&manifest).expect("it is read");
+    let mut bad = good.clone();
+    bad[200] ^= 1;
+    fs::write(&manifest, &bad).expect("it is damaged");
+    let _said = laboratory.run(&["show", first]).refused("GV-3001");
+    fs::write(&manifest, &good).expect("it is mended");
+    let said = laboratory.run(&["drop", "--yes", first]).refused("GV-1105");
+    assert!(said.to_string().contains("GV-3001 names it"), "{said}");
+    let place = laboratory.sandbox.path("state/git-vault/incidents");
+    fs::remove_dir_all(place).expect("a person has settled it");
+    let _said = laboratory.run(&["drop", "--yes", first]).succeeded();
+}
+
+#[test]
+fn packed_refs_of_git_lose_a_dropped_snapshot_too() {
+    let mut laboratory = Laboratory::new();
+    laboratory
+        .sandbox
+        .git(&laboratory.vault, &["pack-refs", "--all"]);
+    laboratory
+        .sandbox
+        .git(&laboratory.vault, &["multi-pack-index", "write"]);
+    laboratory
+        .sandbox
+        .git(&laboratory.vault, &["commit-graph", "write", "--reachable"]);
+    for place in [0, 1] {
+        let id = &laboratory.sealed[place].id;
+        let _said = laboratory.run(&["drop", "--yes", id]).succeeded();
+    }
+    let _said = laboratory.run(&["optimize"]).succeeded();
+    laboratory
+        .sandbox
+        .git(&laboratory.vault, &["fsck", "--strict", "--full"]);
+    let refs = laboratory
+        .sandbox
+        .git_text(&laboratory.vault, &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(refs.lines().count(), 2, "{refs}");
+    laboratory.sealed.drain(..2);
+    assert_whole(&laboratory, "afterwards");
+}
+
+#[test]
+fn a_vault_of_which_something_is_in_doubt_gives_nothing_up() {
+    let laboratory = Laboratory::new();
+    let status = laboratory.run(&["--json", "key", "status"]).json();
+    let key = status["keys"][0]["key"].as_str().expect("a key").to_owned();
+    let _said = laboratory.run(&["key", "rotate"]).succeeded();
+    append(&laboratory.source, "README.md", "under a new key\n");
+    let _id = laboratory.sandbox.snapshot(&laboratory.source);
+    let _said = laboratory
+        .run(&["key", "compromise", &key, "--since", "2"])
+        .succeeded();
+    for words in [
+        &["drop", "--yes", "1"][..],
+        &["optimize"],
+        &["prune", "--yes", "--keep-last", "1"],
+    ] {
+        let _said = laboratory.run(words).refused("GV-3105");
+    }
+}
+
+#[test]
+fn a_drop_killed_anywhere_has_happened_or_not_and_the_next_run_goes_on() {
+    if !can_trace("kill drop") {
+        return;
+    }
+    let mut laboratory = Laboratory::new();
+    let gone = laboratory.sealed.remove(0);
+    let words = ["drop", "--yes", &gone.id];
+    sweep(&laboratory, &words, &NAMES, "signal=KILL");
+    sweep(&laboratory, &words, &["write", "fsync"], "signal=KILL");
+    sweep(&laboratory, &words, &["fsync"], "error=EIO");
+    sweep(
+        &laboratory,
+        &words,
+        &["unlink", "rmdir", "unlinkat"],
+        "error=EIO",
+    );
+}
