@@ -66,19 +66,21 @@ fn the_newest_and_the_one_proven_last_are_not_dropped() {
     let [first, second, third] = [0, 1, 2].map(|place| laboratory.sealed[place].id.clone());
     let _said = laboratory.run(&["drill", &first]).succeeded();
     let said = laboratory
-        .run(&["drop", "--yes", &third])
+        .run(&["drop", "--unattended", &third])
         .refused("GV-1105");
     assert!(said.to_string().contains("the newest one"), "{said}");
     let said = laboratory
-        .run(&["drop", "--yes", &first])
+        .run(&["drop", "--unattended", &first])
         .refused("GV-1105");
     assert!(said.to_string().contains("proven last"), "{said}");
     let said = laboratory
-        .run(&["drop", "--yes", &second, &first])
+        .run(&["drop", "--unattended", &second, &first])
         .refused("GV-1105");
     assert!(said.to_string().contains("nothing was dropped"), "{said}");
     let _said = laboratory.run(&["drill", &second]).succeeded();
-    let _said = laboratory.run(&["drop", "--yes", &first]).succeeded();
+    let _said = laboratory
+        .run(&["drop", "--unattended", &first])
+        .succeeded();
     let listed = laboratory.run(&["--json", "list"]).succeeded().json();
     assert_eq!(listed["snapshots"].as_array().map(Vec::len), Some(2));
     let status = laboratory.run(&["--json", "status"]);
@@ -100,11 +102,13 @@ fn what_an_incident_names_is_evidence() {
     fs::write(&manifest, &bad).expect("it is damaged");
     let _said = laboratory.run(&["show", first]).refused("GV-3001");
     fs::write(&manifest, &good).expect("it is mended");
-    let said = laboratory.run(&["drop", "--yes", first]).refused("GV-1105");
+    let said = laboratory
+        .run(&["drop", "--unattended", first])
+        .refused("GV-1105");
     assert!(said.to_string().contains("GV-3001 names it"), "{said}");
     let place = laboratory.sandbox.path("state/git-vault/incidents");
     fs::remove_dir_all(place).expect("a person has settled it");
-    let _said = laboratory.run(&["drop", "--yes", first]).succeeded();
+    let _said = laboratory.run(&["drop", "--unattended", first]).succeeded();
 }
 
 #[test]
@@ -121,7 +125,7 @@ fn packed_refs_of_git_lose_a_dropped_snapshot_too() {
         .git(&laboratory.vault, &["commit-graph", "write", "--reachable"]);
     for place in [0, 1] {
         let id = &laboratory.sealed[place].id;
-        let _said = laboratory.run(&["drop", "--yes", id]).succeeded();
+        let _said = laboratory.run(&["drop", "--unattended", id]).succeeded();
     }
     let _said = laboratory.run(&["optimize"]).succeeded();
     laboratory
@@ -136,6 +140,22 @@ fn packed_refs_of_git_lose_a_dropped_snapshot_too() {
 }
 
 #[test]
+fn status_says_how_large_the_vault_is_and_what_may_be_freed() {
+    let laboratory = Laboratory::new();
+    let status = || laboratory.run(&["--json", "status"]).json();
+    assert_eq!(status()["droppable_bytes"], 0);
+    assert!(status()["pack_bytes"].as_u64() > Some(0));
+    let first = &laboratory.sealed[0].id;
+    let _said = laboratory.run(&["drop", "--unattended", first]).succeeded();
+    let droppable = status()["droppable_bytes"].as_u64();
+    assert!(droppable > Some(0) && droppable < status()["pack_bytes"].as_u64());
+    let text = laboratory.run(&["status"]).text();
+    assert!(text.contains(" of dropped snapshots; "), "{text}");
+    let _said = laboratory.run(&["optimize"]).succeeded();
+    assert_eq!(status()["packs"], 6 - 2);
+}
+
+#[test]
 fn a_vault_of_which_something_is_in_doubt_gives_nothing_up() {
     let laboratory = Laboratory::new();
     let status = laboratory.run(&["--json", "key", "status"]).json();
@@ -147,9 +167,9 @@ fn a_vault_of_which_something_is_in_doubt_gives_nothing_up() {
         .run(&["key", "compromise", &key, "--since", "2"])
         .succeeded();
     for words in [
-        &["drop", "--yes", "1"][..],
+        &["drop", "--unattended", "1"][..],
         &["optimize"],
-        &["prune", "--yes", "--keep-last", "1"],
+        &["prune", "--unattended", "--keep-last", "1"],
     ] {
         let _said = laboratory.run(words).refused("GV-3105");
     }
@@ -162,7 +182,7 @@ fn a_drop_killed_anywhere_has_happened_or_not_and_the_next_run_goes_on() {
     }
     let mut laboratory = Laboratory::new();
     let gone = laboratory.sealed.remove(0);
-    let words = ["drop", "--yes", &gone.id];
+    let words = ["drop", "--unattended", &gone.id];
     sweep(&laboratory, &words, &NAMES, "signal=KILL");
     sweep(&laboratory, &words, &["write", "fsync"], "signal=KILL");
     sweep(&laboratory, &words, &["fsync"], "error=EIO");

@@ -101,7 +101,7 @@ fn what_no_snapshot_needs_is_left_behind_and_all_else_comes_back() {
     let mut kept = life(&sandbox, &source, 10);
     let before = bytes(&sandbox);
     let gone = kept.drain(2..7).map(|one| one.id).collect::<Vec<_>>();
-    let mut words = vec!["drop", "--yes"];
+    let mut words = vec!["drop", "--unattended"];
     words.extend(gone.iter().map(String::as_str));
     let _said = sandbox.vault(&source, &words).succeeded();
     assert_all(&sandbox, &source, &kept);
@@ -197,7 +197,7 @@ fn a_cache_from_before_does_not_make_what_is_gone_count_as_stored() {
         .collect();
     assert_eq!(ids.len(), 4);
     assert_eq!((ids[1], ids[2]), (&*first, &*second));
-    let words = ["drop", "--yes", ids[0], ids[1], ids[2]];
+    let words = ["drop", "--unattended", ids[0], ids[1], ids[2]];
     let _said = sandbox.vault(&source, &words).succeeded();
     let before = bytes(&sandbox);
     let _said = sandbox.vault(&source, &["optimize"]).succeeded();
@@ -257,7 +257,7 @@ fn a_file_that_only_a_tree_of_the_history_names_stays() {
         let _id = sandbox.snapshot(&clone);
     }
     let _said = sandbox
-        .vault(&clone, &["drop", "--yes", "1", "2", "3", "4"])
+        .vault(&clone, &["drop", "--unattended", "1", "2", "3", "4"])
         .succeeded();
     let said = sandbox.vault(&clone, &["--json", "optimize"]).succeeded();
     assert!(said.json()["recorded_as"].is_u64(), "{said}");
@@ -294,7 +294,9 @@ fn what_somebody_reads_stays_until_nobody_does() {
 fn dropped_from() -> Laboratory {
     let mut laboratory = Laboratory::new();
     let middle = laboratory.sealed.remove(1);
-    let _said = laboratory.run(&["drop", "--yes", &middle.id]).succeeded();
+    let _said = laboratory
+        .run(&["drop", "--unattended", &middle.id])
+        .succeeded();
     for number in 0..2 {
         append(&laboratory.source, "README.md", format!("{number}\n"));
         laboratory

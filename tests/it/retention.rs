@@ -47,12 +47,12 @@ fn a_policy_is_planned_then_carried_out() {
     assert!(changed.is_empty(), "{changed:?}");
     let _said = laboratory.run(&policy).refused("GV-1006");
     let said = laboratory
-        .run(&[&policy[..], &["--yes"]].concat())
+        .run(&[&policy[..], &["--unattended"]].concat())
         .succeeded();
     assert_eq!(numbers(&said.json(), "dropped"), [1, 3, 4]);
     assert!(said.json()["optimized"]["recorded_as"].is_u64(), "{said}");
     let again = laboratory
-        .run(&[&policy[..], &["--yes"]].concat())
+        .run(&[&policy[..], &["--unattended"]].concat())
         .succeeded();
     assert!(again.json()["recorded_as"].is_null(), "{again}");
     laboratory.sealed.remove(2);
@@ -65,7 +65,9 @@ fn a_policy_is_planned_then_carried_out() {
 #[test]
 fn without_a_rule_nothing_goes() {
     let laboratory = Laboratory::new();
-    let _said = laboratory.run(&["prune", "--yes"]).refused("GV-1005");
+    let _said = laboratory
+        .run(&["prune", "--unattended"])
+        .refused("GV-1005");
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn a_size_keeps_the_newest_that_fit() {
     };
     assert_eq!(plan("1G"), [1, 2, 3]);
     assert_eq!(plan("0"), [3]);
-    let words = ["prune", "--max-size", "0", "--yes"];
+    let words = ["prune", "--max-size", "0", "--unattended"];
     let _said = laboratory.run(&words).succeeded();
     laboratory.sealed.drain(..2);
     assert_whole(&laboratory, "afterwards");
@@ -91,7 +93,7 @@ fn a_prune_killed_anywhere_loses_nothing_and_the_next_run_goes_on() {
     }
     let mut laboratory = Laboratory::new();
     laboratory.sealed.drain(..2);
-    let words = ["prune", "--yes", "--keep-last", "1"];
+    let words = ["prune", "--unattended", "--keep-last", "1"];
     sweep(&laboratory, &words, &NAMES, "signal=KILL");
     sweep(&laboratory, &words, &["fsync"], "signal=KILL");
 }
@@ -116,8 +118,8 @@ fn live(lines: &[String], tally: &Tally, shrunk: &Cell<usize>) -> Result<(), Str
         let oldest = ids[(number * 7) % ids.len()].clone();
         let words: &[&str] = match number % 5 {
             0 => &["optimize"],
-            1 | 2 if oldest != ids[ids.len() - 1] => &["drop", "--yes", &oldest],
-            3 => &["prune", "--yes", "--keep-last", "2"],
+            1 | 2 if oldest != ids[ids.len() - 1] => &["drop", "--unattended", &oldest],
+            3 => &["prune", "--unattended", "--keep-last", "2"],
             _ => continue,
         };
         let said = sandbox.vault(&repository, words);

@@ -11,9 +11,9 @@ pub struct DropOptions {
     #[arg(value_name = "SNAP", required = true)]
     pub snapshots: Vec<String>,
 
-    /// Do not ask
+    /// Do not ask: for scripts
     #[arg(long)]
-    pub yes: bool,
+    pub unattended: bool,
 }
 
 /// What `prune` is given.
@@ -47,9 +47,9 @@ pub struct PruneOptions {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Do not ask
+    /// Do not ask: for scripts
     #[arg(long)]
-    pub yes: bool,
+    pub unattended: bool,
 }
 
 impl PruneOptions {

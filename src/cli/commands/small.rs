@@ -19,7 +19,7 @@ impl Call<'_> {
     pub(super) fn drop_snapshots(&self, options: &DropOptions) -> Result<Answer> {
         let choice = Choice::Named(options.snapshots.clone());
         let plan = ops::drop::plan(self.workplace, &choice)?;
-        self.carry_out(plan, consent(options.yes))
+        self.carry_out(plan, consent(options.unattended))
     }
 
     pub(super) fn prune(&self, options: &PruneOptions) -> Result<Answer> {
@@ -44,7 +44,7 @@ impl Call<'_> {
                 text::small::planned(&plan),
             ));
         }
-        self.carry_out(plan, consent(options.yes))
+        self.carry_out(plan, consent(options.unattended))
     }
 
     pub(super) fn optimize(&self) -> Result<Answer> {
@@ -67,8 +67,12 @@ impl Call<'_> {
     }
 }
 
-fn consent(yes: bool) -> Consent {
-    if yes { Consent::Given } else { Consent::Asked }
+fn consent(unattended: bool) -> Consent {
+    if unattended {
+        Consent::Given
+    } else {
+        Consent::Asked
+    }
 }
 
 /// Shows the plan, and goes on only when the number of snapshots is typed that it drops.
