@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
+use super::escape::text_name;
 use super::timestamp::Timestamp;
 
 /// How many of each kind are kept. What any of them keeps is kept.
@@ -44,7 +45,7 @@ impl Policy {
             .map(|(name, count)| format!("--keep-{name} {count}"))
             .collect();
         let labels = self.labels.iter();
-        words.extend(labels.map(|label| format!("--keep-label {label}")));
+        words.extend(labels.map(|label| format!("--keep-label {}", text_name(label.as_bytes()))));
         words.extend(self.max_bytes.map(|bytes| format!("--max-size {bytes}")));
         words.join(" ")
     }

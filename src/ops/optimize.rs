@@ -208,12 +208,13 @@ fn by_name(store: &Store) -> BTreeMap<&str, &Pack> {
         .collect()
 }
 
-/// Small packs of each history that can be put together: one from a promisor remote, or that lacks something, stays as it is.
+/// Packs of each history that can be put together: one from a promisor remote, or that lacks something, stays as it is. Only the newest ones
+/// in a row are: an older snapshot that needs one of them needs all older ones, too, so that what it gets leads nowhere else.
 fn histories<'v>(
     all: &Store,
     trusted: &[Trusted],
     movable: &[&'v PackRecord],
-    vault: &Vault,
+    vault: &'v Vault,
 ) -> Result<Vec<Vec<&'v PackRecord>>> {
     let mut lacking = BTreeSet::new();
     for trusted in trusted {
@@ -228,17 +229,40 @@ fn histories<'v>(
     }
     let promisors = vault.log.inventory.packs().filter(|pack| pack.promisor);
     let promisors: BTreeSet<_> = promisors.map(of).collect();
-    let mut groups: BTreeMap<PackGroup, Vec<(u64, &'v PackRecord)>> = BTreeMap::new();
-    for record in movable {
+    let mut groups: BTreeMap<PackGroup, Vec<&'v PackRecord>> = BTreeMap::new();
+    for record in vault.log.packs() {
         let git_dir = of(record);
         let is_history = record.role == PackRole::History;
         if is_history && !lacking.contains(&git_dir) && !promisors.contains(&git_dir) {
-            let group = groups.entry(record.group()).or_default();
-            group.push((record.bytes, record));
+            groups.entry(record.group()).or_default().push(record);
         }
     }
-    let merged = groups.into_values().map(|packs| gather(&[], packs));
-    Ok(merged.collect())
+    let is_movable = |record: &PackRecord| movable.iter().any(|one| one.name == record.name);
+    let newest = groups
+        .into_values()
+        .map(|packs| newest(&packs, &is_movable));
+    Ok(newest.collect())
+}
+
+/// From the newest pack back, those that are not much larger than what was gathered so far, if that makes enough of them; oldest first.
+fn newest<'v>(
+    packs: &[&'v PackRecord],
+    is_movable: &dyn Fn(&PackRecord) -> bool,
+) -> Vec<&'v PackRecord> {
+    let mut gathered: u64 = 0;
+    let mut going = Vec::new();
+    for record in packs.iter().rev().copied() {
+        if !is_movable(record) || gathered > 0 && record.bytes > gathered.saturating_mul(FACTOR) {
+            break;
+        }
+        gathered = gathered.saturating_add(record.bytes);
+        going.push(record);
+    }
+    going.reverse();
+    if going.len() < WORTH_MERGING {
+        going.clear();
+    }
+    going
 }
 
 /// A capture pack, and how much of it is needed.

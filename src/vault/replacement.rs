@@ -75,19 +75,9 @@ impl Replacement {
             return Ok(());
         };
         if vault.log.inventory.get(&pack.name).is_some() {
-            // One of them holds all that is wanted of the others, too: they stay as they are.
-            for record in going {
-                let path = vault.layout.pack(&record.name);
-                let open = Pack::open_with(&path, self.format, Some(record.index_blake3));
-                let open = open.map_err(|error| refuse_git_read(&error))?;
-                match record.role {
-                    PackRole::History => after.history_mut(&of(record)).push(open, record.promisor),
-                    PackRole::Capture => after.capture.push(open, false),
-                }
-            }
-            return Ok(());
+            // One of them holds all that is wanted of the others, too.
+            return self.stay(vault, after, going);
         }
-        self.going.extend_from_slice(going);
         let (pack, git_dir) = match first.role {
             PackRole::History => {
                 let git_dir = of(first);
@@ -104,11 +94,9 @@ impl Replacement {
         };
         let pack = pack.ok_or_else(|| internal("nothing was written"))?;
         let (pack, read_back) = pack.verify(after, monitor).map_err(copied)?;
-        if let Some((missing, named_by)) = read_back.holes.first_key_value() {
-            return Err(
-                internal("a history would lack something that no snapshot says it lacks")
-                    .because(format!("{named_by} names {missing}")),
-            );
+        if !read_back.holes.is_empty() {
+            // It lacks something that no remaining snapshot says it lacks: it is left alone.
+            return self.stay(vault, after, going);
         }
         let newest = match &git_dir {
             Some(git_dir) => after.history(git_dir).newest(),
@@ -120,7 +108,22 @@ impl Replacement {
         if count != required.len() as u64 || !found.into_iter().all(|id| required.contains(&id)) {
             return Err(internal("the new pack holds other objects than it must"));
         }
+        self.going.extend_from_slice(going);
         self.coming.push(pack);
+        Ok(())
+    }
+
+    /// Leaves packs as they are.
+    fn stay(&self, vault: &Vault, after: &mut Store, packs: &[PackRecord]) -> Result<()> {
+        for record in packs {
+            let path = vault.layout.pack(&record.name);
+            let open = Pack::open_with(&path, self.format, Some(record.index_blake3));
+            let open = open.map_err(|error| refuse_git_read(&error))?;
+            match record.role {
+                PackRole::History => after.history_mut(&of(record)).push(open, record.promisor),
+                PackRole::Capture => after.capture.push(open, false),
+            }
+        }
         Ok(())
     }
 

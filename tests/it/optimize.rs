@@ -73,7 +73,7 @@ fn life(sandbox: &Sandbox, source: &Path, rounds: usize) -> Vec<Kept> {
     let mut kept = Vec::new();
     for round in 0..rounds {
         append(source, "README.md", format!("round {round}\n"));
-        write(source, "large.bin", noise(round as u64 + 1, 200_000));
+        write(source, "large.bin", noise(2 * round as u64 + 1, 200_000));
         write(
             source,
             format!("notes/{round}.txt"),
@@ -253,6 +253,18 @@ fn a_file_that_only_a_tree_of_the_history_names_stays() {
     sandbox.git_with(&clone, &alone, &["read-tree", "HEAD"]);
     fs::rename(&origin, sandbox.path("away")).expect("moved away");
     for round in 0..6 {
+        // Not by `git commit`, which would fetch what the index names.
+        let commit = [
+            "commit-tree",
+            "HEAD^{tree}",
+            "-p",
+            "HEAD",
+            "-m",
+            "more history",
+        ];
+        let commit = sandbox.git_with(&clone, &alone, &commit);
+        let commit = String::from_utf8(commit).expect("an id");
+        sandbox.git_with(&clone, &alone, &["update-ref", "HEAD", commit.trim_end()]);
         write(&clone, "untracked", format!("{round}\n"));
         let _id = sandbox.snapshot(&clone);
     }
@@ -263,9 +275,41 @@ fn a_file_that_only_a_tree_of_the_history_names_stays() {
     assert!(said.json()["recorded_as"].is_u64(), "{said}");
     let _said = sandbox.vault(&clone, &["verify", "--deep"]).succeeded();
     let _said = sandbox.vault(&clone, &["drill", "--all"]).succeeded();
+    // The capture packs are one now, the histories are not: what this one does not need is in others.
+    let _said = sandbox
+        .vault(&clone, &["verify", "--deep", "5"])
+        .succeeded();
     let restored = sandbox.restore(&clone, "5", "given-back");
     let found = fs::read(restored.join("src/big.bin")).expect("it is there");
     assert!(found == noise(9, 50_000));
+}
+
+/// Histories of very different sizes: whatever is put together, an older snapshot gets a whole history.
+#[test]
+fn the_history_of_an_older_snapshot_leads_nowhere_else() {
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let mut kept = Vec::new();
+    for (round, size) in [
+        10, 90_000, 10, 40_000, 10, 10, 60_000, 10, 10, 10, 10, 5_000, 10,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        write(&source, "noise", noise(2 * round as u64 + 1, size));
+        sandbox.commit(&source, "more or less");
+        kept.push(take(&sandbox, &source));
+        if round % 4 == 3 {
+            let _said = sandbox.vault(&source, &["optimize"]).succeeded();
+        }
+    }
+    let _said = sandbox.vault(&source, &["optimize"]).succeeded();
+    for one in &kept {
+        let restored = sandbox.restore(&source, &one.id, "given-back");
+        sandbox.git(&restored, &["fsck", "--full", "--no-dangling"]);
+        fs::remove_dir_all(restored).expect("the copy is removed");
+    }
+    assert_all(&sandbox, &source, &kept);
 }
 
 #[test]
