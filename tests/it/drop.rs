@@ -150,9 +150,7 @@ fn status_says_how_large_the_vault_is_and_what_may_be_freed() {
     let droppable = status()["droppable_bytes"].as_u64();
     assert!(droppable > Some(0) && droppable < status()["pack_bytes"].as_u64());
     let text = laboratory.run(&["status"]).text();
-    assert!(text.contains(" of dropped snapshots; "), "{text}");
-    let _said = laboratory.run(&["optimize"]).succeeded();
-    assert_eq!(status()["droppable_bytes"], 0);
+    assert!(text.contains(" in 5 packs, "), "{text}");
 }
 
 #[test]

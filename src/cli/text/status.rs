@@ -138,14 +138,7 @@ fn health(report: &StatusReport) -> String {
         bytes(report.size.bytes),
         count(report.size.packs, "pack")
     );
-    let droppable = match report.droppable_bytes {
-        0 => String::new(),
-        some => format!(", at most {} of dropped snapshots", bytes(some)),
-    };
-    format!(
-        "{word}; {size}{droppable}; {free} at {}",
-        shown(&report.vault)
-    )
+    format!("{word}; {size}, {free} at {}", shown(&report.vault))
 }
 
 /// The same as metrics in the text format that collectors read: one gauge a line, times in seconds since the epoch, 0 for
