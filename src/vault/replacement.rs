@@ -218,7 +218,7 @@ impl Replacement {
             for pack in &packs {
                 place_pack(&self.directory, &layout, pack)?;
             }
-            disk::sync_directory(&layout.packs())
+            disk::make_durable(&mut [], &[], &[&layout.packs(), &self.directory])
         };
         place().map_err(|error| error.refuse_vault_write())?;
         let mut gone: Vec<String> = self.going.into_iter().map(|pack| pack.name).collect();

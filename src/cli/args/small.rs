@@ -67,17 +67,17 @@ impl PruneOptions {
     }
 }
 
-/// A whole number of bytes, or of so many units of 1024: `500M`, `20G`.
+/// A whole number of bytes, or of thousands, millions and so on of them, as sizes are shown: `500M`, `20G`.
 fn size(text: &str) -> Result<u64, String> {
-    let units = [("k", 10), ("M", 20), ("G", 30), ("T", 40), ("", 0)];
+    let units = [("k", 1), ("M", 2), ("G", 3), ("T", 4), ("", 0)];
     let found = units
         .into_iter()
-        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+        .find_map(|(unit, power)| Some((text.strip_suffix(unit)?, power)));
     let is_number =
         |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
     found
         .filter(|(digits, _)| is_number(digits))
-        .and_then(|(digits, shift)| digits.parse::<u64>().ok()?.checked_mul(1 << shift))
+        .and_then(|(digits, power)| digits.parse::<u64>().ok()?.checked_mul(1000_u64.pow(power)))
         .ok_or_else(|| "a whole number is expected, alone or with k, M, G or T".to_owned())
 }
 
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn a_size_is_a_number_with_at_most_one_unit() {
         assert_eq!(size("0"), Ok(0));
-        assert_eq!(size("500M"), Ok(500 << 20));
-        assert_eq!(size("20G"), Ok(20 << 30));
+        assert_eq!(size("500M"), Ok(500_000_000));
+        assert_eq!(size("20G"), Ok(20_000_000_000));
         for text in ["", "M", "1.5G", "-1", "1 G", "1GB", "99999999999999T"] {
             assert!(size(text).is_err(), "{text}");
         }
