@@ -28,7 +28,8 @@ impl Policy {
     /// Whether it says what to keep, so that anything else may go.
     #[must_use]
     pub fn keeps_by_rule(&self) -> bool {
-        self.last + self.hourly + self.daily + self.weekly > 0 || !self.labels.is_empty()
+        let counts = [self.last, self.hourly, self.daily, self.weekly];
+        counts.iter().any(|count| *count > 0) || !self.labels.is_empty()
     }
 
     /// In words, for the log.

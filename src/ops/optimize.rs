@@ -99,8 +99,13 @@ pub(super) fn run(
         return Ok((own, report));
     };
     let entry = replacement.commit(&mut own.vault, workplace.now);
-    report.entry = Some(entry.map_err(say_what_is_left)?);
-    let (own, removed, warnings) = own.tidy(workplace)?;
+    let entry = entry.map_err(say_what_is_left)?;
+    report.entry = Some(entry);
+    let (own, removed, warnings) = own.tidy(workplace).map_err(|refusal| {
+        refusal.having_changed(format!(
+            "log entry {entry} says which packs took the place of others; those were not removed yet"
+        ))
+    })?;
     report.after = Size::of(&own.vault);
     report.removed_bytes += removed.bytes;
     report.waiting = removed.waiting;
@@ -311,21 +316,7 @@ fn captures<'v>(
         .collect();
     // What stays must not lead to what goes.
     loop {
-        let mut more = BTreeSet::new();
-        let stays = |one: &&Use<'_>| !going.contains(one.record.name.as_str());
-        for one in uses.iter().filter(stays) {
-            let kept = uses.iter().filter(stays);
-            let kept: Vec<&Pack> = kept.map(|one| one.pack).collect();
-            for id in &one.needless {
-                let links = reach.needless_links(one.pack, id)?;
-                let is_lost =
-                    |link: &ObjectId| !kept.iter().any(|pack| pack.index.find(link).is_some());
-                if links.iter().any(is_lost) {
-                    more.insert(one.record.name.as_str());
-                    break;
-                }
-            }
-        }
+        let more = leading_astray(reach, &uses, &going)?;
         if more.is_empty() {
             break;
         }
@@ -335,6 +326,34 @@ fn captures<'v>(
     Ok(chosen
         .filter(|record| going.contains(record.name.as_str()))
         .collect())
+}
+
+/// Packs that would stay, and hold something that leads to what would be gone; nobody needs either.
+fn leading_astray<'a>(
+    reach: &Reach<'_>,
+    uses: &[Use<'a>],
+    going: &BTreeSet<&str>,
+) -> Result<BTreeSet<&'a str>> {
+    let goes = |one: &&Use<'a>| going.contains(one.record.name.as_str());
+    let gone = uses.iter().filter(goes).flat_map(|one| &one.needless);
+    let gone: HashSet<&ObjectId> = gone.collect();
+    let kept = uses.iter().filter(|one| !goes(one));
+    let kept: Vec<&Use<'a>> = kept.collect();
+    let is_kept = |link: &ObjectId| kept.iter().any(|one| one.pack.index.find(link).is_some());
+    let mut astray = BTreeSet::new();
+    for one in &kept {
+        for id in &one.needless {
+            let links = reach.needless_links(one.pack, id)?;
+            if links
+                .iter()
+                .any(|link| gone.contains(link) && !is_kept(link))
+            {
+                astray.insert(one.record.name.as_str());
+                break;
+            }
+        }
+    }
+    Ok(astray)
 }
 
 /// Bytes before the first entry of a pack.

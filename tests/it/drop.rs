@@ -173,6 +173,33 @@ fn a_vault_of_which_something_is_in_doubt_gives_nothing_up() {
     }
 }
 
+/// What a doubtful entry brought may be somebody else's, and older snapshots may stand on it.
+#[test]
+fn when_an_optimize_is_in_doubt_no_snapshot_is_accepted() {
+    let laboratory = Laboratory::new();
+    for number in 0..3 {
+        append(&laboratory.source, "README.md", format!("{number}\n"));
+        laboratory.sandbox.commit(&laboratory.source, "more");
+        let _id = laboratory.sandbox.snapshot(&laboratory.source);
+    }
+    let status = laboratory.run(&["--json", "key", "status"]).json();
+    let key = status["keys"][0]["key"].as_str().expect("a key").to_owned();
+    let optimized = laboratory.run(&["--json", "optimize"]).succeeded().json();
+    let entry = optimized["recorded_as"].as_u64().expect("an entry");
+    let _said = laboratory.run(&["key", "rotate"]).succeeded();
+    let since = (entry - 1).to_string();
+    let _said = laboratory
+        .run(&["key", "compromise", &key, "--since", &since])
+        .succeeded();
+    let out = laboratory.sandbox.path("out");
+    let out = out.to_str().expect("a UTF-8 path");
+    for sealed in &laboratory.sealed {
+        let _said = laboratory
+            .run(&["restore", &sealed.id, out])
+            .refused("GV-3105");
+    }
+}
+
 #[test]
 fn a_drop_killed_anywhere_has_happened_or_not_and_the_next_run_goes_on() {
     if !can_trace("kill drop") {

@@ -284,6 +284,27 @@ fn a_file_that_only_a_tree_of_the_history_names_stays() {
     assert!(found == noise(9, 50_000));
 }
 
+/// A tree that nobody needs, in a pack most of which is needed, names a file that nobody needs, in a pack that goes.
+#[test]
+fn what_stays_leads_to_nothing_that_is_gone() {
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    write(&source, "directory/large", noise(3, 100_000));
+    let _first = sandbox.snapshot(&source);
+    write(&source, "directory/small", "small\n");
+    write(&source, "kept", noise(5, 200_000));
+    let _second = sandbox.snapshot(&source);
+    fs::remove_dir_all(source.join("directory")).expect("it is removed");
+    let kept = [take(&sandbox, &source)];
+    let _said = sandbox
+        .vault(&source, &["drop", "--unattended", "1", "2"])
+        .succeeded();
+    let before = bytes(&sandbox);
+    let _said = sandbox.vault(&source, &["optimize"]).succeeded();
+    assert!(bytes(&sandbox) + 90_000 < before);
+    assert_all(&sandbox, &source, &kept);
+}
+
 /// Histories of very different sizes: whatever is put together, an older snapshot gets a whole history.
 #[test]
 fn the_history_of_an_older_snapshot_leads_nowhere_else() {
