@@ -308,29 +308,28 @@ fn what_stays_leads_to_nothing_that_is_gone() {
 /// Histories of very different sizes: whatever is put together, an older snapshot gets a whole history.
 #[test]
 fn the_history_of_an_older_snapshot_leads_nowhere_else() {
-    let sandbox = Sandbox::new();
-    let source = states::small_repository(&sandbox);
-    let mut kept = Vec::new();
-    for (round, size) in [
+    let sizes = [
         10, 90_000, 10, 40_000, 10, 10, 60_000, 10, 10, 10, 10, 5_000, 10,
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        write(&source, "noise", noise(2 * round as u64 + 1, size));
-        sandbox.commit(&source, "more or less");
-        kept.push(take(&sandbox, &source));
-        if round % 4 == 3 {
-            let _said = sandbox.vault(&source, &["optimize"]).succeeded();
+    ];
+    for every in [4, sizes.len()] {
+        let sandbox = Sandbox::new();
+        let source = states::small_repository(&sandbox);
+        let mut kept = Vec::new();
+        for (round, size) in sizes.into_iter().enumerate() {
+            write(&source, "noise", noise(2 * round as u64 + 1, size));
+            sandbox.commit(&source, "more or less");
+            kept.push(take(&sandbox, &source));
+            if round % every == every - 1 {
+                let _said = sandbox.vault(&source, &["optimize"]).succeeded();
+            }
         }
+        for one in &kept {
+            let restored = sandbox.restore(&source, &one.id, "given-back");
+            sandbox.git(&restored, &["fsck", "--full", "--no-dangling"]);
+            fs::remove_dir_all(restored).expect("the copy is removed");
+        }
+        assert_all(&sandbox, &source, &kept);
     }
-    let _said = sandbox.vault(&source, &["optimize"]).succeeded();
-    for one in &kept {
-        let restored = sandbox.restore(&source, &one.id, "given-back");
-        sandbox.git(&restored, &["fsck", "--full", "--no-dangling"]);
-        fs::remove_dir_all(restored).expect("the copy is removed");
-    }
-    assert_all(&sandbox, &source, &kept);
 }
 
 #[test]
