@@ -127,6 +127,28 @@ pub enum Command {
         asked: OsString,
     },
 
+    /// Show what differs between two snapshots, or between one and the working tree now
+    ///
+    /// A line for each path: A for one that came, D for one that is gone, M for one that is another. With -p, the lines that differ.
+    /// `git vault diff @latest`, `git vault diff before:rebase @latest -- src`.
+    Diff {
+        /// The older snapshot
+        #[arg(value_name = "SNAP", default_value = "@latest")]
+        old: String,
+
+        /// The newer snapshot; the working tree now if none is given
+        #[arg(value_name = "SNAP2")]
+        new: Option<String>,
+
+        /// Show the lines that differ
+        #[arg(short, long)]
+        patch: bool,
+
+        /// Only these paths, from the top of the working tree
+        #[arg(value_name = "PATH", last = true)]
+        paths: Vec<OsString>,
+    },
+
     /// Find out which snapshots hold a path
     ///
     /// The pattern is a part of a name, or a glob: `git vault find '*.key'`, `git vault find 'src/**/notes*'`.

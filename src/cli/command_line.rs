@@ -8,10 +8,11 @@ use crate::model::escape::text_name;
 
 /// What an argument's value must be, by the name it has in the help, to be written down. All others are left out, so that a
 /// new option gives away nothing until somebody has thought about it.
-const WRITTEN_DOWN: [&str; 11] = [
+const WRITTEN_DOWN: [&str; 12] = [
     "DIR",
     "FILE",
     "SNAP",
+    "SNAP2",
     "SNAP:PATH",
     "SNAP[:PATH]",
     "PATH",

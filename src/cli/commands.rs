@@ -129,6 +129,12 @@ pub fn run(
         }
         Command::Ls { asked, recursive } => call.ls(asked, *recursive),
         Command::Cat { asked } => call.cat(asked),
+        Command::Diff {
+            old,
+            new,
+            patch,
+            paths,
+        } => call.diff(old, new.as_deref(), *patch, paths),
         Command::Find { pattern } => call.find(pattern),
         Command::Log { path } => call.log(path),
         Command::Restore { asked, destination } => call.restore_any(asked, destination),
@@ -190,6 +196,7 @@ impl Call<'_> {
             program: environment.program().ok_or_else(no_program)?,
             git: environment.git(),
             global_config: environment.global_config(),
+            variables: environment.places(),
         };
         let report = match command {
             HooksCommand::Install { last_second, .. } => {
@@ -225,7 +232,7 @@ impl Call<'_> {
         let request = SnapshotRequest {
             message: message.to_owned(),
             labels: labels.to_vec(),
-            trigger: "manual".to_owned(),
+            trigger: ops::snapshot::MANUAL.to_owned(),
         };
         let report = ops::snapshot::snapshot(self.workplace, &request, &now_ns, self.monitor)?;
         let notice = report.new_key.as_deref().map(text::key_notice);

@@ -63,6 +63,18 @@ fn variable(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// The variables that say where vaults, keys and states lie, as far as they are set: whoever is started later must be told.
+fn places() -> Vec<(&'static str, PathBuf)> {
+    let names = [
+        "GIT_VAULT_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+    ];
+    let set = |name| Some((name, variable(name).filter(|path| path.is_absolute())?));
+    names.into_iter().filter_map(set).collect()
+}
+
 /// The scheduler of the system, where it looks, and what it must be told of this program's places.
 fn schedule(config: &Path, state: &Path) -> SchedulePlaces {
     let scheduler = if cfg!(target_os = "macos") {
@@ -77,19 +89,12 @@ fn schedule(config: &Path, state: &Path) -> SchedulePlaces {
             home.map(|home| home.join("Library/LaunchAgents"))
         }
     };
-    let places = [
-        "GIT_VAULT_HOME",
-        "XDG_CONFIG_HOME",
-        "XDG_DATA_HOME",
-        "XDG_STATE_HOME",
-    ];
-    let set = |name| Some((name, variable(name).filter(|path| path.is_absolute())?));
     SchedulePlaces {
         scheduler,
         directory,
         tool: on_the_path(scheduler.tool()),
         program: own_program(),
-        variables: places.into_iter().filter_map(set).collect(),
+        variables: places(),
         state: state.to_owned(),
     }
 }
@@ -366,6 +371,12 @@ impl Environment {
         pace()
     }
 
+    /// The variables that say where vaults, keys and states lie, as far as they are set.
+    #[must_use]
+    pub fn places(&self) -> Vec<(&'static str, PathBuf)> {
+        places()
+    }
+
     /// The scheduler of the system.
     #[must_use]
     pub fn schedule(&self) -> SchedulePlaces {
@@ -381,7 +392,9 @@ impl Environment {
     /// Where git writes settings of the user.
     #[must_use]
     pub fn global_config(&self) -> PathBuf {
-        global_config(self.home.as_deref(), &self.config)
+        // A relative one is relative to where git works.
+        let file = global_config(self.home.as_deref(), &self.config);
+        self.workplace.current.join(file)
     }
 
     /// A path from the command line, made absolute.

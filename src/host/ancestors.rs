@@ -31,9 +31,12 @@ pub enum Below {
 }
 
 /// The commands of git above this process, the nearest first: shells on the way to the nearest one are passed over, and so are
-/// those between two of them. Empty where the system does not tell.
+/// those between two of them; `None` where the system does not tell.
 #[must_use]
-pub fn git_above() -> Vec<Ancestor> {
+pub fn git_above() -> Option<Vec<Ancestor>> {
+    if !Path::new("/proc/self/stat").exists() {
+        return None;
+    }
     let mut found: Vec<Ancestor> = Vec::new();
     let mut below = Below::Nothing;
     let mut id = rustix::process::getppid().map(|id| id.as_raw_nonzero().get().unsigned_abs());
@@ -57,7 +60,7 @@ pub fn git_above() -> Vec<Ancestor> {
         }
         id = Some(parent);
     }
-    found
+    Some(found)
 }
 
 enum Kind {

@@ -140,7 +140,14 @@ pub const DIRECTORY_MODE: u32 = 0o700;
 /// # Errors
 /// When it cannot be read, is not a regular file, or is larger.
 pub fn read_bounded(path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
-    let file = open_regular(path)?;
+    read_open(&open_regular(path)?, path, limit_bytes)
+}
+
+/// Reads an open file whole, if it is not larger than `limit_bytes`.
+///
+/// # Errors
+/// When it cannot be read or is larger.
+pub fn read_open(file: &File, path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
     // One more than there should be, so that the end is found by the read that brings the last byte.
     let expected = file.metadata().context("look at", path)?.len();
     let room = expected.min(limit_bytes).saturating_add(1);
@@ -327,20 +334,23 @@ const PROGRAM_MODE: u32 = 0o755;
 /// this user lets them.
 ///
 /// # Errors
-/// When it is there already or cannot be written; a file that was begun is removed again.
+/// When it is there already or cannot be written.
 pub fn write_new_program(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    let mut file = options
-        .mode(PROGRAM_MODE)
-        .open(path)
-        .context("create", path)?;
-    let written = write_durably(&mut file, path, bytes);
-    if written.is_err() {
-        // It is ours, and half a program must not be run.
-        drop(std::fs::remove_file(path));
-    }
-    written
+    let mut file = program_beside(path)?;
+    write_durably(file.as_file_mut(), path, bytes)?;
+    file.persist_noclobber(path)
+        .map_err(|error| Error::new("create", path, error.error))?;
+    Ok(())
+}
+
+fn program_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    tempfile::Builder::new()
+        .prefix(".tmp-")
+        .permissions(std::fs::Permissions::from_mode(PROGRAM_MODE))
+        .tempfile_in(directory)
+        .context("create in", directory)
 }
 
 /// Replaces a program as [`replace`] does.
@@ -348,13 +358,7 @@ pub fn write_new_program(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// When any step fails; the old file is then still in place.
 pub fn replace_program(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .permissions(std::fs::Permissions::from_mode(PROGRAM_MODE))
-        .tempfile_in(directory)
-        .context("create in", directory)?;
+    let mut file = program_beside(path)?;
     write_durably(file.as_file_mut(), path, bytes)?;
     file.persist(path)
         .map_err(|error| Error::new("replace", path, error.error))?;

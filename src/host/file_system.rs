@@ -76,6 +76,16 @@ pub fn longest_dirty_ns() -> Option<i128> {
     Some(centiseconds * 10_000_000)
 }
 
+/// How long a file must have been left alone before its change time is relied on, at least, in ns.
+const QUIET_NS: i128 = 60_000_000_000;
+
+/// How long a file must have been left alone, in ns, so that every later write to it moves its change time, also one through a
+/// memory mapping; `None` where no time is long enough.
+#[must_use]
+pub fn quiet_ns() -> Option<i128> {
+    longest_dirty_ns().map(|dirty_ns| QUIET_NS.max(dirty_ns * 3 / 2))
+}
+
 /// The same on systems that do not say.
 #[cfg(not(target_os = "linux"))]
 #[must_use]

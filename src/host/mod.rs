@@ -3,6 +3,7 @@
 pub mod ancestors;
 pub mod background;
 pub mod chunker;
+pub mod directory;
 pub mod disk;
 pub mod escrow;
 pub mod file_system;

@@ -7,7 +7,7 @@ use jiff::{Span, Zoned};
 use super::timestamp::Timestamp;
 
 /// The moment that a text names, told at `now` in a time zone; `None` when it names none. A day alone means its end: what was
-/// newest on that day. A time alone is of today.
+/// newest on that day; today means now. A time alone is of today.
 #[must_use]
 pub fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     let now = jiff::Timestamp::from_second(now.seconds()).ok()?;
@@ -20,6 +20,7 @@ pub fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         ["now"] => now,
         [count, unit, "ago"] => now.checked_sub(span(count.parse().ok()?, unit)?).ok()?,
         [day] => match (date(day, &now), time(day)) {
+            (Some(date), _) if date == now.date() => now,
             (Some(date), _) => end_of(date, zone)?,
             (None, Some(time)) => now.date().to_datetime(time).to_zoned(zone.clone()).ok()?,
             (None, None) => return None,

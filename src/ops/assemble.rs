@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::host::file_system::quiet_ns;
 use crate::host::git::alternates::Alternates;
 use crate::host::git::object::{
     MODE_FILE, MODE_TREE, ObjectFormat, ObjectId, ObjectKind, each_link,
@@ -34,9 +35,11 @@ use crate::vault::built_directories::BuiltDirectories;
 use crate::vault::cache::{ScanCache, SoundPacks};
 use crate::vault::content::{ContentWriter, Stored};
 use crate::vault::inspect::Vault;
+use crate::vault::known_vault::tells_of_changes;
 use crate::vault::lacking::Lacking;
 use crate::vault::promised;
 use crate::vault::reader::{SnapshotReader, Trusted, trust};
+use crate::vault::skeleton::check_pack_files;
 use crate::vault::staging::{IncompletePack, Staging, Verified, VerifiedPack};
 use crate::vault::store::Store;
 
@@ -123,8 +126,11 @@ pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
     };
     let known = known_state(task)?;
     let sound = check_packs(task.vault, &known)?;
-    store.know_ids(&known.small);
-    store.know_sound(&|name| Some(sound.get(name)?[1]));
+    if tells_of_changes(&task.vault.layout.packs()) {
+        store.know_ids(&known.small);
+        let is_known = |name: &str| known.large.contains(name);
+        store.know_sound(&|name| Some(sound.get(name).filter(|_| is_known(name))?[1]));
+    }
     let mut progress = Progress {
         store,
         sound,
@@ -214,15 +220,38 @@ fn say_where_to_go_on(refusal: Refusal) -> Refusal {
 /// Looks whether the packs a new snapshot would stand on are those whose bytes were last found to be what was written;
 /// reads and compares those that are not.
 fn check_packs(vault: &Vault, known: &ScanCache) -> Result<SoundPacks> {
+    // Looked at again, now that nobody else writes: waiting for that may have taken a while.
+    let packs = check_pack_files(&vault.layout, &vault.log)?;
     let mut sound = SoundPacks::new();
     for record in vault.log.inventory.packs() {
-        let looks = vault.looks.packs.get(&record.name);
+        let looks = packs.get(&record.name);
         if looks.is_none() || looks != known.sound.get(&record.name) {
             check_bytes(vault, std::slice::from_ref(record), &Silent)?;
         }
         sound.extend(looks.map(|looks| (record.name.clone(), *looks)));
     }
     Ok(sound)
+}
+
+/// Notes which packs of the vault need not be opened next time to ask what they hold: those that were opened now, so that their
+/// indices were compared with the log, and had been left alone for long enough before.
+fn learn(task: &Task<'_>, progress: &Progress, cache: &mut ScanCache) {
+    cache.small.clone_from(&progress.known.small);
+    cache.large.clone_from(&progress.known.large);
+    let Some(quiet_ns) = quiet_ns() else {
+        return;
+    };
+    let before_ns = (task.clock)() - quiet_ns;
+    let is_settled = |name: &str| {
+        let looks = progress.sound.get(name);
+        looks.is_some_and(|looks| looks.iter().all(|look| look.ctime_ns < before_ns))
+    };
+    for (name, ids) in progress.store.opened().filter(|(name, _)| is_settled(name)) {
+        match ids {
+            Some(ids) => drop(cache.small.insert(name.to_owned(), ids)),
+            None => drop(cache.large.insert(name.to_owned())),
+        }
+    }
 }
 
 /// What one attempt captured.
@@ -277,7 +306,7 @@ fn attempt(
     };
     captured.cache.mirrored = mirrored;
     captured.cache.sound.clone_from(&progress.sound);
-    captured.cache.small.clone_from(&progress.known.small);
+    learn(task, progress, &mut captured.cache);
     captured.cache.proven = Some((checked.named, checked.weak_missing.clone()));
     let state = captured.state_digest();
     if is_unchanged(task, progress, Some(state)) {
@@ -568,7 +597,7 @@ fn finish(
     progress.packs.extend(attempt.capture.take());
     let manifest = manifest(task, &progress, &attempt, now)?;
     let mut cache = attempt.cache;
-    cache.small = progress.store.small_packs(&progress.known.small);
+    learn(task, &progress, &mut cache);
     let root_commits = progress
         .root_commits
         .iter()

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::host::chunker::{BULK, FINE, Profile};
 use crate::host::disk;
-use crate::host::file_system::longest_dirty_ns;
+use crate::host::file_system::quiet_ns;
 use crate::host::metadata::{self, Extras, Fingerprint};
 use crate::host::walk::{Error, Opened, Result, Walked};
 use crate::model::event::{Event, Monitor, Phase};
@@ -18,10 +18,6 @@ const TICK_NS: i128 = 50_000_000;
 
 /// The same for file systems whose times have no fraction of a second.
 const COARSE_NS: i128 = 2_100_000_000;
-
-/// How long a file must have been left alone, at least, before its content is remembered: a write through a memory mapping to a
-/// page that is dirty already changes no time, and pages stay dirty until the system writes them back (after 35 s by default).
-const QUIET_NS: i128 = 60_000_000_000;
 
 /// Whether a file with this change time could have changed at or after `moment_ns` without a newer change time.
 #[must_use]
@@ -135,7 +131,7 @@ impl<'a> FileReader<'a> {
             cache,
             has_learned: AtomicBool::new(false),
             began_ns: clock(),
-            quiet_ns: longest_dirty_ns().map(|dirty_ns| QUIET_NS.max(dirty_ns * 3 / 2)),
+            quiet_ns: quiet_ns(),
             profile: BULK,
             monitor,
         }

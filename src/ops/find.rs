@@ -60,6 +60,8 @@ impl Version {
 /// A path that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
+    /// In which tree: the main working tree, or one that lies outside of it.
+    pub place: Place,
     /// The path.
     pub path: Vec<u8>,
     /// The first snapshot that holds it.
@@ -81,6 +83,8 @@ pub struct FindReport {
     pub found: Vec<Found>,
     /// Snapshots that were searched.
     pub searched: u64,
+    /// Snapshots that were not, because a key was compromised.
+    pub passed_over: u64,
     /// The newest snapshot.
     pub newest: Option<LoggedSnapshot>,
 }
@@ -110,7 +114,7 @@ pub struct LogReport {
 /// What is found below a directory, relative to it.
 type Hits = Rc<Vec<(Vec<u8>, Version)>>;
 
-/// Finds paths of the main working tree by a pattern: a name or a part of one, or a glob in which `*` stops at `/` and `**` does not.
+/// Finds paths of all working trees by a pattern: a name or a part of one, or a glob in which `*` stops at `/` and `**` does not.
 ///
 /// # Errors
 /// When the pattern makes no sense, or a snapshot cannot be trusted.
@@ -119,38 +123,54 @@ pub fn find(workplace: &Workplace, pattern: &str) -> Result<FindReport> {
     let vault = workplace.existing_vault()?;
     let store = store(&vault);
     let mut known: HashMap<(DirectoryKey, Vec<u8>), Hits> = HashMap::new();
-    let mut found: BTreeMap<Vec<u8>, Found> = BTreeMap::new();
+    let mut found: BTreeMap<(Place, Vec<u8>), Found> = BTreeMap::new();
     let mut searched = 0;
     for logged in vault.log.accepted() {
         let trusted = trust(&vault, logged)?;
         let reader = SnapshotReader::new(&store, &trusted);
         searched += 1;
-        let Some(top) = reader.top_key(Place::Worktree)? else {
-            continue;
-        };
-        let hits = hits(&reader, &matcher, top, &[], &mut known)?;
-        for (path, version) in hits.iter() {
-            let one = found.entry(path.clone()).or_insert_with(|| Found {
-                path: path.clone(),
-                first: logged.clone(),
-                last: logged.clone(),
-                snapshots: 0,
-                versions: 0,
-                version: version.clone(),
-            });
-            if one.snapshots == 0 || !one.version.is_same(version) {
-                one.versions += 1;
-            }
-            one.snapshots += 1;
-            one.last = logged.clone();
-            one.version = version.clone();
+        for place in reader.places() {
+            let searched = place != Place::Gitdir;
+            let Some(top) = reader.top_key(place)?.filter(|_| searched) else {
+                continue;
+            };
+            let hits = hits(&reader, &matcher, top, &[], &mut known)?;
+            note(&mut found, place, &hits, logged);
         }
     }
+    let all = vault.log.snapshots.len() as u64;
     Ok(FindReport {
         found: found.into_values().collect(),
         searched,
+        passed_over: all - searched,
         newest: vault.log.accepted().next_back().cloned(),
     })
+}
+
+/// Counts what one place of a snapshot holds of what was looked for.
+fn note(
+    found: &mut BTreeMap<(Place, Vec<u8>), Found>,
+    place: Place,
+    hits: &Hits,
+    logged: &LoggedSnapshot,
+) {
+    for (path, version) in hits.iter() {
+        let one = found.entry((place, path.clone())).or_insert_with(|| Found {
+            place,
+            path: path.clone(),
+            first: logged.clone(),
+            last: logged.clone(),
+            snapshots: 0,
+            versions: 0,
+            version: version.clone(),
+        });
+        if one.snapshots == 0 || !one.version.is_same(version) {
+            one.versions += 1;
+        }
+        one.snapshots += 1;
+        one.last = logged.clone();
+        one.version = version.clone();
+    }
 }
 
 /// All packs there are: whichever snapshot needs them.
@@ -195,8 +215,8 @@ struct Matcher {
 impl Matcher {
     fn new(pattern: &str) -> Result<Self> {
         let is_glob = pattern.contains(['*', '?', '[']);
-        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-        let glob = glob.map_err(|error| {
+        let glob = is_glob.then(|| GlobBuilder::new(pattern).literal_separator(true).build());
+        let glob = glob.transpose().map_err(|error| {
             Refusal::new(
                 RefusalCode::SettingInvalid,
                 format!("'{pattern}' is no pattern"),
@@ -205,7 +225,7 @@ impl Matcher {
             .keeping("nothing was touched")
         })?;
         Ok(Self {
-            glob: is_glob.then(|| glob.compile_matcher()),
+            glob: glob.map(|glob| glob.compile_matcher()),
             text: pattern.as_bytes().to_vec(),
             has_slash: pattern.contains('/'),
         })
@@ -215,12 +235,15 @@ impl Matcher {
     fn matches(&self, path: &[u8], name: &[u8]) -> bool {
         use std::os::unix::ffi::OsStrExt as _;
         let subject = if self.has_slash { path } else { name };
-        match &self.glob {
-            Some(glob) => glob.is_match(Path::new(std::ffi::OsStr::from_bytes(subject))),
-            None => subject
+        let is_matched = self
+            .glob
+            .as_ref()
+            .is_some_and(|glob| glob.is_match(Path::new(std::ffi::OsStr::from_bytes(subject))));
+        // A name may hold what means something else in a glob.
+        is_matched
+            || subject
                 .windows(self.text.len().max(1))
-                .any(|part| part == self.text),
-        }
+                .any(|part| part == self.text)
     }
 }
 

@@ -12,7 +12,8 @@ use crate::model::hook_event::HookEvent;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::contents::Clock;
-use crate::ops::locate::{Workplace, refuse_open};
+use crate::ops::hooks::ledger::Ledger;
+use crate::ops::locate::{Workplace, no_vault_yet, refuse_open};
 use crate::ops::snapshot::SnapshotReport;
 use crate::ops::trigger::fire_in;
 use crate::vault::heartbeats::{self, Heartbeat};
@@ -34,7 +35,7 @@ pub struct ToldByGit {
 
 /// Directories and files that say that git is in the middle of many steps, of which each would fire: the last one tells, or the
 /// next event does.
-const MANY_STEPS: [&str; 3] = ["rebase-merge", "rebase-apply", "BISECT_LOG"];
+const MANY_STEPS: [&str; 2] = ["rebase-merge", "rebase-apply"];
 
 /// A worker that has to be started.
 #[derive(Debug)]
@@ -72,7 +73,9 @@ fn is_idle(event: HookEvent, arguments: &[OsString]) -> bool {
     match event {
         // Single files came out of the index; or a new working tree was filled, in which there is no work yet.
         HookEvent::PostCheckout => {
-            word(2) != Some("1") || word(0).is_some_and(|old| old.bytes().all(|byte| byte == b'0'))
+            // Some managers of hooks hand no words on: then it may have been any checkout.
+            word(2).is_some_and(|flag| flag != "1")
+                || word(0).is_some_and(|old| old.bytes().all(|byte| byte == b'0'))
         }
         HookEvent::PostCommit
         | HookEvent::PostMerge
@@ -145,6 +148,22 @@ pub fn is_registered(workplace: &Workplace, repository: &Repository) -> bool {
     registry::registered(&workplace.home_of(repository), &repository.git_dir).is_some()
 }
 
+/// Whether hooks were installed in a repository: then somebody relies on its vault.
+#[must_use]
+pub fn is_installed(workplace: &Workplace, repository: &Repository) -> bool {
+    let directory = directory(&workplace.homes.state, &repository.git_dir);
+    // What cannot be read is there.
+    !matches!(Ledger::load(&directory), Ok(None))
+}
+
+/// Says that the vault of a repository with hooks is not where it was.
+#[must_use]
+pub fn vault_is_away(repository: &Repository) -> Refusal {
+    no_vault_yet(repository)
+        .because("hooks are installed here, so there was one: a vault home that is moved, unmounted, or named otherwise")
+        .next("git vault hooks uninstall", "if there shall be none any more")
+}
+
 /// The repository that git runs a hook of: the one that it names, which must be the one here. The workplace is where it is found
 /// again without the environment of the hook.
 ///
@@ -213,6 +232,9 @@ pub fn before_rebase(
         // One that has moved has a vault, too, though nobody has said so yet.
         let is_kept = is_registered(&workplace, &repository)
             || workplace.find_attached(&repository)?.is_some();
+        if !is_kept && is_installed(&workplace, &repository) {
+            return Err(vault_is_away(&repository));
+        }
         if !is_kept {
             return Ok(None);
         }

@@ -6,7 +6,7 @@ use crate::host::disk;
 use crate::model::event::Monitor;
 use crate::model::refusal::Result;
 use crate::ops::contents::Clock;
-use crate::ops::firing::{ToldByGit, is_registered, workplace_of};
+use crate::ops::firing::{ToldByGit, is_installed, is_registered, vault_is_away, workplace_of};
 use crate::ops::locate::Workplace;
 use crate::ops::trigger::fire_in;
 use crate::vault::pending::directory;
@@ -113,8 +113,12 @@ pub fn monitor_asked(
     clock: Clock<'_>,
     monitor: &dyn Monitor,
 ) -> Result<LastSecond> {
-    let commands = git_above();
-    if !commands.iter().any(|command| may_destroy(&command.words)) {
+    let Some(commands) = git_above() else {
+        return Ok(LastSecond::NotDue);
+    };
+    // Only git asks this. If it goes by another name, it may be about to do anything.
+    let is_unknown = commands.is_empty();
+    if !is_unknown && !commands.iter().any(|command| may_destroy(&command.words)) {
         return Ok(LastSecond::NotDue);
     }
     // A shell between two of them may have changed anything: each command below it counts as one.
@@ -151,6 +155,9 @@ fn before_loss(
     }
     let (workplace, repository) = workplace_of(workplace, told)?;
     if !is_registered(&workplace, &repository) {
+        if is_installed(&workplace, &repository) {
+            return Err(vault_is_away(&repository));
+        }
         return Ok(LastSecond::NotDue);
     }
     let path = directory(&workplace.homes.state, &repository.git_dir).join(NOTE);

@@ -11,7 +11,7 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::locate::Workplace;
 use crate::ops::selection::{Asked, select};
-use crate::ops::snapshot_path::{SnapshotPath, not_in};
+use crate::ops::snapshot_path::{SnapshotPath, not_in, word_of};
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::lookup::Wanted;
@@ -137,16 +137,14 @@ pub fn ls(workplace: &Workplace, asked: &SnapshotPath, is_recursive: bool) -> Re
     if !is_there {
         return Err(not_in(opened.id(), asked.place, path));
     }
+    entries.sort_by(|left, right| left.path.cmp(&right.path));
     for (path_of, own) in subdirectories {
-        let relative = below(path, &path_of).map(<[u8]>::to_vec);
-        let found = entries
-            .iter_mut()
-            .find(|listed| Some(&listed.path) == relative.as_ref());
-        if let Some(listed) = found {
+        let relative = below(path, &path_of).unwrap_or_default();
+        let place = entries.binary_search_by(|listed| listed.path.as_slice().cmp(relative));
+        if let Some(listed) = place.ok().and_then(|place| entries.get_mut(place)) {
             listed.own = Some(own);
         }
     }
-    entries.sort_by(|left, right| left.path.cmp(&right.path));
     Ok(LsReport {
         snapshot: opened.logged,
         place: asked.place,
@@ -254,11 +252,17 @@ pub struct CatReport {
     pub blake3: Digest,
 }
 
-/// Writes a file of a snapshot to `sink`, hashed on the way: what was written counts only when this does not refuse.
+/// Writes a file of a snapshot to `sink`, unless it has more bytes than the limit, hashed on the way: what was written counts only when
+/// this does not refuse.
 ///
 /// # Errors
 /// When the snapshot holds no such file, or what is stored is not what was sealed.
-pub fn cat(workplace: &Workplace, asked: &SnapshotPath, sink: &mut dyn Write) -> Result<CatReport> {
+pub fn cat(
+    workplace: &Workplace,
+    asked: &SnapshotPath,
+    limit_bytes: Option<u64>,
+    sink: &mut dyn Write,
+) -> Result<CatReport> {
     let opened = Opened::open(workplace, &asked.snapshot)?;
     let store = opened.store();
     let reader = SnapshotReader::new(&store, &opened.trusted);
@@ -276,10 +280,23 @@ pub fn cat(workplace: &Workplace, asked: &SnapshotPath, sink: &mut dyn Write) ->
     })?;
     let (expected, content) = match found {
         Some((Entry::File { bytes, blake3, .. }, Some(content))) => ((bytes, blake3), content),
-        Some(_) => return Err(no_file(opened.id(), path)),
-        None if path.is_empty() => return Err(no_file(opened.id(), path)),
+        Some(_) => return Err(no_file(opened.id(), asked.place, path)),
+        None if path.is_empty() => return Err(no_file(opened.id(), asked.place, path)),
         None => return Err(not_in(opened.id(), asked.place, path)),
     };
+    if limit_bytes.is_some_and(|limit_bytes| expected.0 > limit_bytes) {
+        let word = word_of(opened.id(), asked.place, path);
+        return Err(Refusal::new(
+            RefusalCode::OutputFailed,
+            "the file is too large for a terminal",
+        )
+        .because(format!("it has {} bytes", expected.0))
+        .keeping("the vault was only read")
+        .next(
+            format!("git vault cat {word} > FILE"),
+            "writes it to a file",
+        ));
+    }
     let mut hashing = Hashing {
         sink,
         hasher: blake3::Hasher::new(),
@@ -294,20 +311,18 @@ pub fn cat(workplace: &Workplace, asked: &SnapshotPath, sink: &mut dyn Write) ->
     })
 }
 
-fn no_file(snapshot: &str, path: &[u8]) -> Refusal {
+fn no_file(snapshot: &str, place: Place, path: &[u8]) -> Refusal {
     let shown = crate::model::escape::text_name(path);
+    let word = word_of(snapshot, place, path);
     Refusal::new(
         RefusalCode::PathNotFound,
         format!("'{shown}' in snapshot {snapshot} is no ordinary file"),
     )
     .because("only the content of an ordinary file can be written out")
     .keeping("nothing was touched")
+    .next(format!("git vault ls {word}"), "shows what it is")
     .next(
-        format!("git vault ls {snapshot}:{shown}"),
-        "shows what it is",
-    )
-    .next(
-        format!("git vault restore {snapshot}:{shown} DIR"),
+        format!("git vault restore {word} DIR"),
         "gives it back into an empty directory",
     )
 }

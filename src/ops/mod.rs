@@ -11,6 +11,7 @@ pub mod compare;
 pub mod contents;
 pub mod describe;
 pub mod destination;
+pub mod diff;
 pub mod doctor;
 pub mod drill;
 pub mod drop;

@@ -40,8 +40,8 @@ impl Asked {
     }
 }
 
-/// Finds the snapshot that `name` names. What looks like an id, a number, or begins with `@` or `before:` is taken for that; anything
-/// else, and what is no id, is a label.
+/// Finds the snapshot that `name` names. `@`, `before:` and `#` begin a name of their own kind; anything else may be the beginning of an
+/// id, a number, or a label, and is refused if it means several snapshots. A whole id means that snapshot, whatever labels there are.
 ///
 /// # Errors
 /// When there is none, several, or only incomplete material of that name.
@@ -60,42 +60,48 @@ pub fn select(vault: &Vault, name: &str, asked: Asked) -> Result<LoggedSnapshot>
     if let Some(trigger) = name.strip_prefix("before:") {
         return before(vault, name, trigger);
     }
-    let digits = name.strip_prefix('#').unwrap_or(name);
-    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        let found = digits
-            .parse()
-            .ok()
-            .and_then(|number: u64| all.iter().find(|snapshot| snapshot.number == number));
-        return found
+    let by_number = |digits: &str| {
+        let number = digits.parse::<u64>().ok();
+        all.iter().find(|snapshot| Some(snapshot.number) == number)
+    };
+    if let Some(digits) = name.strip_prefix('#') {
+        return by_number(digits)
             .cloned()
             .ok_or_else(|| dropped(vault, name).unwrap_or_else(|| not_found(vault, name)));
     }
-    let by_id: Vec<&LoggedSnapshot> = if SnapshotId::is_prefix(name) {
-        let has_prefix = |snapshot: &&LoggedSnapshot| snapshot.record.id.as_str().starts_with(name);
-        all.iter().filter(has_prefix).collect()
-    } else {
-        Vec::new()
+    let has_prefix = |snapshot: &&LoggedSnapshot| {
+        SnapshotId::is_prefix(name) && snapshot.record.id.as_str().starts_with(name)
     };
-    if let [one] = by_id.as_slice() {
+    let mut found: Vec<&LoggedSnapshot> = all.iter().filter(has_prefix).collect();
+    if name.len() == SNAPSHOT_ID_LENGTH
+        && let [one] = found.as_slice()
+    {
         return Ok((*one).clone());
     }
-    if let [_, _, ..] = by_id.as_slice() {
-        return Err(several(
-            name,
-            "is the beginning of several snapshots",
-            &by_id,
-        ));
-    }
-    if let Some(refusal) = dropped(vault, name) {
-        return Err(refusal);
-    }
-    if let Some(path) = find_incomplete(vault, name).filter(|_| SnapshotId::is_prefix(name)) {
+    found.extend(by_number(name));
+    if found.is_empty()
+        && SnapshotId::is_prefix(name)
+        && let Some(path) = find_incomplete(vault, name)
+    {
         return Err(incomplete(vault, name, path));
     }
-    match labelled(vault, name)?.as_slice() {
+    let by_another_name = found.len();
+    for one in labelled(vault, name, by_another_name > 0)? {
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    match found.as_slice() {
         [one] => Ok((*one).clone()),
-        [] => Err(not_found(vault, name)),
-        more => Err(several(name, "is the label of several snapshots", more)),
+        [] => Err(dropped(vault, name).unwrap_or_else(|| not_found(vault, name))),
+        more => {
+            let what = match (by_another_name, found.len()) {
+                (0, _) => "is the label of several snapshots",
+                (some, all) if some == all => "is the beginning of several snapshots",
+                _ => "is the beginning or the number of one snapshot and the label of another",
+            };
+            Err(several(name, what, more))
+        }
     }
 }
 
@@ -110,6 +116,18 @@ fn at(vault: &Vault, name: &str, text: &str, asked: Asked) -> Result<LoggedSnaps
         .keeping("nothing was touched")
         .next("git vault list", "shows the snapshots that exist"));
     };
+    if moment > asked.now {
+        return Err(Refusal::new(
+            RefusalCode::SnapshotNotFound,
+            format!("'{name}' is still to come"),
+        )
+        .because(format!(
+            "it is {} now, by the clock of this machine",
+            asked.now
+        ))
+        .keeping("nothing was touched")
+        .next("git vault show @latest", "is the newest there is"));
+    }
     let all = &vault.log.snapshots;
     let found = all.iter().rev().find(|snapshot| snapshot.time <= moment);
     found.cloned().ok_or_else(|| {
@@ -152,16 +170,19 @@ fn before(vault: &Vault, name: &str, trigger: &str) -> Result<LoggedSnapshot> {
     ))
 }
 
-/// The snapshots with that label.
-fn labelled<'v>(vault: &'v Vault, label: &str) -> Result<Vec<&'v LoggedSnapshot>> {
+/// The snapshots with that label. Where the name means something else already, a manifest that cannot be trusted hides nothing that
+/// was asked for, and is passed over.
+fn labelled<'v>(
+    vault: &'v Vault,
+    label: &str,
+    means_something: bool,
+) -> Result<Vec<&'v LoggedSnapshot>> {
     let mut found = Vec::new();
     for snapshot in &vault.log.snapshots {
-        if read_manifest(vault, snapshot)?
-            .labels
-            .iter()
-            .any(|one| one == label)
-        {
-            found.push(snapshot);
+        match read_manifest(vault, snapshot) {
+            Ok(manifest) if manifest.labels.iter().any(|one| one == label) => found.push(snapshot),
+            Err(refusal) if !means_something => return Err(refusal),
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(found)

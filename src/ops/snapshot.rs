@@ -12,7 +12,7 @@ use crate::model::refusal::{Changed, Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::assemble::{Finished, Proven, Task, assemble};
 use crate::ops::contents::Clock;
-use crate::ops::locate::{Workplace, of_another};
+use crate::ops::locate::{Workplace, no_vault_yet, of_another};
 use crate::ops::patterns::Patterns;
 use crate::vault::cache::ScanCache;
 use crate::vault::health;
@@ -22,6 +22,9 @@ use crate::vault::registry;
 use crate::vault::repositories;
 use crate::vault::snapshot_index;
 use crate::vault::staging::Staging;
+
+/// What the trigger of a snapshot is called that a person asked for.
+pub const MANUAL: &str = "manual";
 
 /// What a snapshot is asked for.
 #[derive(Debug, Clone, Default)]
@@ -85,12 +88,21 @@ pub fn snapshot(
     // A slip in a pattern is found before anything is made or copied.
     Patterns::new("vault.include", &repository.settings.include)?;
     Patterns::new("vault.exclude", &repository.settings.exclude)?;
+    let is_automatic = request.trigger != MANUAL;
+    // Before anything is made where a disk is missing.
+    if is_automatic
+        && workplace.vault.is_none()
+        && !workplace.home_of(&repository).is_dir()
+        && repositories::is_noted(&workplace.homes.state, &repository)
+    {
+        return Err(vault_is_away(&repository));
+    }
     let _lock = registry::lock(
         &workplace.home_of(&repository),
         &workplace.homes,
         &repository,
     )?;
-    let mut ready = open_or_create(workplace, &repository)?;
+    let mut ready = open_or_create(workplace, &repository, is_automatic)?;
     registry::check_outside(&repository, &[(ready.vault.layout.root(), "the vault")])?;
     let _vault_lock = registry::lock_vault(&ready.vault.layout)
         .map_err(|refusal| say_what_is_made(refusal, &ready))?;
@@ -250,7 +262,19 @@ fn note_health(
     refusal
 }
 
-fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Ready> {
+fn vault_is_away(repository: &Repository) -> Refusal {
+    no_vault_yet(repository)
+        .because("snapshots of it were made before, so its vault must be somewhere: on a disk that is not there, or in another vault home")
+        .keeping("no second vault was begun")
+        .next("git vault snapshot", "begins a new one, if that is meant")
+}
+
+/// The vault of a repository; a new one where there is none, unless a trigger asks and there was one.
+fn open_or_create(
+    workplace: &Workplace,
+    repository: &Repository,
+    is_automatic: bool,
+) -> Result<Ready> {
     let home = workplace.home_of(repository);
     let refuse_home = |error: crate::host::disk::Error| error.refuse_vault_write();
     match workplace.find_known_vault(repository)? {
@@ -294,6 +318,9 @@ fn open_or_create(workplace: &Workplace, repository: &Repository) -> Result<Read
                 new_key: None,
                 moved_from: found.moved_from,
             })
+        }
+        None if is_automatic && repositories::is_noted(&workplace.homes.state, repository) => {
+            Err(vault_is_away(repository))
         }
         None => {
             let root = registry::new_vault_root(&home, repository);

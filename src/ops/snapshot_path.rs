@@ -1,6 +1,10 @@
 //! `SNAP:PATH`: a snapshot and a path in it, as people give them.
 
-use crate::model::escape::text_name;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use crate::model::escape::{shell_word, text_name};
 use crate::model::place::Place;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
@@ -103,6 +107,22 @@ fn unfit(path: &[u8], fact: &str) -> Refusal {
     )
 }
 
+/// `SNAP:PATH` as one word for a shell.
+#[must_use]
+pub fn word_of(snapshot: &str, place: Place, path: &[u8]) -> String {
+    let tree = match place {
+        Place::Worktree => String::new(),
+        Place::Gitdir | Place::Linked(_) => format!("/{}/", place.name()),
+    };
+    let start = format!("{snapshot}:{tree}");
+    let word = [start.as_bytes(), path].concat();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._/:@~-".contains(byte);
+    if word.iter().all(is_plain) {
+        return String::from_utf8_lossy(&word).into_owned();
+    }
+    shell_word(Path::new(OsStr::from_bytes(&word)))
+}
+
 /// Says that a snapshot does not hold a path.
 #[must_use]
 pub fn not_in(snapshot: &str, place: Place, path: &[u8]) -> Refusal {
@@ -124,7 +144,7 @@ pub fn not_in(snapshot: &str, place: Place, path: &[u8]) -> Refusal {
     .next(
         format!(
             "git vault find {}",
-            crate::model::escape::shell_word(std::path::Path::new(&shown))
+            shell_word(Path::new(OsStr::from_bytes(path)))
         ),
         "shows which snapshots hold something of that name",
     )

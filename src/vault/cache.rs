@@ -48,8 +48,11 @@ pub struct ScanCache {
     pub proven: Option<(Digest, Vec<u64>)>,
     /// Packs of the vault as they were when their bytes were last found to be what was written.
     pub sound: SoundPacks,
-    /// The ids in packs of the vault that hold few objects.
+    /// The ids in packs of the vault that hold few objects, and whose indices were compared with the log after they had been left
+    /// alone for long enough.
     pub small: SmallPacks,
+    /// Other packs of which the same was done with their indices.
+    pub large: BTreeSet<String>,
     /// Packs of the sources whose objects are all in the vault, by the git directory of their repository.
     pub mirrored: Vec<(Spot, PackStamp)>,
 }
@@ -71,6 +74,7 @@ struct File {
     sound: SoundPacks,
     /// Packs by name, each with its ids one after the other.
     small: Vec<(String, Vec<u8>)>,
+    large: BTreeSet<String>,
     mirrored: Vec<(String, StampRecord)>,
 }
 
@@ -154,6 +158,7 @@ impl ScanCache {
             places,
             sound: file.sound,
             small: small_from(file.small, vault.format)?,
+            large: file.large,
             mirrored: file
                 .mirrored
                 .into_iter()
@@ -194,6 +199,7 @@ impl ScanCache {
                 .map(|(id, digest)| (id.to_string(), *digest.as_bytes())),
             places: self.places.iter().map(place_to_record).collect(),
             sound: self.sound.clone(),
+            large: self.large.clone(),
             small: self
                 .small
                 .iter()

@@ -4,13 +4,13 @@
 //! where nobody can change it who can only write to the vault: whoever had a key that was given up could make one up.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::directory;
 use crate::host::disk;
-use crate::host::file_system::has_change_times;
+use crate::host::file_system::{has_change_times, quiet_ns};
 use crate::host::metadata::Fingerprint;
 use crate::model::ids::{Digest, KeyId, SnapshotId, from_hex, to_hex};
 use crate::model::inventory::{PackRecord, PackRole};
@@ -33,9 +33,6 @@ const TAG_BYTES: usize = 32;
 const KEY_BYTES: usize = 8;
 /// Largest file read.
 const LIMIT_BYTES: u64 = 256 << 20;
-/// What changed this short a time ago may change again within the same tick of the clock that change times are taken from.
-const SETTLED_NS: i128 = 2_100_000_000;
-
 /// A log entry that names a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownEntry {
@@ -142,10 +139,10 @@ impl KnownVault {
     /// alone for long enough by then.
     #[must_use]
     pub fn of(log: &Log, directories: &HashMap<SnapshotId, Fingerprint>, now: Timestamp) -> Self {
-        let is_settled = |look: &Fingerprint| {
-            let now_ns = i128::from(now.seconds()) * 1_000_000_000;
-            look.ctime_ns < now_ns - SETTLED_NS
-        };
+        let now_ns = i128::from(now.seconds()) * 1_000_000_000;
+        let quiet_ns = quiet_ns();
+        let is_settled =
+            |look: &Fingerprint| quiet_ns.is_some_and(|quiet_ns| look.ctime_ns < now_ns - quiet_ns);
         let mut packs: HashMap<u64, Vec<PackRecord>> = HashMap::new();
         for (number, pack) in &log.arrivals {
             packs.entry(*number).or_default().push(pack.clone());
@@ -250,8 +247,10 @@ fn tag(key: &SigningKey, binding: Binding, bytes: &[u8]) -> [u8; 32] {
     *hasher.update(bytes).finalize().as_bytes()
 }
 
-fn tells_of_changes(directory: &Path) -> bool {
-    File::open(directory).is_ok_and(|directory| has_change_times(&directory))
+/// Whether change times tell of every write to a file in a directory.
+#[must_use]
+pub fn tells_of_changes(directory: &Path) -> bool {
+    directory::open_directory(directory).is_ok_and(|directory| has_change_times(&directory))
 }
 
 fn entry(record: EntryRecord) -> Option<(u64, KnownEntry)> {

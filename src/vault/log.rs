@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::File;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::host::directory;
 use crate::host::disk;
-use crate::host::metadata::{Fingerprint, glance};
+use crate::host::metadata::{Fingerprint, glance, look_at_open};
 use crate::host::parallel;
 use crate::model::ids::{Digest, KeyId, SnapshotId};
 use crate::model::inventory::{Inventory, PackRecord};
@@ -53,6 +55,8 @@ struct Opening<'a> {
     /// The directory, where entries are known that may be left closed.
     directory: Option<File>,
     known: &'a KnownVault,
+    /// The number of the newest entry, which is always read.
+    newest: u64,
 }
 
 /// A snapshot, as the log knows it.
@@ -166,12 +170,21 @@ impl Log {
         first: &Arc<SigningKey>,
         known: &KnownVault,
     ) -> Result<Self> {
+        let nothing = KnownVault::default();
+        // Who has a key that was given up could make up what is known: the newest entry must be signed by the key of its tag.
+        let is_of_today = || -> Option<bool> {
+            let newest = disk::list(&layout.log()).ok()?.len() as u64;
+            let key = source.load(known.key?).ok()?;
+            Some(open_entry(layout, binding, newest, &key).is_ok())
+        };
+        if known.entries.is_empty() || is_of_today() != Some(true) {
+            return Self::read_with(layout, binding, source, first, &nothing);
+        }
         let log = Self::read_with(layout, binding, source, first, known)?;
-        // Who has a key that was given up could make up what is known.
-        if known.entries.is_empty() || known.key == Some(log.keyring.active().id()) {
+        if known.key == Some(log.keyring.active().id()) {
             return Ok(log);
         }
-        Self::read_with(layout, binding, source, first, &KnownVault::default())
+        Self::read_with(layout, binding, source, first, &nothing)
     }
 
     fn read_with(
@@ -185,11 +198,16 @@ impl Log {
         let opening = Opening {
             layout,
             binding,
-            directory: File::open(layout.log()).ok(),
+            directory: directory::open_directory(&layout.log()).ok(),
             known,
+            newest: 0,
         };
         let names = disk::list(&layout.log()).map_err(|error| error.refuse_vault_read())?;
         let numbered: Vec<(&OsString, u64)> = names.iter().zip(1_u64..).collect();
+        let opening = Opening {
+            newest: names.len() as u64,
+            ..opening
+        };
         for together in numbered.chunks(OPENED_TOGETHER) {
             let mut ahead = log.open_ahead(&opening, together);
             for (name, number) in together {
@@ -311,7 +329,7 @@ impl Log {
     }
 
     /// Takes an authentic entry into account.
-    fn accept(&mut self, entry: Opened, binding: Binding, path: &std::path::Path) -> Result<()> {
+    fn accept(&mut self, entry: Opened, binding: Binding, path: &Path) -> Result<()> {
         let contradiction = |what: String| {
             Refusal::new(
                 RefusalCode::RecordContradiction,
@@ -498,15 +516,26 @@ fn open_entry(layout: &Layout, binding: Binding, number: u64, key: &SigningKey) 
     let path = layout.log_entry(number);
     let bytes =
         disk::read_bounded(&path, LIMIT_BYTES).map_err(|error| error.refuse_vault_read())?;
-    let body = signed::open(&bytes, Purpose::Log, binding, key)
-        .map_err(|error| refuse_signed(&error, &path))?;
+    understand(&path, &bytes, binding, number, key)
+}
+
+/// The entry that bytes are, if `key` has signed it.
+fn understand(
+    path: &Path,
+    bytes: &[u8],
+    binding: Binding,
+    number: u64,
+    key: &SigningKey,
+) -> Result<Opened> {
+    let body = signed::open(bytes, Purpose::Log, binding, key)
+        .map_err(|error| refuse_signed(&error, path))?;
     let malformed = |reason: String| {
         Refusal::new(
             RefusalCode::RecordMalformed,
             format!("'{}' cannot be understood", path.display()),
         )
         .because(reason)
-        .about(&path)
+        .about(path)
     };
     let entry: LogEntry =
         toml::from_str(body).map_err(|error| malformed(error.message().to_owned()))?;
@@ -531,7 +560,7 @@ fn open_entry(layout: &Layout, binding: Binding, number: u64, key: &SigningKey) 
             entry.number, entry.vault
         ))
         .about_difference(
-            &path,
+            path,
             format!("entry {number} of vault {}", binding.vault),
             format!("entry {} of vault {}", entry.number, entry.vault),
         ));
@@ -541,7 +570,7 @@ fn open_entry(layout: &Layout, binding: Binding, number: u64, key: &SigningKey) 
         previous: entry.previous,
         time: entry.time,
         event,
-        blake3: Digest::of(&bytes),
+        blake3: Digest::of(bytes),
         look: None,
     })
 }
@@ -549,15 +578,36 @@ fn open_entry(layout: &Layout, binding: Binding, number: u64, key: &SigningKey) 
 impl Opening<'_> {
     /// Opens an entry that `key` has signed, or takes it as it is known.
     fn open(&self, number: u64, key: &SigningKey) -> Result<Opened> {
-        let directory = self.directory.as_ref();
-        let look = directory.and_then(|directory| glance(directory, &file_name(number)));
-        if let Some(known) = self.known.entries.get(&number)
-            && Some(known.look) == look
+        let name = file_name(number);
+        let known = self
+            .known
+            .entries
+            .get(&number)
+            .filter(|_| number < self.newest);
+        if let (Some(known), Some(directory)) = (known, &self.directory)
+            && glance(directory, &name) == Some(known.look)
         {
             return Ok(Self::left_closed(number, known));
         }
-        let opened = open_entry(self.layout, self.binding, number, key)?;
-        Ok(Opened { look, ..opened })
+        let path = self.layout.log_entry(number);
+        let Some(Ok(file)) = self
+            .directory
+            .as_ref()
+            .map(|directory| directory::open_regular_in(directory, &name, &path))
+        else {
+            // By its path, as everything is whose refusal must say what is wrong.
+            return open_entry(self.layout, self.binding, number, key);
+        };
+        // Look and bytes are of the same open file, whatever stands under its name meanwhile.
+        let look = look_at_open(&file, &path).ok();
+        let bytes = disk::read_open(&file, &path, LIMIT_BYTES);
+        let bytes = bytes.map_err(|error| error.refuse_vault_read())?;
+        let opened = understand(&path, &bytes, self.binding, number, key)?;
+        let is_same = look_at_open(&file, &path).ok() == look;
+        Ok(Opened {
+            look: look.filter(|_| is_same),
+            ..opened
+        })
     }
 
     /// An entry that is known. The chain was followed when it was read: the one before is known with it, or read again.

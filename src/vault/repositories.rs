@@ -105,6 +105,13 @@ pub fn note(state_home: &Path, repository: &Repository, home: &Path) -> Result<(
     disk::replace(&path, text.as_bytes())
 }
 
+/// Whether a snapshot of a repository was ever made on this machine. What cannot be read counts.
+#[must_use]
+pub fn is_noted(state_home: &Path, repository: &Repository) -> bool {
+    let name = format!("{}.toml", repository_key(&repository.git_dir));
+    directory(state_home).join(name).symlink_metadata().is_ok()
+}
+
 /// All repositories that are noted, or registered in `home` or a vault home that is noted.
 ///
 /// # Errors
@@ -135,7 +142,11 @@ pub fn all(state_home: &Path, home: &Path) -> Result<AllKnown> {
     // The one in force comes first: it decides for those that nothing is noted of.
     homes.insert(0, home.to_owned());
     for home in homes {
-        let (registered, not_understood) = registry::all_registered(&home)?;
+        // One that cannot be looked at keeps none of the others from theirs.
+        let Ok((registered, not_understood)) = registry::all_registered(&home) else {
+            strange.push(home);
+            continue;
+        };
         strange.extend(not_understood);
         for git_dir in registered {
             all.entry(git_dir.clone()).or_insert_with(|| Known {

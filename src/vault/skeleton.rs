@@ -5,6 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::host::directory;
 use crate::host::disk;
 use crate::host::git::object::ObjectFormat;
 use crate::host::metadata::{Fingerprint, Kind, glance, look_at};
@@ -98,13 +99,14 @@ pub struct Checked<'a> {
     pub binding: Binding,
 }
 
+/// What packs and their indices look like, by name.
+pub type PackLooks = HashMap<String, [Fingerprint; 2]>;
+
 /// What was looked at.
 #[derive(Debug, Default)]
 pub struct Looks {
     /// Directories of sealed snapshots in which nothing but the manifest is.
     pub directories: HashMap<SnapshotId, Fingerprint>,
-    /// Packs and their indices, by name.
-    pub packs: HashMap<String, [Fingerprint; 2]>,
 }
 
 impl Checked<'_> {
@@ -142,7 +144,7 @@ fn check(
     let refs = check_refs(layout, log, &mut lost)?;
     let (mut leftovers, explained) = find_snapshots(layout, log, binding)?;
     looks.directories = check_manifests(layout, log, known)?;
-    looks.packs = check_pack_files(layout, log)?;
+    let _looks = check_pack_files(layout, log)?;
     let files = check_pack_names(layout, log, &explained, &mut lost, &mut leftovers)?;
     let directories = std::mem::take(&mut leftovers.gone);
     leftovers.gone = [refs, files, directories].concat();
@@ -450,7 +452,7 @@ fn check_manifests(
             snapshot.record.manifest_bytes,
         )?;
         if known.directories.get(id) != Some(&look)
-            && names(&layout.snapshot(id))? != ["manifest.toml"]
+            && !is_manifest_alone(&directory, id, &layout.snapshot(id))?
         {
             return Err(foreign(
                 &layout.snapshot(id),
@@ -462,8 +464,14 @@ fn check_manifests(
     Ok(looks.into_iter().collect())
 }
 
+/// Whether nothing but a manifest is in the directory of a snapshot, which is the very one that was looked at.
+fn is_manifest_alone(snapshots: &File, id: &SnapshotId, path: &Path) -> Result<bool> {
+    let names = directory::list_in(snapshots, id.as_str(), path);
+    Ok(names.map_err(|error| error.refuse_vault_read())? == ["manifest.toml"])
+}
+
 fn open_directory(path: &Path) -> Result<File> {
-    File::open(path).map_err(|source| disk::Error::new("open", path, source).refuse_vault_read())
+    directory::open_directory(path).map_err(|error| error.refuse_vault_read())
 }
 
 /// A file in an open directory is an ordinary one and has the size that the log says.
@@ -544,7 +552,10 @@ fn check_size(path: &Path, expected: u64) -> Result<()> {
 }
 
 /// Every pack the log names is there with its index and its `.keep`, in the right size.
-fn check_pack_files(layout: &Layout, log: &Log) -> Result<HashMap<String, [Fingerprint; 2]>> {
+///
+/// # Errors
+/// When one is missing, of another kind or size.
+pub fn check_pack_files(layout: &Layout, log: &Log) -> Result<PackLooks> {
     let path = layout.packs();
     let directory = open_directory(&path)?;
     let packs: Vec<&PackRecord> = log.inventory.packs().collect();

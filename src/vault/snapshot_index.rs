@@ -164,7 +164,7 @@ fn is_due(vault: &Vault) -> bool {
     if all <= SMALL {
         return true;
     }
-    let known = std::fs::File::open(vault.layout.snapshot_index())
+    let known = disk::open_regular(&vault.layout.snapshot_index())
         .ok()
         .and_then(|file| {
             use std::io::{BufRead as _, Read as _};
@@ -174,7 +174,7 @@ fn is_due(vault: &Vault) -> bool {
         });
     known.is_none_or(|header| {
         let behind = all.saturating_sub(header.snapshots);
-        behind.saturating_mul(BEHIND_PART) >= header.snapshots
+        header.snapshots > all || behind.saturating_mul(BEHIND_PART) >= header.snapshots
     })
 }
 

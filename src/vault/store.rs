@@ -64,13 +64,10 @@ impl Store {
         }
     }
 
-    /// What is known of small packs now, those opened since included.
-    #[must_use]
-    pub fn small_packs(&self, known: &SmallPacks) -> SmallPacks {
+    /// The packs that were opened: see [`Packs::opened`].
+    pub fn opened(&self) -> impl Iterator<Item = (&str, Option<Vec<ObjectId>>)> {
         let all = self.histories.values().chain([&self.capture]);
-        let mut small = known.clone();
-        small.extend(all.flat_map(Packs::small));
-        small
+        all.flat_map(Packs::opened)
     }
 
     /// The history of the repository with that git directory.

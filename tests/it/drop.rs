@@ -67,15 +67,15 @@ fn the_newest_and_the_one_proven_last_are_not_dropped() {
     let _said = laboratory.run(&["drill", &first]).succeeded();
     let said = laboratory
         .run(&["drop", "--unattended", &third])
-        .refused("GV-1105");
+        .refused("GV-1106");
     assert!(said.to_string().contains("the newest one"), "{said}");
     let said = laboratory
         .run(&["drop", "--unattended", &first])
-        .refused("GV-1105");
+        .refused("GV-1106");
     assert!(said.to_string().contains("proven last"), "{said}");
     let said = laboratory
         .run(&["drop", "--unattended", &second, &first])
-        .refused("GV-1105");
+        .refused("GV-1106");
     assert!(said.to_string().contains("nothing was dropped"), "{said}");
     let _said = laboratory.run(&["drill", &second]).succeeded();
     let _said = laboratory
@@ -104,7 +104,7 @@ fn what_an_incident_names_is_evidence() {
     fs::write(&manifest, &good).expect("it is mended");
     let said = laboratory
         .run(&["drop", "--unattended", first])
-        .refused("GV-1105");
+        .refused("GV-1106");
     assert!(said.to_string().contains("GV-3001 names it"), "{said}");
     let place = laboratory.sandbox.path("state/git-vault/incidents");
     fs::remove_dir_all(place).expect("a person has settled it");

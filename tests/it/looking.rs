@@ -412,3 +412,175 @@ fn patterns_find_what_they_say_and_damage_hides_nothing() {
         "nothing",
     );
 }
+
+/// The letter and the path of every line that names one.
+fn changed(said: &Said) -> Vec<(char, String)> {
+    let text = said.text();
+    let lines = text.lines().filter(|line| line.chars().nth(1) == Some(' '));
+    lines
+        .filter_map(|line| {
+            let (path, _) = line.get(3..)?.rsplit_once("  (")?;
+            Some((line.chars().next()?, path.to_owned()))
+        })
+        .collect()
+}
+
+#[test]
+fn diff_says_what_came_what_is_gone_and_what_is_another() {
+    let sandbox = Sandbox::new();
+    let source = rich(&sandbox);
+    write(&source, "gone.txt", "soon\n");
+    let first = sandbox.snapshot(&source);
+    assert_eq!(changed(&run(&sandbox, &source, &["diff"]).succeeded()), []);
+    append(&source, "src/one.txt", "six\n");
+    write(&source, "new file.txt", "new\n");
+    fs::remove_file(source.join("gone.txt")).expect("removed");
+    chmod(&source.join("run.sh"), 0o644);
+    fs::remove_file(source.join("src/link")).expect("removed");
+    symlink(&source, "src/link", "one.txt");
+    let expected: Vec<(char, String)> = [
+        ('D', "gone.txt"),
+        ('A', "new file.txt"),
+        ('M', "run.sh"),
+        ('M', "src/link"),
+        ('M', "src/one.txt"),
+    ]
+    .map(|(letter, path)| (letter, path.to_owned()))
+    .to_vec();
+    let now = run(&sandbox, &source, &["diff", &first]).succeeded();
+    assert_eq!(changed(&now), expected, "{now}");
+    let text = now.text();
+    assert!(text.contains("new file.txt  (4 B, untracked)"), "{text}");
+    assert!(text.contains("mode 0755 -> 0644"), "{text}");
+    let second = sandbox.snapshot(&source);
+    let between = run(&sandbox, &source, &["diff", &first, &second]).succeeded();
+    assert_eq!(changed(&between), expected, "{between}");
+    let below = run(&sandbox, &source, &["diff", &first, &second, "--", "src"]).succeeded();
+    assert_eq!(changed(&below), expected[3..], "{below}");
+    let reverse = run(&sandbox, &source, &["--json", "diff", &second, &first])
+        .succeeded()
+        .json();
+    assert_eq!(
+        reverse["changes"].as_array().expect("changes").len(),
+        5,
+        "{reverse}"
+    );
+
+    // An edit that puts size and time back is seen all the same.
+    let path = source.join("src/two.txt");
+    let time = fs::metadata(&path)
+        .expect("its time")
+        .modified()
+        .expect("a time");
+    fs::write(&path, "SECOND FILE\n").expect("written");
+    let file = fs::File::options().write(true).open(&path).expect("opened");
+    file.set_modified(time).expect("the time is put back");
+    let now = run(&sandbox, &source, &["diff"]).succeeded();
+    assert_eq!(changed(&now), [('M', "src/two.txt".to_owned())], "{now}");
+}
+
+#[test]
+fn a_patch_of_two_snapshots_makes_the_one_of_the_other_by_git() {
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let first = sandbox.snapshot(&source);
+    append(&source, "src/one.txt", "no newline at the end");
+    write(&source, "src/new.txt", "new\n");
+    write(&source, "binary", [0_u8, 1, 2]);
+    fs::remove_file(source.join("src/deep/er/three.txt")).expect("removed");
+    let second = sandbox.snapshot(&source);
+    let said = run(&sandbox, &source, &["diff", "-p", &first, &second]).succeeded();
+    let patch = sandbox.workplace().join("patch");
+    fs::write(&patch, said.text()).expect("written");
+    let (old, new) = (
+        sandbox.restore(&source, &first, "old"),
+        sandbox.restore(&source, &second, "new"),
+    );
+    sandbox.git(&old, &["apply", patch.to_str().expect("UTF-8")]);
+    fs::write(old.join("binary"), [0_u8, 1, 2]).expect("what no patch of lines can hold");
+    // A snapshot keeps directories that git takes away when they are empty.
+    fs::remove_dir_all(new.join("src/deep")).expect("it is empty");
+    let compared = sandbox
+        .command("diff", &old)
+        .args(["-r", "--exclude=.git", ".", new.to_str().expect("UTF-8")])
+        .output()
+        .expect("diff");
+    assert!(compared.status.success(), "{compared:?}\n{said}");
+    assert!(said.text().contains("A  binary  (3 B)"), "{said}");
+}
+
+#[test]
+fn a_name_that_could_mean_two_snapshots_is_refused() {
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let first = sandbox.snapshot(&source);
+    let prefix = &first[..3];
+    append(&source, "README.md", "more\n");
+    let labelled = sealed(&sandbox, &source, &["-l", prefix, "-l", "1"]);
+    for name in [prefix, "1"] {
+        assert_refused(
+            &run(&sandbox, &source, &["show", name]),
+            &["GV-1102"],
+            &labelled,
+        );
+    }
+    let json = run(&sandbox, &source, &["--json", "show", &first])
+        .succeeded()
+        .json();
+    assert_eq!(
+        json["snapshot"]["id"],
+        first.as_str(),
+        "a whole id is that snapshot"
+    );
+    let json = run(&sandbox, &source, &["--json", "show", "#1"])
+        .succeeded()
+        .json();
+    assert_eq!(json["snapshot"]["id"], first.as_str());
+}
+
+#[test]
+fn what_is_looked_for_may_have_any_name_and_lie_in_any_working_tree() {
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let linked = sandbox.workplace().join("linked");
+    sandbox.git(
+        &source,
+        &["worktree", "add", "-q", linked.to_str().expect("UTF-8")],
+    );
+    write(&linked, "only in the linked one.txt", "mine\n");
+    write(&source, "[slug].tsx", "literal\n");
+    write(&source, "a{b", "literal\n");
+    let _id = sandbox.snapshot(&source);
+    for (pattern, path) in [
+        ("[slug].tsx", "[slug].tsx"),
+        ("a{b", "a{b"),
+        ("only in", "/linked/1/only in the linked one.txt"),
+    ] {
+        let said = run(&sandbox, &source, &["find", pattern])
+            .succeeded()
+            .text();
+        assert!(said.contains(path), "{pattern}: {said}");
+    }
+    let what = "@latest:/linked/1/only in the linked one.txt";
+    assert_eq!(cat(&sandbox, &source, what), b"mine\n");
+}
+
+#[test]
+fn a_full_disk_under_the_answer_is_not_a_damaged_vault() {
+    let sandbox = Sandbox::new();
+    let source = rich(&sandbox);
+    let _id = sandbox.snapshot(&source);
+    for file in ["README.md", "big.bin"] {
+        let full = fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full");
+        let mut command = sandbox.vault_command(&source);
+        command
+            .args(["cat", &format!("@latest:{file}")])
+            .stdout(full);
+        let said = Said::new(format!("cat {file}"), command.output().expect("it runs"));
+        assert_refused(&said, &["GV-1105"], "standard output");
+    }
+    assert!(!sandbox.path("state/git-vault/incidents").exists());
+}

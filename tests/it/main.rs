@@ -21,6 +21,7 @@
 
 mod acknowledged;
 mod agents;
+mod agents_elsewhere;
 mod agents_settings;
 mod agents_trouble;
 mod answers;
@@ -62,6 +63,7 @@ mod hook_managers;
 mod hook_worker;
 mod hooks;
 mod hooks_install;
+mod hooks_unfound;
 mod hostile;
 mod hostile_kit;
 mod ignore_rules;

@@ -114,6 +114,10 @@ const GUARDED: &[&str] = &[
     "shell-undo",
     "-C sub undo",
     "loop",
+    "no-such-command reset --hard",
+    "say-hello",
+    "rset --hard",
+    "submodule foreach --recursive git reset --hard",
 ];
 
 const PASSED: &[&str] = &[
@@ -165,9 +169,7 @@ const PASSED: &[&str] = &[
     "vault snapshot",
     "help reset",
     "mv file.txt other",
-    "say-hello",
     "st",
-    "no-such-command reset --hard",
     "-C sub checkout file.txt",
     "--no-pager log",
 ];

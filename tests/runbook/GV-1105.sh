@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# A snapshot that must stay was to be dropped.
+# The answer cannot be written where it should go.
 . "$(dirname "$0")/lib.sh"
 begin
 keep vault "$VAULT"; keep source "$SOURCE"
-refused git vault drop --unattended "$SNAP"
-unchanged vault "$VAULT"; unchanged source "$SOURCE"
+refused bash -c 'git vault cat @latest:notes.txt >/dev/full'
+put SNAP:PATH "$SNAP:notes.txt"; put FILE "$TOP/notes"
 follow
-safe "the snapshot is there"
+cmp "$SOURCE/notes.txt" "$TOP/notes" || fail "the file is another"
+safe "the file is written where there is room; nothing was touched"
+unchanged vault "$VAULT"; unchanged source "$SOURCE"
 restores "$VAULT" "$SNAP"
 finish

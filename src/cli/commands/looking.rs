@@ -11,25 +11,28 @@ use crate::model::escape::for_terminal;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops;
+use crate::ops::diff::DiffRequest;
 use crate::ops::snapshot_path::SnapshotPath;
 
 /// Exit status of what was ended because nobody reads any more.
 const NOBODY_READS: u8 = 141;
 /// The largest file that is shown on a terminal.
-const TERMINAL_BYTES: usize = 16 << 20;
+const TERMINAL_BYTES: u64 = 16 << 20;
 
-/// Standard output, or where it would go: knows whether anybody still reads.
+/// Standard output: remembers what kept it from taking what was written, which is no fault of the vault.
 struct Output {
     to: io::Stdout,
-    is_closed: bool,
+    failed: Option<io::Error>,
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.to.write(bytes);
-        self.is_closed |=
-            matches!(&written, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
-        written
+        self.to.write(bytes).inspect_err(|error| {
+            let again = error
+                .raw_os_error()
+                .map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            self.failed = Some(again);
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -37,24 +40,11 @@ impl Write for Output {
     }
 }
 
-/// What is shown on a terminal, as a whole: it must not take commands from a file.
-#[derive(Default)]
-struct Shown(Vec<u8>);
-
-impl Write for Shown {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > TERMINAL_BYTES {
-            return Err(io::Error::other(
-                "too much for a terminal: send it to a file or a pager",
-            ));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// A text as a terminal may show it: it must not take commands from a file.
+fn harmless(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.split('\t').map(for_terminal);
+    lines.collect::<Vec<_>>().join("\t")
 }
 
 impl Call<'_> {
@@ -71,29 +61,54 @@ impl Call<'_> {
         let asked = SnapshotPath::parse(asked.as_bytes())?;
         let answer = Answer::new(serde_json::Value::Null, String::new());
         if io::stdout().is_terminal() {
-            let mut shown = Shown::default();
-            ops::look::cat(self.workplace, &asked, &mut shown)?;
-            let text = for_terminal(&String::from_utf8_lossy(&shown.0));
+            let mut shown = Vec::new();
+            ops::look::cat(self.workplace, &asked, Some(TERMINAL_BYTES), &mut shown)?;
+            let text = harmless(&shown);
             return Ok(Answer { text, ..answer });
         }
         let mut output = Output {
             to: io::stdout(),
-            is_closed: false,
+            failed: None,
         };
-        let report = ops::look::cat(self.workplace, &asked, &mut output);
-        let flushed = output.flush();
-        if output.is_closed {
-            return Ok(Answer {
+        let report = ops::look::cat(self.workplace, &asked, None, &mut output);
+        let flushed = output.flush().err();
+        match output.failed.or(flushed) {
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Answer {
                 status: NOBODY_READS,
                 ..answer
-            });
+            }),
+            Some(error) => Err(Refusal::new(
+                RefusalCode::OutputFailed,
+                "the file cannot be written to standard output",
+            )
+            .because(error.to_string())
+            .keeping("the vault was only read")
+            .next("df -h", "shows which disk is full")),
+            None => report.map(|_whole| answer),
         }
-        report?;
-        flushed.map_err(|error| {
-            Refusal::new(RefusalCode::Internal, "the file cannot be written out")
-                .because(error.to_string())
-        })?;
-        Ok(answer)
+    }
+
+    pub(super) fn diff(
+        &self,
+        old: &str,
+        new: Option<&str>,
+        with_texts: bool,
+        paths: &[OsString],
+    ) -> Result<Answer> {
+        let of_any = |path: &OsString| {
+            let text = [b"@:", path.as_bytes()].concat();
+            SnapshotPath::parse(&text).map(|parsed| parsed.path)
+        };
+        let request = DiffRequest {
+            paths: paths.iter().map(of_any).collect::<Result<_>>()?,
+            with_texts,
+        };
+        let report = match new {
+            Some(new) => ops::diff::between(self.workplace, old, new, &request)?,
+            None => ops::diff::with_now(self.workplace, old, &request)?,
+        };
+        let text = text::diff::diff(&report);
+        Ok(Answer::new(json::diff::diff(&report), text))
     }
 
     pub(super) fn find(&self, pattern: &str) -> Result<Answer> {

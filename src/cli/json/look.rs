@@ -63,6 +63,7 @@ fn version(version: &Version) -> Value {
 
 fn found(one: &Found) -> Value {
     json!({
+        "tree": one.place.name(),
         "path": text_name(&one.path),
         "first": snapshot(&one.first),
         "last": snapshot(&one.last),
@@ -78,6 +79,7 @@ pub fn find(report: &FindReport) -> Value {
     json!({
         "schema": "git-vault/find/1",
         "searched": report.searched,
+        "passed_over": report.passed_over,
         "newest": report.newest.as_ref().map(snapshot),
         "found": report.found.iter().map(found).collect::<Vec<_>>(),
     })

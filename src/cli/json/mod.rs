@@ -2,6 +2,7 @@
 
 pub mod acknowledge;
 pub mod agents;
+pub mod diff;
 pub mod doctor;
 pub mod drill;
 pub mod hooks;

@@ -3,29 +3,14 @@
 use std::fmt::Write as _;
 
 use super::{Lines, age, bytes, count, shown, word};
-use crate::model::escape::{for_terminal, shell_word, text_name};
+use crate::model::escape::{for_terminal, text_name};
 use crate::model::listing::{Attributes, Entry};
 use crate::model::place::Place;
 use crate::model::timestamp::Timestamp;
 use crate::ops::find::{FindReport, Found, LogReport, Version};
 use crate::ops::look::{Listed, LsReport};
 use crate::ops::restore_paths::{Given, RestorePathsReport, There};
-
-/// `SNAP:PATH` as a word for a shell.
-fn snapshot_path(snapshot: &str, place: Place, path: &[u8]) -> String {
-    let tree = match place {
-        Place::Worktree => String::new(),
-        Place::Gitdir | Place::Linked(_) => format!("/{}/", place.name()),
-    };
-    let text = format!("{snapshot}:{tree}{}", String::from_utf8_lossy(path));
-    let is_plain =
-        |character: char| character.is_ascii_alphanumeric() || "._/:@~-".contains(character);
-    if text.chars().all(is_plain) {
-        text
-    } else {
-        shell_word(std::path::Path::new(&text))
-    }
-}
+use crate::ops::snapshot_path::word_of;
 
 fn time(attributes: Option<&Attributes>) -> String {
     attributes.map_or_else(String::new, |attributes| {
@@ -94,7 +79,11 @@ fn version(version: &Version) -> String {
 }
 
 fn found(one: &Found, report: &FindReport, now: Timestamp) -> String {
-    let path = text_name(&one.path);
+    let tree = match one.place {
+        Place::Worktree => String::new(),
+        Place::Gitdir | Place::Linked(_) => format!("/{}/", one.place.name()),
+    };
+    let path = tree + &text_name(&one.path);
     let slash = if one.version == Version::Directory {
         "/"
     } else {
@@ -124,13 +113,20 @@ pub fn find(report: &FindReport, now: Timestamp) -> String {
     lines.add(
         "SEARCHED",
         format!(
-            "{}; found {}",
+            "all working trees of {}; found {}",
             count(report.searched, "snapshot"),
             count(report.found.len() as u64, "path")
         ),
     );
+    if report.passed_over > 0 {
+        let number = count(report.passed_over, "snapshot");
+        lines.add(
+            "PASSED",
+            format!("{number} not accepted, because a key was compromised: not searched"),
+        );
+    }
     if let Some(one) = report.found.first() {
-        let of = snapshot_path(one.last.record.id.as_str(), Place::Worktree, &one.path);
+        let of = word_of(one.last.record.id.as_str(), one.place, &one.path);
         lines.add("NEXT", format!("git vault restore {of} DIR"));
     }
     lines.0
@@ -160,7 +156,7 @@ pub fn log(report: &LogReport, place: Place, now: Timestamp) -> String {
         .rev()
         .find(|one| one.version.is_some());
     if let Some(newest) = newest {
-        let of = snapshot_path(newest.last.record.id.as_str(), place, &report.path);
+        let of = word_of(newest.last.record.id.as_str(), place, &report.path);
         lines.add("NEXT", format!("git vault cat {of}"));
         lines.add("NEXT", format!("git vault restore {of} DIR"));
     }

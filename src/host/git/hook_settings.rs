@@ -1,5 +1,6 @@
 //! The settings that decide which hooks git runs for a repository, as all configuration files together state them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::repository::{Lookup, OpenError, classify, join_bytes, open_options};
@@ -15,6 +16,9 @@ pub struct HookSettings {
     pub recent_objects: Vec<String>,
     /// Names in `hook.<name>.enabled` that are set to false.
     pub disabled: Vec<String>,
+    /// The command and the events of each hook in the settings, as git takes them: the last command, and the events that came after
+    /// an empty one, if there is one.
+    pub configured: BTreeMap<String, (String, Vec<String>)>,
 }
 
 /// Reads the settings of a repository.
@@ -46,6 +50,7 @@ pub fn read(
     };
     let recent_objects = config.plumbing().strings("gc.recentObjectsHook");
     let mut disabled = Vec::new();
+    let mut configured = BTreeMap::new();
     for section in config
         .plumbing()
         .sections_by_name("hook")
@@ -58,6 +63,20 @@ pub fn read(
         if config.boolean(format!("hook.{name}.enabled").as_str()) == Some(false) {
             disabled.push(name.to_string());
         }
+        let command = config.string(format!("hook.{name}.command").as_str());
+        let events = config
+            .plumbing()
+            .strings(format!("hook.{name}.event").as_str());
+        let events: Vec<String> = events
+            .unwrap_or_default()
+            .into_iter()
+            .map(|event| event.to_string())
+            .collect();
+        let kept = events.rsplit(String::is_empty).next().unwrap_or_default();
+        let command = command
+            .map(|command| command.to_string())
+            .unwrap_or_default();
+        configured.insert(name.to_string(), (command, kept.to_vec()));
     }
     Ok(HookSettings {
         hooks_path,
@@ -68,5 +87,6 @@ pub fn read(
             .map(|value| value.to_string())
             .collect(),
         disabled,
+        configured,
     })
 }

@@ -154,8 +154,8 @@ impl Index {
 const LARGE_BYTES: u64 = 1 << 20;
 
 fn is_large(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|found| found.len() >= LARGE_BYTES)
+    path.symlink_metadata()
+        .is_ok_and(|found| found.is_file() && found.len() >= LARGE_BYTES)
 }
 
 /// Whether the index may be split: then parts of it stand in another file beside it (gitformat-index(5)).

@@ -40,6 +40,12 @@ struct Slot {
     pack: OnceLock<Option<Pack>>,
 }
 
+impl Slot {
+    fn is_small(&self) -> bool {
+        self.objects <= SMALL_OBJECTS
+    }
+}
+
 impl Packs {
     /// Adds a pack that is open; what the objects of a promisor pack name may be missing.
     pub fn push(&mut self, pack: Pack, is_promisor: bool) {
@@ -96,19 +102,18 @@ impl Packs {
     /// Takes note of what indices look like whose bytes were found to be right, by the names of their packs without an ending: whether
     /// an object is there, they are asked without being read whole.
     pub fn know_sound(&mut self, look_of: &dyn Fn(&str) -> Option<Fingerprint>) {
-        for slot in &mut self.slots {
+        for slot in self.slots.iter_mut().filter(|slot| !slot.is_small()) {
             slot.sound = name(&slot.path).and_then(look_of);
         }
     }
 
-    /// The ids in each pack that is open and small, by its name without an ending.
-    pub fn small(&self) -> impl Iterator<Item = (String, Vec<ObjectId>)> {
+    /// The packs that are open, by their names without an ending, each with its ids if they are few.
+    pub fn opened(&self) -> impl Iterator<Item = (&str, Option<Vec<ObjectId>>)> {
         let open = self.slots.iter().filter_map(|slot| {
             let pack = slot.pack.get()?.as_ref()?;
-            let is_small = slot.objects <= SMALL_OBJECTS && !slot.has_known_ids;
-            is_small.then_some((name(&slot.path)?, pack))
+            Some((name(&slot.path)?, pack, slot.is_small()))
         });
-        open.map(|(name, pack)| (name.to_owned(), pack.index.ids().collect()))
+        open.map(|(name, pack, is_small)| (name, is_small.then(|| pack.index.ids().collect())))
     }
 
     /// The packs that can be opened, the newest last.

@@ -132,11 +132,20 @@ fn places(workplace: &Workplace, call: &Call) -> Vec<PathBuf> {
     let home = workplace.lookup.home.as_deref();
     let named = match &call.action {
         Action::Command(line) => match judge(line) {
-            // What only looks leads nowhere.
-            judgement if judgement.danger == Danger::Harmless => Vec::new(),
-            judgement => judgement.places,
+            // What only looks leads nowhere, as far as all of it can be read.
+            judgement if judgement.danger == Danger::Harmless && !line.contains(['$', '`']) => {
+                Vec::new()
+            }
+            judgement => {
+                let mut named = judgement.places;
+                named.extend(words_that_are_there(&start, home, line));
+                named
+            }
         },
-        Action::Write(files) => files.clone(),
+        Action::Write(files) => files
+            .iter()
+            .flat_map(|file| with_target(&start, home, file))
+            .collect(),
         Action::Look | Action::Prompt | Action::Other | Action::Unknown => Vec::new(),
     };
     let named = named.iter().filter_map(|place| {
@@ -154,6 +163,59 @@ fn places(workplace: &Workplace, call: &Call) -> Vec<PathBuf> {
     places
 }
 
+/// A file, and where it leads if it is a link.
+fn with_target(start: &Path, home: Option<&Path>, file: &str) -> Vec<String> {
+    let target = std::fs::canonicalize(resolve(start, home, file)).ok();
+    let target = target.and_then(|target| target.to_str().map(str::to_owned));
+    std::iter::once(file.to_owned()).chain(target).collect()
+}
+
+/// So many words of a line are looked for.
+const WORDS: usize = 256;
+
+/// Words of a line that are the names of something, from the directory of the call or from one that the line names: a line that cannot
+/// be taken apart, or that names files of another repository by relative paths, must not be thought to act here only.
+fn words_that_are_there(start: &Path, home: Option<&Path>, line: &str) -> Vec<String> {
+    let home_text = home.and_then(Path::to_str).unwrap_or_default();
+    let start_text = start.to_str().unwrap_or_default();
+    let mut line = line.to_owned();
+    for (name, value) in [
+        ("HOME", home_text),
+        ("PWD", start_text),
+        ("CLAUDE_PROJECT_DIR", start_text),
+    ] {
+        line = line
+            .replace(&format!("${{{name}}}"), value)
+            .replace(&format!("${name}"), value);
+    }
+    let is_between =
+        |character: char| character.is_whitespace() || ";&|()<>{}\"'`$=,".contains(character);
+    let words: Vec<&str> = line
+        .split(is_between)
+        .filter(|word| !word.is_empty() && !word.starts_with('-'))
+        .take(WORDS)
+        .collect();
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut from = vec![start.to_owned()];
+    for word in words {
+        let all = from.iter().map(|from| resolve(from, home, word));
+        let there: Vec<PathBuf> = all.filter(|path| path.symlink_metadata().is_ok()).collect();
+        from.extend(
+            there
+                .iter()
+                .filter(|path| path.is_dir())
+                .take(WORDS / 16)
+                .cloned(),
+        );
+        from.truncate(WORDS / 16);
+        found.extend(there);
+    }
+    found
+        .into_iter()
+        .filter_map(|path| path.to_str().map(str::to_owned))
+        .collect()
+}
+
 /// Takes a snapshot of the repository at a place, unless there is none or it has been taken already.
 fn save(
     workplace: &Workplace,
@@ -165,7 +227,12 @@ fn save(
     let trigger = format!("agent/{}", report.tool.word());
     let repository = match workplace.repository() {
         Ok(repository) => repository,
-        Err(refusal) if refusal.code == RefusalCode::NotARepository => return,
+        Err(refusal)
+            if refusal.code == RefusalCode::NotARepository
+                && !has_git_above(&workplace.lookup.start) =>
+        {
+            return;
+        }
         Err(refusal) => {
             report.refused.push(Refused {
                 place: workplace.lookup.start.clone(),
@@ -208,6 +275,13 @@ fn save(
             });
         }
     }
+}
+
+/// Whether something that is named like a git directory is there or above: what cannot be opened of it may still be somebody's work.
+fn has_git_above(start: &Path) -> bool {
+    start
+        .ancestors()
+        .any(|place| place.join(".git").symlink_metadata().is_ok())
 }
 
 fn no_snapshot(refusal: &Refusal) -> String {

@@ -153,6 +153,11 @@ fn plan(
     let places = Places {
         program: program.clone(),
         pending: pending.transpose()?,
+        variables: request
+            .variables
+            .iter()
+            .map(|(name, path)| Ok((*name, text_of(path)?)))
+            .collect::<Result<_>>()?,
     };
     let is_guarded = last_second == LastSecond::Guarded;
     let mut texts = Vec::new();
@@ -219,7 +224,8 @@ fn check_places(
         let event = HookEvent::parse(&file.purpose);
         let is_there = file.path.symlink_metadata().is_ok();
         match (known(&file.path), ground) {
-            (Some(known), _) if known.look().map_err(refuse)? == Found::Modified => {
+            // In a directory of ours, what an interrupted installation left, too, is replaced.
+            (Some(known), Ground::Slot) if known.look().map_err(refuse)? == Found::Modified => {
                 return Err(refusals::changed(&file.path));
             }
             (None, Ground::Slot) if is_there => {
@@ -268,10 +274,21 @@ fn carry_out(site: &Site, plan: Plan, old: Option<&Ledger>) -> Result<()> {
         }
         match old {
             Some(old) => drop(old.store(&site.directory)),
+            // As long as the configuration includes our file, what is needed to take that out again stays.
+            None if includes_ours(site) => {}
             None => drop(std::fs::remove_file(Ledger::path(&site.directory))),
         }
     }
     outcome
+}
+
+/// Whether the configuration names our file; where that cannot be told, it does.
+fn includes_ours(site: &Site) -> bool {
+    let ours = site.settings_file();
+    std::fs::read(&site.config).map_or_else(
+        |error| error.kind() != std::io::ErrorKind::NotFound,
+        |text| String::from_utf8_lossy(&text).contains(&*ours.to_string_lossy()),
+    )
 }
 
 fn write_all(

@@ -42,6 +42,8 @@ pub struct HooksRequest {
     pub git: Option<PathBuf>,
     /// Where git writes settings of the user.
     pub global_config: PathBuf,
+    /// The variables that say where vaults, keys and states lie: hooks are run without them, too.
+    pub variables: Vec<(&'static str, PathBuf)>,
 }
 
 /// What is known of one thing that is or was installed, or stands where it would be.

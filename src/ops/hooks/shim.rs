@@ -20,6 +20,8 @@ pub struct Places {
     pub program: String,
     /// The mark of the repository; `None` when the text is for all repositories.
     pub pending: Option<String>,
+    /// Variables, each with its value.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 /// A text as one word of the shell.
@@ -34,6 +36,15 @@ fn fill(template: &str, name: &str, places: &Places) -> String {
         .replace("@EVENT@", name)
         .replace("@PENDING@", &word(pending))
         .replace("@PROGRAM@", &word(&places.program))
+        .replace("@PLACES@\n", &exports(&places.variables))
+}
+
+/// The variables as lines of the shell.
+fn exports(variables: &[(&'static str, String)]) -> String {
+    let lines = variables
+        .iter()
+        .map(|(name, value)| format!("export {name}={}\n", word(value)));
+    lines.collect()
 }
 
 /// The hook of an event, as a file.
@@ -116,6 +127,7 @@ mod tests {
         let places = Places {
             program: "/a b/it's".to_owned(),
             pending: None,
+            variables: Vec::new(),
         };
         for event in HookEvent::ALL {
             let text = hook_file(event, &places);

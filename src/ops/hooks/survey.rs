@@ -216,6 +216,24 @@ impl Judge<'_> {
             .clone()
             .or_else(|| self.is_older(HOOKS_IN_SETTINGS))
             .or_else(|| disabled.map(|name| format!("hook.{name}.enabled is false")))
+            .or_else(|| self.why_replaced(event))
+    }
+
+    /// Whether another setting has the last word on a hook: its command, or its events.
+    fn why_replaced(&self, event: HookEvent) -> Option<String> {
+        // Of settings for all repositories, this one's own are not read.
+        self.site.repository.as_ref()?;
+        let name = shim::hook_name(event);
+        let Some((command, events)) = self.settings.configured.get(&name) else {
+            return Some(format!("git finds no hook.{name}.command"));
+        };
+        let is_ours = command.contains(&shim::word(&self.ledger.program))
+            && command.contains(&format!(" hook 1: {};", event.name()));
+        if !is_ours {
+            return Some(format!("hook.{name}.command is set to something else"));
+        }
+        let is_due = events.iter().any(|due| due == event.name());
+        (!is_due).then(|| format!("hook.{name}.event does not name it"))
     }
 
     /// Why git does not run a hook that is a file.
