@@ -76,7 +76,11 @@ pub enum Command {
     },
 
     /// List the snapshots
-    List,
+    List {
+        /// Say what each alone would free, which takes longer
+        #[arg(long)]
+        sizes: bool,
+    },
 
     /// Show all that is known of one snapshot
     Show {

@@ -32,6 +32,7 @@ use crate::ops::hooks::{HooksRequest, LastSecond, Scope};
 use crate::ops::incident::{Circumstances, Noted, note};
 use crate::ops::init::Existing;
 use crate::ops::key::ConfirmReport;
+use crate::ops::list::Detail;
 use crate::ops::locate::Workplace;
 use crate::ops::snapshot::SnapshotRequest;
 
@@ -113,7 +114,7 @@ pub fn run(
     match &arguments.command {
         Command::Init { new } => call.init(*new),
         Command::Snapshot { message, labels } => call.snapshot(message, labels),
-        Command::List => call.list(),
+        Command::List { sizes } => call.list(*sizes),
         Command::Show { snapshot } => call.show(snapshot),
         Command::Verify {
             snapshots,
@@ -239,8 +240,13 @@ impl Call<'_> {
         Ok(Answer::new(json::snapshot(&report), text::snapshot(&report)).with_notice(notice))
     }
 
-    fn list(&self) -> Result<Answer> {
-        let report = ops::list::list(self.workplace)?;
+    fn list(&self, with_sizes: bool) -> Result<Answer> {
+        let detail = if with_sizes {
+            Detail::Sizes
+        } else {
+            Detail::Plain
+        };
+        let report = ops::list::list(self.workplace, detail)?;
         let text = text::list(&report, self.workplace.now);
         Ok(Answer::new(json::list(&report), text))
     }

@@ -62,7 +62,7 @@ impl Policy {
         let mut reasons = vec![Vec::new(); snapshots.len()];
         if !self.keeps_by_rule() {
             // Only a size is given, or nothing: by rule, all stay.
-            return vec![vec!["no rule"]; snapshots.len()];
+            return vec![vec!["fits"]; snapshots.len()];
         }
         let newest_first = || snapshots.iter().enumerate().rev();
         let mut note = |place: usize, reason| {

@@ -1,14 +1,12 @@
 //! `git vault drop` and `prune`: snapshots are given up, by name or by a policy; the plan comes first, and is made again before it is
 //! carried out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::host::git::object::ObjectId;
-use crate::host::git::pack_reader::Pack;
 use crate::model::event::Monitor;
 use crate::model::ids::SnapshotId;
-use crate::model::inventory::PackRole;
+use crate::model::inventory::PackRecord;
 use crate::model::log_entry::{DropRecord, LogEvent};
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Refusal, Result};
@@ -18,6 +16,8 @@ use crate::ops::locate::Workplace;
 use crate::ops::optimize::{self, OptimizeReport};
 use crate::ops::selection::{Asked, select};
 use crate::ops::shrink::{Incidents, OwnVault};
+use crate::ops::sizes;
+use crate::ops::verify::check_bytes;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::reach::Reach;
@@ -114,6 +114,7 @@ pub fn carry_out(
     if !report.plan.going.is_empty() {
         let mut snapshots = ids(&report.plan);
         snapshots.sort_unstable();
+        check_whole(&own.vault, monitor)?;
         let record = DropRecord {
             reason: report.plan.reason.clone(),
             snapshots,
@@ -142,6 +143,22 @@ pub fn carry_out(
         report.optimized = Some(optimized);
     }
     Ok(report)
+}
+
+/// What is given up may be the only good copy of what is damaged in those that stay, and may be evidence: nothing is dropped unless every
+/// pack is what was written.
+fn check_whole(vault: &Vault, monitor: &dyn Monitor) -> Result<()> {
+    let packs: Vec<PackRecord> = vault.log.inventory.packs().cloned().collect();
+    check_bytes(vault, &packs, monitor)
+        .map(|_bytes| ())
+        .map_err(|refusal| {
+            refusal
+                .keeping("nothing was dropped: what would go may be the only good copy")
+                .next(
+                    "git vault list",
+                    "shows the snapshots; each that is whole can still be restored",
+                )
+        })
 }
 
 fn ids(plan: &DropPlan) -> Vec<SnapshotId> {
@@ -261,6 +278,7 @@ fn by_policy(
     incidents: &Incidents,
     (policy, all): (&Policy, &[(&LoggedSnapshot, Manifest)]),
 ) -> Result<Kept> {
+    check_labels(policy, all)?;
     let told = all.iter();
     let told: Vec<_> = told
         .map(|(snapshot, manifest)| (snapshot.time, manifest.labels.as_slice()))
@@ -288,13 +306,54 @@ fn by_policy(
     }
 }
 
+/// Dropping all that may be dropped would not be enough: then nothing is, for it would be lost for nothing.
+fn refuse_too_small(max_bytes: u64, history: u64, total: u64) -> Refusal {
+    Refusal::new(
+        RefusalCode::SettingInvalid,
+        "no policy can make the vault as small as that",
+    )
+    .because(format!(
+        "--max-size {max_bytes} is asked for, and what stays in any case takes {total} bytes"
+    ))
+    .because(format!(
+        "{history} of them are history, the others what snapshots need that no policy drops"
+    ))
+    .keeping("nothing was dropped")
+    .next(
+        "git vault list --sizes",
+        "shows what each snapshot alone would free",
+    )
+}
+
+/// A label that nothing has is most likely another one that was meant: by it alone, all that may go would go.
+fn check_labels(policy: &Policy, all: &[(&LoggedSnapshot, Manifest)]) -> Result<()> {
+    let counts = [policy.last, policy.hourly, policy.daily, policy.weekly];
+    let has_one = |(_, manifest): &(&LoggedSnapshot, Manifest)| {
+        let mut labels = manifest.labels.iter();
+        labels.any(|label| policy.labels.contains(label))
+    };
+    if policy.labels.is_empty() || counts.iter().any(|count| *count > 0) || all.iter().any(has_one)
+    {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::SettingInvalid,
+        "no snapshot has the label that is to be kept",
+    )
+    .because(format!(
+        "'{}' is all that says what to keep",
+        policy.words()
+    ))
+    .keeping("nothing was dropped")
+    .next("git vault list", "shows the labels that there are"))
+}
+
 /// Of those that are kept, the newest ones that fit, and those that are spared in any case.
 fn fitting(vault: &Vault, kept: &Kept, spared: &Kept, max_bytes: u64) -> Result<Kept> {
     let store = Store::new(&vault.layout, vault.log.packs(), vault.format).open_all()?;
-    let sizes = sizes(&store);
-    let history = vault.log.inventory.packs();
-    let history = history.filter(|pack| pack.role == PackRole::History);
-    let mut total: u64 = history.map(|pack| pack.bytes + pack.index_bytes).sum();
+    let sizes = sizes::of_objects(&store);
+    let history = sizes::of_history(vault);
+    let mut total = history;
     let mut reach = Reach::new(&store, vault.format);
     let mut add = |snapshot: &LoggedSnapshot| -> Result<u64> {
         reach.add(&trust(vault, snapshot)?)?;
@@ -306,6 +365,9 @@ fn fitting(vault: &Vault, kept: &Kept, spared: &Kept, max_bytes: u64) -> Result<
     let is_spared = |one: &&LoggedSnapshot| spared.contains_key(&one.record.id);
     for snapshot in newest_first().filter(is_spared) {
         total = total.saturating_add(add(snapshot)?);
+    }
+    if total > max_bytes {
+        return Err(refuse_too_small(max_bytes, history, total));
     }
     let mut fits = true;
     let mut fitting = Kept::new();
@@ -321,22 +383,4 @@ fn fitting(vault: &Vault, kept: &Kept, spared: &Kept, max_bytes: u64) -> Result<
         }
     }
     Ok(fitting)
-}
-
-/// How many bytes each object of the capture packs takes.
-fn sizes(store: &Store) -> HashMap<ObjectId, u64> {
-    let mut sizes = HashMap::new();
-    for pack in store.capture.all() {
-        add_sizes(&mut sizes, pack);
-    }
-    sizes
-}
-
-fn add_sizes(sizes: &mut HashMap<ObjectId, u64>, pack: &Pack) {
-    let order = pack.by_offset();
-    let ends = order.iter().skip(1).map(|(offset, _)| *offset);
-    for ((offset, number), end) in order.iter().zip(ends.chain([pack.end()])) {
-        let bytes = end.saturating_sub(*offset);
-        sizes.insert(pack.index.id_at(*number), bytes);
-    }
 }

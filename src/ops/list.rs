@@ -7,6 +7,7 @@ use crate::model::manifest::Manifest;
 use crate::model::refusal::Result;
 use crate::model::timestamp::Timestamp;
 use crate::ops::locate::Workplace;
+use crate::ops::sizes::Sizes;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::reader::read_manifest;
@@ -50,15 +51,26 @@ pub struct ListReport {
     pub vault: PathBuf,
     /// Oldest first.
     pub snapshots: Vec<SnapshotSummary>,
+    /// What each of them alone needs, if that was asked for.
+    pub sizes: Option<Sizes>,
     /// Directories that are not snapshots.
     pub incomplete: Vec<PathBuf>,
+}
+
+/// How much is told of each snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What the records say.
+    Plain,
+    /// Also what it alone would free, for which all that snapshots need is followed.
+    Sizes,
 }
 
 /// Lists the snapshots: what the index knows from there, every other manifest authenticated.
 ///
 /// # Errors
 /// When the vault, its index or a manifest cannot be trusted.
-pub fn list(workplace: &Workplace) -> Result<ListReport> {
+pub fn list(workplace: &Workplace, detail: Detail) -> Result<ListReport> {
     let mut vault = workplace.existing_vault()?;
     let index = SnapshotIndex::load(&mut vault)?;
     let summaries = vault.log.snapshots.iter().map(|logged| {
@@ -69,9 +81,14 @@ pub fn list(workplace: &Workplace) -> Result<ListReport> {
         }
     });
     let snapshots = summaries.collect::<Result<_>>()?;
+    let sizes = match detail {
+        Detail::Plain => None,
+        Detail::Sizes => Some(Sizes::of(&vault)?),
+    };
     Ok(ListReport {
         vault: vault.layout.root().to_owned(),
         snapshots,
+        sizes,
         incomplete: vault.leftovers.incomplete,
     })
 }

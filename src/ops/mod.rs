@@ -54,6 +54,7 @@ pub mod shell_init;
 pub mod show;
 pub mod shrink;
 pub mod since;
+pub mod sizes;
 pub mod snapshot;
 pub mod snapshot_path;
 pub mod status;

@@ -89,6 +89,23 @@ fn check(vault: &Vault) -> Result<()> {
             "makes a new vault for new snapshots",
         ));
     }
+    let keyring = &vault.log.keyring;
+    let mut dropped = vault.log.dropped.iter();
+    if let Some(dropped) = dropped.find(|dropped| !keyring.accepts(dropped.entry)) {
+        return Err(Refusal::new(
+            RefusalCode::KeyCompromised,
+            "nothing is given up in a vault of which something is in doubt",
+        )
+        .because(format!(
+            "snapshot {} was dropped by log entry {}, which somebody else may have written",
+            dropped.snapshot.record.id, dropped.entry
+        ))
+        .keeping("what is left of it is untouched, as evidence")
+        .next(
+            "git vault init --new",
+            "makes a new vault for new snapshots",
+        ));
+    }
     match &vault.unconfirmed {
         None => Ok(()),
         Some(error) => Err(error

@@ -12,7 +12,7 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{Purpose, check_damage};
 use crate::ops::locate::Workplace;
-use crate::vault::inspect::Description;
+use crate::vault::inspect::{Description, share};
 use crate::vault::last_seen;
 use crate::vault::layout::Layout;
 use crate::vault::log;
@@ -59,6 +59,8 @@ fn check(layout: &Layout, state_home: &Path) -> Result<Intact> {
         .ok_or_else(|| broken(format!("'{}' cannot be understood", path.display())))?
         .vault;
     let seen = last_seen::load(state_home, vault)?;
+    // Nothing that is named below is removed meanwhile.
+    let _reading = share(layout)?;
     let mut named = Named::default();
     let mut found = None;
     let mut previous = Digest::from_bytes([0; 32]);

@@ -290,7 +290,10 @@ impl Vault {
 const REMOVAL: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Before the log is read, so that what it names stays. Where nothing can be locked, nothing is ever removed either.
-fn share(layout: &Layout) -> Result<Option<SharedLock>> {
+///
+/// # Errors
+/// When somebody removes files for too long.
+pub fn share(layout: &Layout) -> Result<Option<SharedLock>> {
     match lock::share(&layout.read_lock(), REMOVAL) {
         Ok(Some(reading)) => Ok(Some(reading)),
         Ok(None) => Err(Refusal::new(

@@ -226,10 +226,12 @@ impl Log {
         needed.packs().cloned().collect()
     }
 
-    /// Whether a file of a pack of that name may still lie there although the pack is gone.
+    /// A pack that went, and whose files may still lie there.
     #[must_use]
-    pub fn has_gone(&self, name: &str) -> bool {
-        self.inventory.get(name).is_none() && self.departures.iter().any(|(_, gone)| gone == name)
+    pub fn find_gone(&self, name: &str) -> Option<&PackRecord> {
+        let all = self.optimizes.iter().rev();
+        let mut gone = all.flat_map(|optimize| &optimize.record.gone);
+        gone.find(|pack| pack.name == name && self.inventory.get(name).is_none())
     }
 
     /// The newest entry behind which stored objects may be gone.

@@ -571,6 +571,20 @@ pub fn check_pack_files(layout: &Layout, log: &Log) -> Result<PackLooks> {
     Ok(looks.into_iter().collect())
 }
 
+/// A file of a pack that went is still what it was, as far as its size tells: removing it must not remove what is somebody else's.
+fn check_gone(path: &Path, pack: &PackRecord) -> Result<()> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    match path.extension().and_then(std::ffi::OsStr::to_str) {
+        Some("pack") => check_size(path, pack.bytes),
+        Some("idx") => check_size(path, pack.index_bytes),
+        Some("keep") => check_size(path, 0),
+        _ if look(path)?.is_file() => Ok(()),
+        _ => Err(foreign(path, "it is not an ordinary file")),
+    }
+}
+
 /// Nothing else is among the packs, but what git derives from packs, what an unsealed snapshot explains, and files of packs that
 /// nobody needs, which are given.
 fn check_pack_names(
@@ -599,8 +613,11 @@ fn check_pack_names(
             }
             continue;
         }
-        let has_gone = (is_pack_file || is_derived) && log.has_gone(stem);
-        if has_gone || is_explained.is_some() {
+        let went = log.find_gone(stem);
+        if let Some(pack) = went.filter(|_| is_pack_file || is_derived) {
+            check_gone(&path, pack)?;
+        }
+        if went.is_some() && (is_pack_file || is_derived) || is_explained.is_some() {
             gone.push(path);
             continue;
         }

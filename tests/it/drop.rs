@@ -8,13 +8,13 @@ use crate::crash::can_trace;
 use crate::laboratory::{Laboratory, bounded};
 use crate::optimize::{NAMES, assert_whole, sweep};
 use crate::support::Said;
-use crate::support::files::append;
+use crate::support::files::{append, write};
 
 /// Runs a command and types something when it asks.
 fn typing(laboratory: &Laboratory, typed: &str, arguments: &[&str]) -> Said {
     let input = laboratory.sandbox.path("tmp/typed");
     let mut file = fs::File::create(&input).expect("what is typed");
-    write!(file, "{typed}").expect("it is written");
+    std::write!(file, "{typed}").expect("it is written");
     let mut command = laboratory.sandbox.vault_command(&laboratory.source);
     command.args(arguments);
     command.stdin(Stdio::from(fs::File::open(&input).expect("it is opened")));
@@ -217,4 +217,78 @@ fn a_drop_killed_anywhere_has_happened_or_not_and_the_next_run_goes_on() {
         &["unlink", "rmdir", "unlinkat"],
         "error=EIO",
     );
+}
+
+/// The sum of what single snapshots need, what several need, history and the rest is all that there is; and what a snapshot is said to
+/// free is what goes with it.
+#[test]
+fn list_says_what_each_snapshot_alone_would_free() {
+    let laboratory = Laboratory::new();
+    for number in 0_u64..3 {
+        let lines = (0..20_000).map(|line| format!("{number} {line}\n"));
+        write(
+            &laboratory.source,
+            "untracked/large",
+            lines.collect::<String>(),
+        );
+        let _id = laboratory.sandbox.snapshot(&laboratory.source);
+    }
+    let plain = laboratory.run(&["--json", "list"]).succeeded().json();
+    assert!(plain["sizes"].is_null() && plain["snapshots"][0]["alone_bytes"].is_null());
+    let list = || {
+        laboratory
+            .run(&["--json", "list", "--sizes"])
+            .succeeded()
+            .json()
+    };
+    let before = laboratory.vault_listing();
+    let sizes = list();
+    let changed =
+        crate::support::listing::differences("vault", &before, &laboratory.vault_listing());
+    assert!(changed.is_empty(), "{changed:?}");
+    let of = |sizes: &serde_json::Value, name: &str| sizes["sizes"][name].as_u64().expect("bytes");
+    let alone = |sizes: &serde_json::Value, place: usize| {
+        let alone = &sizes["snapshots"][place]["alone_bytes"];
+        alone.as_u64().expect("bytes")
+    };
+    assert_eq!(of(&sizes, "needless_bytes"), 0);
+    let sum: u64 = (0..6).map(|place| alone(&sizes, place)).sum();
+    assert_eq!(sum, of(&sizes, "alone_bytes"));
+    assert!(alone(&sizes, 3) > 10 * alone(&sizes, 2), "{sizes}");
+    let told = alone(&sizes, 4);
+    let _said = laboratory.run(&["drop", "--unattended", "5"]).succeeded();
+    let sizes = list();
+    let needless = of(&sizes, "needless_bytes");
+    // Its manifest is gone already.
+    assert!(
+        needless < told && needless > told * 9 / 10,
+        "{needless} of {told}"
+    );
+    let optimized = laboratory.run(&["--json", "optimize"]).succeeded().json();
+    let freed = optimized["before"]["bytes"].as_u64() > optimized["after"]["bytes"].as_u64();
+    assert!(freed, "{optimized}");
+    assert_eq!(of(&list(), "needless_bytes"), 0);
+    let text = laboratory.run(&["list", "--sizes"]).succeeded().text();
+    for word in ["ALONE", "SHARED", "HISTORY", "NEEDLESS"] {
+        assert!(text.contains(word), "{text}");
+    }
+}
+
+/// The plan of a drop is shown without being asked for anything.
+#[test]
+fn a_dry_run_drops_nothing() {
+    let laboratory = Laboratory::new();
+    let before = laboratory.vault_listing();
+    let said = laboratory
+        .run(&["--json", "drop", "--dry-run", "1"])
+        .succeeded()
+        .json();
+    assert!(said["recorded_as"].is_null(), "{said}");
+    assert_eq!(said["dropped"][0]["number"], 1);
+    let changed =
+        crate::support::listing::differences("vault", &before, &laboratory.vault_listing());
+    assert!(changed.is_empty(), "{changed:?}");
+    let _said = laboratory
+        .run(&["drop", "--dry-run", "@latest"])
+        .refused("GV-1106");
 }

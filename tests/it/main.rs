@@ -55,6 +55,7 @@ mod finding;
 mod fuzz;
 mod fuzz_git;
 mod golden;
+mod gone;
 mod guard;
 mod guard_losses;
 mod health;

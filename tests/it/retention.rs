@@ -71,6 +71,21 @@ fn without_a_rule_nothing_goes() {
 }
 
 #[test]
+fn a_label_that_nothing_has_is_no_rule_by_itself() {
+    let laboratory = Laboratory::new();
+    let only = ["prune", "--unattended", "--keep-label", "relaese"];
+    let said = laboratory.run(&only).refused("GV-1005");
+    assert!(said.to_string().contains("relaese"), "{said}");
+    let listed = laboratory.run(&["--json", "list"]).succeeded().json();
+    assert_eq!(numbers(&listed, "snapshots"), [1, 2, 3]);
+    let _said = laboratory
+        .run(&[&only[..], &["--keep-last", "2"]].concat())
+        .succeeded();
+    let listed = laboratory.run(&["--json", "list"]).succeeded().json();
+    assert_eq!(numbers(&listed, "snapshots"), [2, 3]);
+}
+
+#[test]
 fn a_size_keeps_the_newest_that_fit() {
     let mut laboratory = Laboratory::new();
     let plan = |size: &str| {
@@ -78,8 +93,18 @@ fn a_size_keeps_the_newest_that_fit() {
         numbers(&laboratory.run(&words).succeeded().json(), "kept")
     };
     assert_eq!(plan("1G"), [1, 2, 3]);
-    assert_eq!(plan("0"), [3]);
-    let words = ["prune", "--max-size", "0", "--unattended"];
+    // The newest stays in any case: the least that is not refused keeps nothing else.
+    let before = laboratory.vault_listing();
+    let words = ["prune", "--max-size", "1", "--unattended"];
+    let said = laboratory.run(&words).refused("GV-1005").to_string();
+    let changed =
+        crate::support::listing::differences("vault", &before, &laboratory.vault_listing());
+    assert!(changed.is_empty(), "{changed:?}");
+    let least = said.split("in any case takes ").nth(1);
+    let least = least.and_then(|rest| rest.split(' ').next());
+    let least = least.expect("it says how much stays").to_owned();
+    assert_eq!(plan(&least), [3]);
+    let words = ["prune", "--max-size", &least, "--unattended"];
     let _said = laboratory.run(&words).succeeded();
     laboratory.sealed.drain(..2);
     assert_whole(&laboratory, "afterwards");

@@ -11,6 +11,10 @@ pub struct DropOptions {
     #[arg(value_name = "SNAP", required = true)]
     pub snapshots: Vec<String>,
 
+    /// Show the plan, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
     /// Do not ask: for scripts
     #[arg(long)]
     pub unattended: bool,

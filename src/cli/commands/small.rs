@@ -19,6 +19,12 @@ impl Call<'_> {
     pub(super) fn drop_snapshots(&self, options: &DropOptions) -> Result<Answer> {
         let choice = Choice::Named(options.snapshots.clone());
         let plan = ops::drop::plan(self.workplace, &choice)?;
+        if options.dry_run {
+            return Ok(Answer::new(
+                json::small::planned(&plan),
+                text::small::planned(&plan),
+            ));
+        }
         self.carry_out(plan, consent(options.unattended))
     }
 

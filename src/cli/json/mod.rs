@@ -111,7 +111,13 @@ pub fn list(report: &ListReport) -> Value {
     json!({
         "schema": "git-vault/list/1",
         "vault": path(&report.vault),
-        "snapshots": report.snapshots.iter().map(summary).collect::<Vec<_>>(),
+        "snapshots": report.snapshots.iter().map(|one| {
+            let alone = report.sizes.as_ref().and_then(|sizes| sizes.alone.get(&one.logged.record.id));
+            let mut summary = summary(one);
+            summary["alone_bytes"] = json!(alone);
+            summary
+        }).collect::<Vec<_>>(),
+        "sizes": report.sizes.as_ref().map(small::sizes),
         "incomplete": paths(&report.incomplete),
     })
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::path;
 use crate::ops::drop::{Choice, DropPlan, DropReport, Planned};
 use crate::ops::optimize::{OptimizeReport, Size};
+use crate::ops::sizes::Sizes;
 
 fn planned_snapshot(one: &Planned) -> Value {
     json!({
@@ -49,6 +50,17 @@ fn told(plan: &DropPlan, report: Option<&DropReport>) -> Value {
         "waiting": report.map_or(0, |report| report.waiting),
         "warnings": report.map(|report| report.warnings.clone()).unwrap_or_default(),
         "optimized": optimized.map(optimize),
+    })
+}
+
+/// What `git vault list --sizes` says of the whole vault.
+#[must_use]
+pub fn sizes(sizes: &Sizes) -> Value {
+    json!({
+        "alone_bytes": sizes.alone.values().sum::<u64>(),
+        "shared_bytes": sizes.shared,
+        "history_bytes": sizes.history,
+        "needless_bytes": sizes.needless,
     })
 }
 

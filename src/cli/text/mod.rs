@@ -346,8 +346,12 @@ pub fn list(report: &ListReport, now: Timestamp) -> String {
             Completeness::SelfContained => String::new(),
             word @ Completeness::NeedsPromisor => format!(" {}", word.word()),
         };
+        let alone = report.sizes.as_ref().map_or(String::new(), |sizes| {
+            let alone = sizes.alone.get(&summary.logged.record.id);
+            format!("{:>8}  ", bytes(alone.copied().unwrap_or(0)))
+        });
         let line = format!(
-            "{:>5}  {}  {}  {:>4} ago  {:<8}  {branch}{operation}  {}{needs}  {}",
+            "{:>5}  {}  {}  {:>4} ago  {alone}{:<8}  {branch}{operation}  {}{needs}  {}",
             summary.logged.number,
             manifest.snapshot,
             manifest.created,
@@ -360,6 +364,9 @@ pub fn list(report: &ListReport, now: Timestamp) -> String {
         text.push('\n');
     }
     let mut lines = Lines(text);
+    if let Some(sizes) = &report.sizes {
+        small::add_sizes(&mut lines, sizes);
+    }
     incomplete(&mut lines, report.incomplete.len());
     lines.0
 }

@@ -3,6 +3,7 @@
 use super::{Lines, bytes, count, shown};
 use crate::ops::drop::{Choice, DropPlan, DropReport, Planned};
 use crate::ops::optimize::OptimizeReport;
+use crate::ops::sizes::Sizes;
 
 /// `git vault prune --dry-run`, and what is shown before a question.
 #[must_use]
@@ -72,6 +73,30 @@ pub fn dropped(report: &DropReport) -> String {
         lines.add("NEXT", "git vault optimize      (makes room)");
     }
     lines.0
+}
+
+/// What the column of sizes comes to, and what else there is.
+pub(super) fn add_sizes(lines: &mut Lines, sizes: &Sizes) {
+    let alone = sizes.alone.values().sum();
+    lines.add(
+        "ALONE",
+        format!(
+            "{}: what a single snapshot needs, as shown with each",
+            bytes(alone)
+        ),
+    );
+    lines.add(
+        "SHARED",
+        format!("{}: what several need", bytes(sizes.shared)),
+    );
+    lines.add(
+        "HISTORY",
+        format!("{}: stays, whatever is dropped", bytes(sizes.history)),
+    );
+    lines.add(
+        "NEEDLESS",
+        format!("{}: what none needs any more", bytes(sizes.needless)),
+    );
 }
 
 fn add_waiting(lines: &mut Lines, waiting: u64) {
