@@ -158,7 +158,7 @@ fn prepare(
     }
     let going: Vec<PackRecord> = chosen.iter().flatten().map(|one| (*one).clone()).collect();
     check_bytes(vault, &going, monitor)?;
-    let needed_bytes = going.iter().map(|pack| pack.bytes + pack.index_bytes).sum();
+    let needed_bytes = written_bytes(&reach, &packs, &going)?;
     let names: HashSet<&str> = going.iter().map(|pack| pack.name.as_str()).collect();
     let stay = vault.log.packs().into_iter();
     let stay = stay.filter(|record| !names.contains(record.name.as_str()));
@@ -179,6 +179,25 @@ fn prepare(
             outcome.map(|()| None)
         }
     }
+}
+
+/// How much is written at most in the place of packs: a full disk must not keep what nobody needs from being left behind.
+fn written_bytes(
+    reach: &Reach<'_>,
+    packs: &BTreeMap<&str, &Pack>,
+    going: &[PackRecord],
+) -> Result<u64> {
+    let mut total: u64 = 0;
+    for record in going {
+        let bytes = match packs.get(record.name.as_str()) {
+            Some(pack) => used(reach, record, pack)?.needed_bytes,
+            None => record.bytes,
+        };
+        if bytes > 0 {
+            total = total.saturating_add(bytes.saturating_add(record.index_bytes));
+        }
+    }
+    Ok(total)
 }
 
 /// Writes and proves one pack for each group; then all that is needed must be there without those that go.

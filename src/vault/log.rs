@@ -112,6 +112,8 @@ pub struct Log {
     pub snapshots: Vec<LoggedSnapshot>,
     /// Where in `snapshots` each of them is.
     pub(super) places: HashMap<SnapshotId, usize>,
+    /// Where in `dropped` each of those is.
+    pub(super) dropped_places: HashMap<SnapshotId, usize>,
     /// The verifications, oldest first.
     pub verifications: Vec<Logged<VerifyRecord>>,
     /// The drills, oldest first.
@@ -148,6 +150,7 @@ impl Log {
             inventory: Inventory::default(),
             snapshots: Vec::new(),
             places: HashMap::new(),
+            dropped_places: HashMap::new(),
             verifications: Vec::new(),
             drills: Vec::new(),
             copies: Vec::new(),

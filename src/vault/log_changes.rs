@@ -34,8 +34,7 @@ impl Log {
     /// What the log says of a snapshot that was given up.
     #[must_use]
     pub fn find_dropped(&self, id: &SnapshotId) -> Option<&Dropped> {
-        let mut dropped = self.dropped.iter().filter(|_| self.find(id).is_none());
-        dropped.find(|dropped| dropped.snapshot.record.id == *id)
+        self.dropped.get(*self.dropped_places.get(id)?)
     }
 
     /// Why snapshots cannot be given up so.
@@ -103,13 +102,16 @@ impl Log {
         self.places = ids
             .map(|(place, snapshot)| (snapshot.record.id.clone(), place))
             .collect();
-        self.dropped
-            .extend(dropped.into_iter().map(|snapshot| Dropped {
+        for snapshot in dropped {
+            let id = snapshot.record.id.clone();
+            self.dropped_places.insert(id, self.dropped.len());
+            self.dropped.push(Dropped {
                 snapshot,
                 entry,
                 time,
                 reason: record.reason.clone(),
-            }));
+            });
+        }
     }
 
     /// Takes note of packs whose place others took.

@@ -41,7 +41,8 @@ impl Replacement {
     /// # Errors
     /// When it has not, or the directory cannot be made.
     pub fn begin(vault: &Vault, bytes: u64) -> Result<Self> {
-        let probe::Probed { .. } = probe::probe(&vault.layout, bytes)?;
+        let reserve = probe::OPTIMIZE_RESERVE_BYTES;
+        let probe::Probed { .. } = probe::probe_leaving(&vault.layout, bytes, reserve)?;
         let id = random_bytes().map(SnapshotId::from_random);
         let id = id.ok_or_else(|| internal("the system gives no random bytes"))?;
         let directory = vault.layout.optimizing(&id);

@@ -10,8 +10,9 @@ use crate::known_state::snapshot_later;
 use crate::laboratory::{Laboratory, copy_tree, make_empty, only_vault, run};
 use crate::optimize::assert_whole;
 use crate::races::faketime_library;
-use crate::support::files::{append, write};
+use crate::support::files::{append, mkdir, noise, write};
 use crate::support::listing::differences;
+use crate::support::mount::Mount;
 use crate::support::{Sandbox, states};
 
 const PRUNE: [&str; 4] = ["prune", "--unattended", "--keep-last", "1"];
@@ -225,4 +226,43 @@ fn what_is_known_of_dropped_snapshots_saves_reading_and_hides_nothing() {
     }
     let _said = run(&sandbox, &source, &["snapshot"]).succeeded();
     let _said = run(&sandbox, &source, &["verify", "--deep"]).succeeded();
+}
+
+/// Who runs out of room drops snapshots: what nobody needs is not copied, so it needs no room to go.
+#[test]
+fn room_is_made_where_hardly_any_is_left() {
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let home = mkdir(&sandbox.path("data"), "git-vault");
+    let Some(_mount) = Mount::tmpfs("size=64m,mode=0700", &home) else {
+        eprintln!("NOT TRIED: room is made: no file system can be mounted");
+        return;
+    };
+    let mut ids = Vec::new();
+    for number in 0_u64..3 {
+        write(&source, "large", noise(2 * number, 12 << 20));
+        ids.push(sandbox.snapshot(&source));
+    }
+    let free = || {
+        let space = rustix::fs::statvfs(&home).expect("the space");
+        space.f_bfree * space.f_frsize
+    };
+    let fill = free().saturating_sub(3 << 20);
+    let filler = home.join("filler");
+    fs::write(&filler, vec![1; usize::try_from(fill).expect("a size")]).expect("filled");
+    append(&source, "README.md", "no room for this\n");
+    let _said = run(&sandbox, &source, &["snapshot"]).refused("GV-1302");
+    let before = free();
+    let _said = run(
+        &sandbox,
+        &source,
+        &["prune", "--unattended", "--keep-last", "1"],
+    )
+    .succeeded();
+    assert!(free() > before + (20 << 20), "{before}, then {}", free());
+    let _id = sandbox.snapshot(&source);
+    let _said = run(&sandbox, &source, &["verify", "--deep"]).succeeded();
+    let restored = sandbox.restore(&source, &ids[2], "out");
+    let large = fs::read(restored.join("large")).expect("it is read");
+    assert!(large == noise(4, 12 << 20));
 }
