@@ -195,6 +195,27 @@ mod tests {
         assert!(!policy.keeps_by_rule());
     }
 
+    /// What is newest is told by the order of the log, so a clock that was wrong favours nothing.
+    #[test]
+    fn a_clock_that_was_ahead_or_set_back_favours_nothing() {
+        let times = [0, 100 * DAY, 100 * DAY + 1, HOUR, 2 * HOUR, 2 * HOUR + 1];
+        let policy = |last, hourly, daily| Policy {
+            last,
+            hourly,
+            daily,
+            ..Policy::default()
+        };
+        assert_eq!(kept(&policy(1, 0, 0), &times), [2 * HOUR + 1]);
+        assert_eq!(kept(&policy(0, 2, 0), &times), [HOUR, 2 * HOUR + 1]);
+        assert_eq!(kept(&policy(0, 0, 1), &times), [2 * HOUR + 1]);
+        assert_eq!(
+            kept(&policy(0, 0, 9), &times),
+            [100 * DAY + 1, 2 * HOUR + 1]
+        );
+        let once = kept(&policy(2, 3, 2), &times);
+        assert_eq!(kept(&policy(2, 3, 2), &once), once);
+    }
+
     #[test]
     fn what_is_kept_stays_kept_when_the_rest_is_gone() {
         let times: Vec<i64> = (0..200).map(|number| number * 5000).collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use git_vault::host::lock;
 
+use crate::crash::{can_trace, traced};
 use crate::known_state::snapshot_later;
 use crate::laboratory::{Laboratory, copy_tree, make_empty, only_vault, run};
 use crate::optimize::assert_whole;
@@ -265,4 +266,58 @@ fn room_is_made_where_hardly_any_is_left() {
     let restored = sandbox.restore(&source, &ids[2], "out");
     let large = fs::read(restored.join("large")).expect("it is read");
     assert!(large == noise(4, 12 << 20));
+}
+
+/// The copies of a killed run lie where they should, somebody reads, and the next run writes the very same packs.
+#[test]
+fn the_packs_of_a_killed_optimize_serve_the_next_one() {
+    if !can_trace("the next one") {
+        return;
+    }
+    let mut laboratory = Laboratory::new();
+    for number in 0..4 {
+        append(&laboratory.source, "README.md", format!("{number}\n"));
+        laboratory.sandbox.commit(&laboratory.source, "one more");
+        let _id = laboratory.sandbox.snapshot(&laboratory.source);
+    }
+    let second = laboratory.sealed.remove(1);
+    let _said = laboratory
+        .run(&["drop", "--unattended", &second.id])
+        .succeeded();
+    let log = || fs::read_dir(laboratory.vault.join("log")).map(Iterator::count);
+    let before = log().expect("the log");
+    let hidden = || {
+        let names = fs::read_dir(laboratory.vault.join("snapshots")).expect("the snapshots");
+        let names = names.map(|name| name.expect("a name").file_name());
+        names
+            .filter(|name| name.to_string_lossy().starts_with(".optimize-"))
+            .count()
+    };
+    // The trial of the probe links a file, too, before there is anything; the entry is a later one.
+    let mut number = 1;
+    while hidden() == 0 {
+        let inject = format!("inject=linkat,link:signal=KILL:when={number}");
+        let words = ["trace=linkat,link", &inject];
+        let _said = traced(
+            &laboratory.sandbox,
+            &laboratory.source,
+            &words,
+            &["optimize"],
+        );
+        assert_eq!(log().expect("the log"), before, "{inject}");
+        number += 1;
+    }
+    let reading = lock::share(&laboratory.vault.join("HEAD"), Duration::ZERO);
+    let reading = reading.expect("it can be locked").expect("it is free");
+    let said = laboratory.run(&["--json", "optimize"]).succeeded().json();
+    assert!(
+        said["recorded_as"].is_u64() && said["waiting"].as_u64() > Some(0),
+        "{said}"
+    );
+    assert_eq!(hidden(), 2);
+    drop(reading);
+    let said = laboratory.run(&["--json", "optimize"]).succeeded().json();
+    assert!(said["recorded_as"].is_null(), "{said}");
+    assert_eq!(hidden(), 0);
+    assert_whole(&laboratory, "afterwards");
 }
