@@ -114,7 +114,9 @@ pub fn list(report: &ListReport) -> Value {
         "snapshots": report.snapshots.iter().map(|one| {
             let alone = report.sizes.as_ref().and_then(|sizes| sizes.alone.get(&one.logged.record.id));
             let mut summary = summary(one);
-            summary["alone_bytes"] = json!(alone);
+            if let Some(fields) = summary.as_object_mut() {
+                fields.insert("alone_bytes".to_owned(), json!(alone));
+            }
             summary
         }).collect::<Vec<_>>(),
         "sizes": report.sizes.as_ref().map(small::sizes),
