@@ -1,5 +1,6 @@
 //! The command line: the doc comments are the help text.
 
+pub mod habits;
 pub mod small;
 
 use std::ffi::OsString;
@@ -21,7 +22,8 @@ use crate::ops::schedule::scheduler::is_regular;
     name = "git-vault",
     bin_name = "git vault",
     version,
-    max_term_width = 100
+    max_term_width = 100,
+    disable_help_subcommand = true
 )]
 pub struct Arguments {
     /// Run as if started in this directory
@@ -372,6 +374,10 @@ pub enum Command {
         #[arg(value_name = "CODE")]
         code: Option<String>,
     },
+
+    /// What makes daily use easy
+    #[command(flatten)]
+    Habit(habits::HabitCommand),
 }
 
 /// What can be done with the schedule.

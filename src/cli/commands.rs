@@ -1,6 +1,7 @@
 //! One short function per command: builds the request, calls `ops`, words the report.
 
 mod guarding;
+mod habits;
 mod looking;
 mod small;
 
@@ -173,6 +174,7 @@ pub fn run(
         // Answered before, in the way that git expects.
         Command::Hook { event, .. } => Err(crate::cli::hook::unknown(event)),
         Command::Runbook { code } => runbook(code.as_deref()),
+        Command::Habit(command) => call.habit(command),
     }
 }
 

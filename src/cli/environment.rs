@@ -1,14 +1,16 @@
 //! The only reader of environment, current directory, home and clock; gives one plain struct.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use etcetera::BaseStrategy;
 
 use crate::cli::args::{AgentsCommand, Arguments, Command};
+use crate::cli::pager::Pager;
 use crate::host::background;
 use crate::host::git::repository::Lookup;
+use crate::host::program::Program;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
 use crate::model::refusal::{Refusal, Result};
@@ -146,6 +148,13 @@ fn tool_homes(home: Option<&Path>, config: &Path) -> ToolHomes {
         place.map(|place| (tool, place))
     });
     ToolHomes(homes.collect())
+}
+
+/// Whether a shell would see one word in it, and nothing else (git's `prepare_shell_cmd`).
+fn is_plain_name(command: &OsStr) -> bool {
+    let special = b"|&;<>()$`\\\"' \t\n*?[#~=%";
+    let bytes = command.as_encoded_bytes();
+    !bytes.iter().any(|byte| special.contains(byte))
 }
 
 fn is_executable(program: &Path) -> bool {
@@ -339,6 +348,38 @@ impl Environment {
     #[must_use]
     pub fn program(&self) -> Option<PathBuf> {
         own_program()
+    }
+
+    /// The pager of the user: what `GIT_PAGER` or `PAGER` say, as git understands them, or `less`. An empty one and `cat` are none.
+    #[must_use]
+    pub fn pager(&self) -> Option<Pager> {
+        let named = ["GIT_PAGER", "PAGER"]
+            .into_iter()
+            .find_map(std::env::var_os);
+        let (file, arguments) = match named {
+            Some(named) if named.is_empty() || named == "cat" => return None,
+            // As git: a plain name is run as it stands, and where there is no such program the text is written without one.
+            Some(named) if is_plain_name(&named) => {
+                let file = match named.to_str() {
+                    Some(name) if !name.contains('/') => on_the_path(name)?,
+                    _ => Some(PathBuf::from(named)).filter(|file| is_executable(file))?,
+                };
+                (file, Vec::new())
+            }
+            Some(named) => (on_the_path("sh")?, vec![OsString::from("-c"), named]),
+            None => (on_the_path("less")?, Vec::new()),
+        };
+        let usual = [("LESS", "FRX"), ("LV", "-c")];
+        let is_unset = |(name, _): &(&str, &str)| std::env::var_os(name).is_none();
+        Some(Pager {
+            program: Program {
+                name: file.file_name()?.to_owned(),
+                file,
+                arguments,
+                directory: self.workplace.current.clone(),
+            },
+            variables: usual.into_iter().filter(is_unset).collect(),
+        })
     }
 
     /// The very file that is running.

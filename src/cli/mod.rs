@@ -4,9 +4,14 @@ pub mod agents;
 pub mod args;
 pub mod command_line;
 pub mod commands;
+pub mod completion;
+pub mod completion_line;
 pub mod environment;
+pub mod examples;
 pub mod hook;
 pub mod json;
+pub mod manual;
+pub mod pager;
 pub mod progress;
 pub mod prompt;
 pub mod refusals;
@@ -16,9 +21,10 @@ pub mod text;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
 
+use args::habits::HabitCommand;
 use args::{AgentsCommand, Arguments, Command};
 use commands::Handover;
 use environment::Environment;
@@ -53,6 +59,9 @@ pub fn run() -> ExitCode {
     if let Command::Hook { event, words: told } = &arguments.command {
         return hook::answer(&arguments, event, told, words);
     }
+    if let Command::Habit(HabitCommand::Complete { form, words }) = &arguments.command {
+        return finish(&completion::answer(&arguments, *form, words), 0);
+    }
     let core_limit = if matches!(arguments.command, Command::Guard { .. }) {
         Some(machine::leave_no_core_file_for_now())
     } else {
@@ -64,8 +73,14 @@ pub fn run() -> ExitCode {
     } else {
         Format::Text
     };
+    let mut pager = None;
     let answer = match Environment::read(&arguments) {
-        Ok(environment) => answer(&arguments, words, &environment, format),
+        Ok(environment) => {
+            if format == Format::Text && pager::is_for_reading(&arguments) {
+                pager = environment.pager();
+            }
+            answer(&arguments, words, &environment, format)
+        }
         Err(refusal) => no_surroundings(&arguments, refusal, format),
     };
     if let Some(notice) = answer
@@ -85,6 +100,13 @@ pub fn run() -> ExitCode {
         Format::Text if arguments.quiet => String::new(),
         Format::Text => answer.text,
     };
+    if let Some(pager) = &pager
+        && answer.status == 0
+        && !output.is_empty()
+        && std::io::stdout().is_terminal()
+    {
+        pager::become_it(pager, &output);
+    }
     finish(&output, answer.status)
 }
 
@@ -100,9 +122,12 @@ fn no_surroundings(arguments: &Arguments, refusal: Refusal, format: Format) -> c
 }
 
 fn parse() -> Result<(Arguments, Vec<String>), clap::Error> {
-    let mut command = Arguments::command();
+    let mut command = manual::command();
     let matches = command.clone().try_get_matches()?;
     let arguments = Arguments::from_arg_matches(&matches)?;
+    if let Command::Habit(HabitCommand::Help { topic }) = &arguments.command {
+        manual::check(topic)?;
+    }
     if arguments.json && matches!(arguments.command, Command::Guard { .. }) {
         let reason = "guard has no --json: standard output belongs to the command that it runs";
         return Err(command.error(ErrorKind::ArgumentConflict, reason));

@@ -102,6 +102,27 @@ impl Program {
         self.command().exec()
     }
 
+    /// Becomes the program with a text as its input: no process of ours is left that a key for the program could end, too. Variables
+    /// are set as given. Comes back only if that fails.
+    #[must_use]
+    pub fn become_it_reading(&self, text: &[u8], variables: &[(&str, &str)]) -> std::io::Error {
+        let input = || -> std::io::Result<std::fs::File> {
+            use std::io::{Seek as _, Write as _};
+            // It has no name any more: it goes away with the program.
+            let mut file = tempfile::tempfile()?;
+            file.write_all(text)?;
+            file.rewind()?;
+            Ok(file)
+        };
+        match input() {
+            Ok(input) => {
+                let mut command = self.command();
+                command.stdin(input).envs(variables.iter().copied()).exec()
+            }
+            Err(error) => error,
+        }
+    }
+
     /// Runs the program without input, and waits for what it says.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub mod log_entry;
 pub mod manifest;
 pub mod moment;
 pub mod place;
+pub mod precious;
 pub mod refusal;
 pub mod refusal_code;
 pub mod retention;

@@ -195,7 +195,7 @@ impl Workplace {
 }
 
 /// Answers whether a repository holds a commit.
-fn has_commit_in(repository: &Repository) -> impl Fn(&ObjectId) -> bool {
+pub(super) fn has_commit_in(repository: &Repository) -> impl Fn(&ObjectId) -> bool {
     let (objects, format) = (repository.git_dir.join("objects"), repository.format);
     move |id| {
         Stores::open(&objects, format, false, &|_stamp| false)

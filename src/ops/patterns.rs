@@ -76,11 +76,25 @@ fn pattern_leads_into(pattern: &str, directory: &str) -> bool {
     for name in directory.split('/') {
         match steps.next() {
             Some("**") => return true,
-            Some(step) if step.contains(['*', '?', '[', '\\']) || step == name => {}
+            Some(step) if literal(step).is_none_or(|step| step == name) => {}
             Some(_) | None => return false,
         }
     }
     steps.next().is_some()
+}
+
+/// The one name that a step of a pattern matches; nothing when it may match several.
+fn literal(step: &str) -> Option<String> {
+    let mut name = String::new();
+    let mut characters = step.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '*' | '?' | '[' => return None,
+            '\\' => name.push(characters.next()?),
+            _ => name.push(character),
+        }
+    }
+    Some(name)
 }
 
 #[cfg(test)]
@@ -93,6 +107,8 @@ mod tests {
         assert!(pattern_leads_into("/a/b/c", "a/b"));
         assert!(pattern_leads_into("a/**/.env", "a/x/y"));
         assert!(!pattern_leads_into(".env", "node_modules"));
+        assert!(pattern_leads_into(r"/a\ b/\[x\].key", "a b"));
+        assert!(!pattern_leads_into(r"/a\ b/\[x\].key", "other"));
         assert!(!pattern_leads_into("secret/*.json", "other"));
         assert!(!pattern_leads_into("secret/x", "secret/x"));
     }

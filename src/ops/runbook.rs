@@ -28,16 +28,27 @@ pub fn runbook(code: Option<&str>) -> Result<&'static str> {
     })
 }
 
+/// What to do when work is lost: the first page.
+///
+/// # Errors
+/// When the runbook lacks it.
+pub fn lost() -> Result<&'static str> {
+    part("## I lost work, what now\n", &["\n## "])
+        .ok_or_else(|| Refusal::new(RefusalCode::Internal, "the runbook lacks its first page"))
+}
+
 /// The section of a code: from its heading to the next heading of the same or a higher level.
 #[must_use]
 pub fn section(code: RefusalCode) -> Option<&'static str> {
     let heading = format!("### {} {}\n", code.code(), code.name());
-    let start = RUNBOOK.find(&heading)?;
+    part(&heading, &["\n### ", "\n## "])
+}
+
+/// From a heading to the first of those that end it.
+fn part(heading: &str, ends: &[&str]) -> Option<&'static str> {
+    let start = RUNBOOK.find(heading)?;
     let rest = RUNBOOK.get(start..)?;
     let body = rest.get(heading.len()..)?;
-    let end = ["\n### ", "\n## "]
-        .iter()
-        .filter_map(|next| body.find(next))
-        .min();
+    let end = ends.iter().filter_map(|next| body.find(next)).min();
     rest.get(..end.map_or(rest.len(), |end| heading.len() + end + 1))
 }

@@ -28,6 +28,20 @@ const FISH: &str = include_str!("../../templates/shell/fish.fish");
 /// # Errors
 /// When the path cannot be written in the language of the shell.
 pub fn shell_init(shell: Shell, program: Option<&Path>) -> Result<String> {
+    let word = program_word(shell, program)?;
+    let text = match shell {
+        Shell::Bash => BASH.replace("@RISKY@\n", &risky(":")),
+        Shell::Zsh => ZSH.replace("@RISKY@\n", &risky("emulate -L sh")),
+        Shell::Fish => FISH.to_owned(),
+    };
+    Ok(text.replace("@PROGRAM@", &word))
+}
+
+/// The path of this program as a word of a shell.
+///
+/// # Errors
+/// When it is not known, or cannot be written in the language of the shell.
+pub(super) fn program_word(shell: Shell, program: Option<&Path>) -> Result<String> {
     let unknown = |fact: &str| {
         Refusal::new(
             RefusalCode::SettingInvalid,
@@ -37,21 +51,14 @@ pub fn shell_init(shell: Shell, program: Option<&Path>) -> Result<String> {
         .keeping("nothing was touched")
     };
     let program = program.ok_or_else(|| unknown("the system does not say where it is"))?;
-    let (text, word) = match shell {
-        Shell::Bash => (BASH.replace("@RISKY@\n", &risky(":")), shell_word(program)),
-        Shell::Zsh => (
-            ZSH.replace("@RISKY@\n", &risky("emulate -L sh")),
-            shell_word(program),
-        ),
+    match shell {
+        Shell::Bash | Shell::Zsh => Ok(shell_word(program)),
         Shell::Fish => {
-            let word = fish_word(program);
             let shown = program.display();
-            let word =
-                word.ok_or_else(|| unknown(&format!("fish has no simple word for '{shown}'")))?;
-            (FISH.to_owned(), word)
+            fish_word(program)
+                .ok_or_else(|| unknown(&format!("fish has no simple word for '{shown}'")))
         }
-    };
-    Ok(text.replace("@PROGRAM@", &word))
+    }
 }
 
 fn risky(rules: &str) -> String {

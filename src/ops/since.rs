@@ -10,10 +10,12 @@ use crate::model::place::Place;
 use crate::model::refusal::Result;
 use crate::ops::assemble::tips_digest;
 use crate::ops::build::{as_stated, stated_tips};
-use crate::ops::capture::{CaptureError, changing, find_borders};
+use crate::ops::capture::{CaptureError, Looked, changing, find_borders};
+use crate::ops::metadata::Metadata;
 use crate::vault::cache::ScanCache;
 use crate::vault::inspect::Vault;
 use crate::vault::reader::{SnapshotReader, Trusted, needed_packs};
+use crate::vault::registry::is_attached_to;
 use crate::vault::store::Store;
 
 /// What is new since a snapshot was sealed.
@@ -36,17 +38,21 @@ impl WorkSince {
     }
 }
 
-/// Looks at a workspace for what is new since `newest`. Times decide: an edit that put its modification time back is not
-/// seen here, though a snapshot sees it.
+/// A workspace that was looked at.
+pub struct WorkspaceLook {
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// Its working trees.
+    pub looked: Vec<Looked>,
+    /// Whether it is where the vault says that its snapshots are from. One that seems to have moved may be another clone.
+    is_in_place: bool,
+}
+
+/// Looks at a workspace; what a vault knows of it spares work.
 ///
 /// # Errors
-/// When the workspace cannot be looked at.
-pub fn work_since(
-    vault: &Vault,
-    repository: &Repository,
-    lookup: &Lookup,
-    newest: &Trusted,
-) -> Result<WorkSince> {
+/// When it cannot be looked at.
+pub fn look(vault: &Vault, repository: &Repository, lookup: &Lookup) -> Result<WorkspaceLook> {
     let known = ScanCache::load(vault).borders;
     let (metadata, _, looked) =
         find_borders(repository, lookup, &known).map_err(|error| match error {
@@ -54,10 +60,45 @@ pub fn work_since(
             CaptureError::Borders(_) => changing(&repository.git_dir),
             CaptureError::Refused(refusal) => refusal,
         })?;
+    let is_in_place = is_attached_to(&vault.log, &repository.git_dir);
+    Ok(WorkspaceLook {
+        metadata,
+        looked,
+        is_in_place,
+    })
+}
+
+/// Looks at a workspace for what is new since `newest`.
+///
+/// # Errors
+/// As [`look`] and [`work_in`].
+pub fn work_since(
+    vault: &Vault,
+    repository: &Repository,
+    lookup: &Lookup,
+    newest: &Trusted,
+) -> Result<WorkSince> {
+    work_in(vault, &look(vault, repository, lookup)?, newest)
+}
+
+/// What is new since `newest` in a workspace that was looked at. Times decide: an edit that put its modification time back is not
+/// seen here, though a snapshot sees it.
+///
+/// # Errors
+/// When the snapshot cannot be read.
+pub fn work_in(vault: &Vault, look: &WorkspaceLook, newest: &Trusted) -> Result<WorkSince> {
+    let WorkspaceLook {
+        metadata, looked, ..
+    } = look;
     let manifest = newest.manifest();
-    let sealed_ns = i128::from(manifest.created.seconds()) * 1_000_000_000;
+    // Elsewhere nothing is as it was captured because it is old.
+    let sealed_ns = if look.is_in_place {
+        i128::from(manifest.created.seconds()) * 1_000_000_000
+    } else {
+        i128::MIN
+    };
     let mut since = WorkSince::default();
-    for (place, walked) in &looked {
+    for (place, walked) in looked {
         let in_tree = touched_since(walked, sealed_ns, &|path, found| {
             !is_in_git(path) || is_git_work(path, found)
         });

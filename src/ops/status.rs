@@ -13,9 +13,11 @@ use crate::model::refusal_code::{RefusalCode, Severity};
 use crate::model::timestamp::Timestamp;
 use crate::ops::key::{self, KeyStatusReport};
 use crate::ops::locate::Workplace;
+use crate::ops::loose_ends::{Upstream, upstream};
 use crate::ops::optimize::Size;
-use crate::ops::since::{WorkSince, work_since};
+use crate::ops::since::{WorkSince, look, work_in};
 use crate::ops::triggers_audit::{self, TriggersReport};
+use crate::ops::unprotected::{Unprotected, unprotected};
 use crate::vault::health;
 use crate::vault::inspect::{Vault, looks_like_vault};
 use crate::vault::log::LoggedSnapshot;
@@ -93,6 +95,15 @@ pub enum Since {
     Refused(String),
 }
 
+/// What snapshots do not hold, or only this machine has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposed {
+    /// Ignored files that look precious.
+    pub unprotected: Unprotected,
+    /// What the remotes do not have, if that can be told.
+    pub upstream: Option<Upstream>,
+}
+
 /// How good the backup is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusReport {
@@ -108,6 +119,8 @@ pub struct StatusReport {
     pub completeness: Option<Completeness>,
     /// What is new since then.
     pub since: Since,
+    /// What snapshots do not hold; absent where no repository was looked at.
+    pub exposed: Option<Exposed>,
     /// The newest verification: level, time, and how many snapshots it covered.
     pub verified: Option<(VerifyLevel, Timestamp, u64)>,
     /// The newest drill: snapshot and time.
@@ -148,11 +161,13 @@ pub fn status(workplace: &Workplace) -> Result<StatusReport> {
     let proven = log.newest_accepted(&log.drills).next();
     let keys = key::status_of(&vault);
     let copies = log.copies_of(vault.key().id());
+    let (since, exposed) = looked(workplace, &vault, newest.as_ref());
     let mut report = StatusReport {
         vault: vault.layout.root().to_owned(),
         now: workplace.now,
         snapshots: (accepted, log.snapshots.len() as u64 - accepted),
-        since: since(workplace, &vault, newest.as_ref()),
+        since,
+        exposed,
         verified: verified.map(|verify| {
             (
                 verify.record.level,
@@ -230,21 +245,38 @@ fn is_proven(vault: &Vault, snapshot: &SnapshotId) -> bool {
         .any(|drill| drill.record.snapshot == *snapshot)
 }
 
-fn since(workplace: &Workplace, vault: &Vault, newest: Option<&LoggedSnapshot>) -> Since {
-    let Some(newest) = newest else {
-        return Since::NotLooked("there is no snapshot".to_owned());
-    };
+/// What is new since the newest snapshot, and what no snapshot holds.
+fn looked(
+    workplace: &Workplace,
+    vault: &Vault,
+    newest: Option<&LoggedSnapshot>,
+) -> (Since, Option<Exposed>) {
     if workplace.vault.is_some() {
-        return Since::NotLooked("the vault was named, so no repository was looked at".to_owned());
+        let why = "the vault was named, so no repository was looked at";
+        return (Since::NotLooked(why.to_owned()), None);
     }
-    let looked = workplace.repository().and_then(|repository| {
-        let trusted = trust(vault, newest)?;
-        work_since(vault, &repository, &workplace.lookup, &trusted)
+    let refused =
+        |refusal: &Refusal| Since::Refused(format!("{}: {}", refusal.code.code(), refusal.what));
+    let none = || Since::NotLooked("there is no snapshot".to_owned());
+    let looked = workplace
+        .repository()
+        .and_then(|repository| Ok((look(vault, &repository, &workplace.lookup)?, repository)));
+    let (look, repository) = match looked {
+        Ok(looked) => looked,
+        Err(refusal) if newest.is_some() => return (refused(&refusal), None),
+        Err(_) => return (none(), None),
+    };
+    let since = newest.map_or_else(none, |newest| {
+        let work = trust(vault, newest).and_then(|trusted| work_in(vault, &look, &trusted));
+        work.map_or_else(|refusal| refused(&refusal), Since::Work)
     });
-    looked.map_or_else(
-        |refusal| Since::Refused(format!("{}: {}", refusal.code.code(), refusal.what)),
-        Since::Work,
-    )
+    // What cannot be found out here keeps nothing else from being said.
+    let exposed = unprotected(&look, &repository.settings).ok();
+    let exposed = exposed.map(|unprotected| Exposed {
+        unprotected,
+        upstream: upstream(&look.metadata.workspace).ok(),
+    });
+    (since, exposed)
 }
 
 /// What needs attention, the severest first.

@@ -301,6 +301,25 @@ fn vaults_in(home: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
+/// The vaults in a vault home that are not those of repositories which are where the registry has them: what they belong to may have
+/// moved, or the registry was lost.
+///
+/// # Errors
+/// When the vault home cannot be listed.
+pub fn unplaced(home: &Path) -> Result<Vec<PathBuf>> {
+    let registered_dirs = all_registered(home).map_err(|error| error.refuse_vault_read())?;
+    let is_there = |git_dir: &PathBuf| std::fs::symlink_metadata(git_dir).is_ok();
+    let known: Vec<PathBuf> = registered_dirs
+        .0
+        .iter()
+        .filter(|git_dir| is_there(git_dir))
+        .filter_map(|git_dir| registered(home, git_dir))
+        .collect();
+    let mut vaults = vaults_in(home)?;
+    vaults.retain(|root| !known.contains(root));
+    Ok(vaults)
+}
+
 fn is_vault_name(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == "vault")
@@ -331,8 +350,9 @@ pub fn has_moved_here(log: &Log, has_commit: &dyn Fn(&ObjectId) -> bool) -> Opti
         .iter()
         .filter_map(|hex| ObjectId::from_hex(hex.as_bytes()))
         .peekable();
-    let has_roots = roots.peek().is_some() && roots.all(|root| has_commit(&root));
-    (is_gone && has_roots).then(|| attachment.git_dir.clone())
+    // The cheaper question first.
+    let is_here = is_gone && roots.peek().is_some() && roots.all(|root| has_commit(&root));
+    is_here.then(|| attachment.git_dir.clone())
 }
 
 /// Notes in the log that the vault now belongs to the repository at another path, or that its root commits are known.

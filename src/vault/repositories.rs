@@ -202,6 +202,7 @@ pub fn is_unplugged(mount: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::host::git::object::ObjectFormat;
+    use crate::host::git::remotes::Remotes;
     use crate::host::git::repository::Settings;
 
     #[test]
@@ -216,6 +217,7 @@ mod tests {
             unclaimed: None,
             format: ObjectFormat::Sha1,
             is_partial: false,
+            remotes: Remotes::default(),
             settings: Settings::default(),
         };
         note(state.path(), &repository, &one).unwrap();

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{path, paths};
+use crate::host::git::repository::join_bytes;
+use crate::ops::loose_ends::Remote;
 use crate::ops::status::{Since, StatusReport};
+use crate::ops::unprotected::Unprotected;
 
 /// `git vault status`.
 #[must_use]
@@ -58,6 +61,36 @@ pub fn status(report: &StatusReport) -> Value {
                 "detail": trigger.last.as_ref().map(|last| &last.detail),
             })
         }).collect::<Vec<_>>(),
+        "unprotected": report.exposed.as_ref().map(|exposed| unprotected(&exposed.unprotected)),
+        "unpushed": report.exposed.as_ref().and_then(|exposed| {
+            let upstream = exposed.upstream.as_ref()?;
+            Some(json!({
+                "remote": upstream.remote != Remote::None,
+                "pushed": upstream.remote == Remote::Tracked,
+                "commits": upstream.unpushed.commits,
+                "is_more": upstream.unpushed.is_more,
+                "branches": upstream.unpushed.branches,
+                "inside": upstream.inside,
+                "on_tags_only": upstream.unpushed.on_tags_only,
+                "stashes": upstream.stashes,
+            }))
+        }),
         "attention": attention.collect::<Vec<_>>(),
+    })
+}
+
+fn unprotected(found: &Unprotected) -> Value {
+    let files = found.files.iter().map(|file| {
+        json!({
+            "path": path(&join_bytes(&file.root, &file.path)),
+            "bytes": file.bytes,
+            "rule": file.rule,
+            "pattern": file.pattern,
+        })
+    });
+    json!({
+        "files": files.collect::<Vec<_>>(),
+        "include": found.patterns,
+        "is_cut": found.is_cut,
     })
 }

@@ -2,14 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::{Lines, age, bytes, count, shown};
+use super::{Lines, age, bytes, count, shown, word};
+use crate::model::escape::text_name;
 use crate::model::manifest::Completeness;
 use crate::model::timestamp::Timestamp;
-use crate::ops::status::{About, Since, StatusReport};
+use crate::ops::loose_ends::Remote;
+use crate::ops::status::{About, Exposed, Since, StatusReport};
 use crate::ops::triggers_audit::TriggersReport;
 use crate::vault::heartbeats::Outcome;
 
-/// Five lines, a sixth where something makes snapshots by itself, and one for each thing that needs attention.
+/// So many files and patterns are named; the JSON has all.
+const NAMED: usize = 8;
+
+/// Five lines, a sixth where something makes snapshots by itself, what no snapshot holds, and one for each thing that needs attention.
 #[must_use]
 pub fn status(report: &StatusReport) -> String {
     let mut lines = Lines::default();
@@ -20,6 +25,9 @@ pub fn status(report: &StatusReport) -> String {
     lines.add("HEALTH", health(report));
     if let Some(found) = &report.triggers {
         lines.add("TRIGGERS", triggers(found, report.now));
+    }
+    if let Some(exposed) = &report.exposed {
+        not_protected(&mut lines, exposed);
     }
     for attention in &report.attention {
         lines.add(
@@ -34,6 +42,69 @@ pub fn status(report: &StatusReport) -> String {
         lines.add("", format!("-> {}", attention.next));
     }
     lines.0
+}
+
+/// What no snapshot holds and looks precious, and what is on this machine only.
+fn not_protected(lines: &mut Lines, exposed: &Exposed) {
+    let found = &exposed.unprotected;
+    let mut field = "NOT PROTECTED";
+    let mut add = |what: String| {
+        lines.add(field, what);
+        field = "";
+    };
+    for file in found.files.iter().take(NAMED) {
+        let path = text_name(&file.path);
+        add(format!(
+            "{path} ({}), ignored by {}",
+            bytes(file.bytes),
+            file.rule
+        ));
+    }
+    if found.files.len() > NAMED {
+        let more = (found.files.len() - NAMED) as u64;
+        add(format!("and {} more", count(more, "file")));
+    }
+    for pattern in found.patterns.iter().take(NAMED) {
+        let pattern = word(std::path::Path::new(pattern));
+        add(format!("-> git config --add vault.include {pattern}"));
+    }
+    if found.is_cut {
+        add("there are more ignored files than were looked at".to_owned());
+    }
+    let Some(upstream) = &exposed.upstream else {
+        add("whether all commits are on a remote could not be found out".to_owned());
+        return;
+    };
+    let unpushed = &upstream.unpushed;
+    if unpushed.commits > 0 {
+        let number = count(unpushed.commits, "commit");
+        add(if unpushed.is_more {
+            format!("{number} or more may be on no remote: history is longer than was looked at")
+        } else {
+            format!("{number} on no remote: on this machine only")
+        });
+    }
+    if unpushed.on_tags_only > 0 {
+        add(format!(
+            "{} on tags or other refs only: git does not note whether a remote has them",
+            count(unpushed.on_tags_only, "commit")
+        ));
+    }
+    if upstream.inside > 0 {
+        add(format!(
+            "{} inside with something on no remote",
+            count(upstream.inside, "repository")
+        ));
+    }
+    let why = match upstream.remote {
+        Remote::Tracked => None,
+        Remote::None => Some("there is no remote"),
+        Remote::Here => Some("there is no remote but a path"),
+        Remote::Unknown => Some("nothing is known to be on the remote"),
+    };
+    if let Some(why) = why.filter(|_| upstream.has_commits) {
+        add(format!("{why}: all commits are on this machine only"));
+    }
 }
 
 fn sealed(report: &StatusReport) -> String {

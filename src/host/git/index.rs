@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use gix::index::entry::{Flags, Mode};
 
-use super::object::{ObjectFormat, ObjectId};
+use super::object::{MODE_TREE, ObjectFormat, ObjectId, ObjectKind, hash_object};
+use super::tree::{NewEntry, tree_content};
 use crate::host::disk;
+use crate::host::metadata::Fingerprint;
 use crate::host::walk::path_bytes;
 
 /// What this program needs from an index.
@@ -127,6 +129,109 @@ impl Index {
             || self.is_in_sparse_directory(&[directory, b"/"].concat())
     }
 
+    /// Whether a file looks as the index says it did when it was last compared: size and modification time. Nothing when the index has
+    /// no entry for it.
+    #[must_use]
+    pub fn looks_unchanged(&self, path: &[u8], found: &Fingerprint) -> Option<bool> {
+        let place = self.first_not_before(&self.all(), path);
+        let entry = self.state.entries().get(place)?;
+        if entry.path(&self.state) != path {
+            return self.is_in_sparse_directory(path).then_some(false);
+        }
+        let stat = &entry.stat;
+        let mtime_ns = i128::from(stat.mtime.secs) * 1_000_000_000 + i128::from(stat.mtime.nsecs);
+        // The index holds the lower bits of a size only; of a time, some programs write whole seconds.
+        let is_same_time = mtime_ns == found.mtime_ns
+            || (stat.mtime.nsecs == 0
+                && mtime_ns == found.mtime_ns - found.mtime_ns % 1_000_000_000);
+        let is_same_size = u64::from(stat.size) == found.bytes & u64::from(u32::MAX);
+        Some(entry.stage_raw() == 0 && is_same_time && is_same_size)
+    }
+
+    /// How many files of the working tree the index has, but for those that git leaves out of it on purpose.
+    #[must_use]
+    pub fn files(&self) -> u64 {
+        let mut last: &[u8] = b"";
+        let mut number = 0;
+        for entry in self.state.entries() {
+            let path: &[u8] = entry.path(&self.state);
+            let is_file = entry.mode != Mode::COMMIT
+                && entry.mode != Mode::DIR
+                && !entry.flags.contains(Flags::SKIP_WORKTREE);
+            number += u64::from(is_file && path != last);
+            last = path;
+        }
+        number
+    }
+
+    /// The tree that a commit of this index would have; nothing while there are conflicts.
+    #[must_use]
+    pub fn tree(&self, format: ObjectFormat) -> Option<ObjectId> {
+        let cached = self.state.tree().filter(|tree| tree.num_entries.is_some());
+        if let Some(tree) = cached {
+            return Some(tree.id.into());
+        }
+        let entries = self.state.entries();
+        let kept = entries
+            .iter()
+            .filter(|entry| !entry.flags.contains(Flags::INTENT_TO_ADD));
+        let kept: Vec<&gix::index::Entry> = kept.collect();
+        if kept.iter().any(|entry| entry.stage_raw() != 0) {
+            return None;
+        }
+        let steps = |entry: &&gix::index::Entry| {
+            let path: &[u8] = entry.path(&self.state);
+            path.split(|byte| *byte == b'/').count()
+        };
+        if kept.iter().any(|entry| steps(entry) > DEEPEST) {
+            return None;
+        }
+        self.tree_of(&kept, 0, format)
+    }
+
+    /// The tree of entries whose paths are the same up to `start`.
+    fn tree_of(
+        &self,
+        entries: &[&gix::index::Entry],
+        start: usize,
+        format: ObjectFormat,
+    ) -> Option<ObjectId> {
+        let mut items = Vec::new();
+        let mut rest = entries;
+        while let Some((first, _)) = rest.split_first() {
+            let path: &[u8] = first.path(&self.state);
+            let own = path.get(start..)?;
+            let slash = own.iter().position(|byte| *byte == b'/');
+            let (name, length) = match slash {
+                Some(at) => {
+                    let prefix = path.get(..=start + at)?;
+                    let is_inside = |entry: &&gix::index::Entry| {
+                        let path: &[u8] = entry.path(&self.state);
+                        path.starts_with(prefix)
+                    };
+                    (own.get(..at)?, rest.partition_point(is_inside))
+                }
+                None => (own, 1),
+            };
+            let (inside, after) = rest.split_at_checked(length.max(1))?;
+            // A sparse index has a whole directory as one entry, with a slash at its end.
+            let is_whole = slash.is_some_and(|at| at + 1 == own.len());
+            let (mode, id) = if slash.is_some() && !is_whole {
+                let id = self.tree_of(inside, start + name.len() + 1, format)?;
+                (MODE_TREE, id)
+            } else {
+                (first.mode.bits(), first.id.into())
+            };
+            items.push(NewEntry {
+                mode,
+                name: name.to_vec(),
+                id,
+            });
+            rest = after;
+        }
+        hash_object(format, ObjectKind::Tree, &tree_content(items))
+    }
+
     /// Where the first entry of a part stands whose path does not come before `path` in the order of the index (bytes).
     fn first_not_before(&self, part: &Part, path: &[u8]) -> usize {
         let entries = self.state.entries().get(part.0.clone()).unwrap_or_default();
@@ -149,6 +254,9 @@ impl Index {
         ids
     }
 }
+
+/// The tree of an index with deeper paths is not computed.
+const DEEPEST: usize = 500;
 
 /// An index of fewer bytes is not worth another thread.
 const LARGE_BYTES: u64 = 1 << 20;

@@ -1,6 +1,7 @@
 //! Git repositories, read and written without a git executable. The only folder that names gix; no gix type leaves it.
 
 pub mod alternates;
+pub mod branches;
 pub mod config_file;
 pub mod config_include;
 pub mod error;
@@ -23,6 +24,7 @@ pub mod packs;
 pub mod ref_files;
 pub mod reftable;
 mod reftable_table;
+pub mod remotes;
 pub mod repository;
 pub mod stores;
 pub mod tips;

@@ -9,6 +9,7 @@ use super::gitfile;
 use super::misplaced::{self, Misplaced};
 use super::object::ObjectFormat;
 use super::reftable;
+use super::remotes::Remotes;
 use crate::host::disk;
 
 /// Where a repository is looked for and which configuration counts.
@@ -37,6 +38,8 @@ pub struct Repository {
     pub format: ObjectFormat,
     /// Whether it is a partial clone: a promisor remote may give what it lacks.
     pub is_partial: bool,
+    /// The remotes that its configuration names.
+    pub remotes: Remotes,
     /// Its settings for this program and those it shares with git.
     pub settings: Settings,
 }
@@ -285,12 +288,14 @@ fn finish(
     }
     let settings = read_settings(&configured, lookup, worktree.as_deref())?;
     let is_partial = has_promisor_remote(&configured);
+    let remotes = Remotes::of(&configured);
     Ok(Repository {
         git_dir,
         worktree,
         unclaimed: None,
         format,
         is_partial,
+        remotes,
         settings,
     })
 }
