@@ -2,6 +2,8 @@
 
 pub mod habits;
 pub mod looking;
+pub mod small;
+pub mod triggers;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,8 +11,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::ops::agents::tools::Tool;
-use crate::ops::schedule::scheduler::is_regular;
+use crate::cli::args::small::{DropOptions, PruneOptions};
+use crate::cli::args::triggers::{AgentsCommand, HooksCommand, ScheduleCommand};
 
 /// Saves the work that git does not, as signed snapshots outside the repository, and gives it back exactly
 ///
@@ -226,6 +228,24 @@ pub enum Command {
         scratch: Option<PathBuf>,
     },
 
+    /// Give snapshots up
+    ///
+    /// The plan is shown, and asks for the number of snapshots that it drops: `git vault drop @~5`. The newest one, the one proven last, and those that
+    /// an incident names are never dropped. Room is made by optimize.
+    Drop(DropOptions),
+
+    /// Give up the snapshots that a policy does not keep, then optimize
+    ///
+    /// What any rule keeps is kept: `git vault prune --keep-last 20 --keep-daily 14 --keep-weekly 8`. Those with a label, the newest one, the one
+    /// proven last, and those that an incident names always stay.
+    Prune(PruneOptions),
+
+    /// Put packs together, and leave behind what no snapshot needs
+    ///
+    /// Nothing is removed before what takes its place was written, read back and compared. All history stays, whether something reaches it or
+    /// not. `git vault optimize` needs room for what it writes anew.
+    Optimize,
+
     /// Examine the health of the vault
     ///
     /// One line for each check, with what it means. Nothing is changed; a few files of its own are written to the cache of
@@ -380,23 +400,6 @@ pub enum Command {
     Habit(habits::HabitCommand),
 }
 
-/// What can be done with the schedule.
-#[derive(Debug, Subcommand)]
-pub enum ScheduleCommand {
-    /// Write what the scheduler needs, and switch it on
-    Install {
-        /// How often, such as 15m or 2h: it must go evenly into an hour or a day
-        #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = period)]
-        every: Duration,
-    },
-
-    /// Show whether it is on, and when the last sweep was; exit status 3 when something is not as it should be
-    Status,
-
-    /// Switch it off, and remove what was written
-    Uninstall,
-}
-
 /// The shells that have a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ShellName {
@@ -415,49 +418,6 @@ pub enum IndexCommand {
     Rebuild,
 }
 
-/// What can be done with coding agents.
-#[derive(Debug, Subcommand)]
-pub enum AgentsCommand {
-    /// Tell tools of git-vault
-    Install {
-        /// Their names; if none is given, every tool whose settings directory is there
-        #[arg(value_name = "TOOL", value_parser = tool)]
-        tools: Vec<Tool>,
-    },
-
-    /// Say how the tools stand
-    ///
-    /// Exit status 0 when all is well, 3 when something of ours is not as it should be.
-    Status {
-        /// Their names; all that are known if none is given
-        #[arg(value_name = "TOOL", value_parser = tool)]
-        tools: Vec<Tool>,
-    },
-
-    /// Take out of their settings what was put there
-    Uninstall {
-        /// Their names; if none is given, every tool whose settings directory is there
-        #[arg(value_name = "TOOL", value_parser = tool)]
-        tools: Vec<Tool>,
-    },
-
-    /// What a tool runs: reads its message from standard input, takes a snapshot, and answers in its own way
-    #[command(hide = true)]
-    Hook {
-        /// The tool
-        #[arg(value_name = "TOOL", value_parser = tool)]
-        tool: Tool,
-    },
-}
-
-/// The name of a coding agent.
-fn tool(text: &str) -> Result<Tool, String> {
-    Tool::parse(text).ok_or_else(|| {
-        let names = Tool::ALL.map(Tool::word).join(", ");
-        format!("the tools that are known are {names}")
-    })
-}
-
 /// The commands about incidents.
 #[derive(Debug, Subcommand)]
 pub enum IncidentCommand {
@@ -470,52 +430,6 @@ pub enum IncidentCommand {
         #[arg(value_name = "ID")]
         id: Option<String>,
     },
-}
-
-/// What can be done with hooks.
-#[derive(Debug, Subcommand)]
-pub enum HooksCommand {
-    /// Install them, all or none
-    ///
-    /// Since git 2.54 they are settings in one file, which one line of the configuration includes; before, they are files where
-    /// the place is free.
-    Install {
-        /// For which repositories; those without a vault are left alone
-        #[arg(long, value_enum, default_value_t)]
-        scope: HooksScope,
-
-        /// Also make a snapshot when git asks its file monitor before it changes files, or drops objects
-        ///
-        /// Every command of git that looks at the working tree becomes a little slower.
-        #[arg(long)]
-        last_second: bool,
-    },
-
-    /// Say what is installed, and whether git heeds it
-    ///
-    /// Exit status 0 when all is well or nothing is installed, 3 when something needs attention.
-    Status {
-        /// For which repositories they were installed
-        #[arg(long, value_enum, default_value_t)]
-        scope: HooksScope,
-    },
-
-    /// Take away what was installed, and nothing that was changed since
-    Uninstall {
-        /// For which repositories they were installed
-        #[arg(long, value_enum, default_value_t)]
-        scope: HooksScope,
-    },
-}
-
-/// For which repositories hooks are installed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum HooksScope {
-    /// The one here
-    #[default]
-    Repo,
-    /// All of this user
-    Global,
 }
 
 /// What can be done with keys.
@@ -585,16 +499,6 @@ fn quiet_time(text: &str) -> Result<Duration, String> {
         return Ok(Duration::ZERO);
     }
     duration(text)
-}
-
-/// A duration that a calendar can repeat.
-fn period(text: &str) -> Result<Duration, String> {
-    let every = duration(text)?;
-    if is_regular(every) {
-        Ok(every)
-    } else {
-        Err("5 minutes at least, and evenly into an hour or a day: 5m, 15m, 30m, 1h, 6h".to_owned())
-    }
 }
 
 /// A whole number of seconds, minutes or hours: `90s`, `10m`, `2h`.

@@ -3,6 +3,7 @@
 mod guarding;
 mod habits;
 mod looking;
+mod small;
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,10 +11,8 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::cli::args::{
-    AgentsCommand, Arguments, Command, HooksCommand, HooksScope, IncidentCommand, IndexCommand,
-    KeyCommand,
-};
+use crate::cli::args::triggers::{AgentsCommand, HooksCommand, HooksScope};
+use crate::cli::args::{Arguments, Command, IncidentCommand, IndexCommand, KeyCommand};
 use crate::cli::environment::{Environment, now_ns};
 use crate::cli::prompt::{self, Passphrase};
 use crate::cli::{agents, json, refusals, text};
@@ -153,6 +152,9 @@ pub fn run(
             };
             call.drill(which, *budget, scratch.as_deref())
         }
+        Command::Drop(options) => call.drop_snapshots(options),
+        Command::Prune(options) => call.prune(options),
+        Command::Optimize => call.optimize(),
         Command::Doctor => call.doctor(),
         Command::Index {
             command: IndexCommand::Rebuild,

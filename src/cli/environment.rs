@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use etcetera::BaseStrategy;
 
-use crate::cli::args::{AgentsCommand, Arguments, Command};
+use crate::cli::args::triggers::AgentsCommand;
+use crate::cli::args::{Arguments, Command};
 use crate::cli::pager::Pager;
 use crate::host::background;
 use crate::host::git::repository::Lookup;

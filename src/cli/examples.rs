@@ -18,7 +18,7 @@ pub const EXAMPLES: &[Example] = &[
     ),
     (
         &["list"],
-        "git vault list -n 20\ngit vault list --since yesterday --path src",
+        "git vault list -n 20\ngit vault list --sizes\ngit vault list --since yesterday --path src",
     ),
     (
         &["grep"],
@@ -56,6 +56,16 @@ pub const EXAMPLES: &[Example] = &[
         &["drill"],
         "git vault drill\ngit vault drill --all --budget 10m",
     ),
+    (
+        &["drop"],
+        "git vault drop --dry-run @~5\ngit vault drop @~5 @~6",
+    ),
+    (
+        &["prune"],
+        "git vault prune --keep-last 20 --keep-daily 14 --keep-weekly 8\n\
+         git vault prune --keep-last 50 --max-size 20G --dry-run",
+    ),
+    (&["optimize"], "git vault optimize"),
     (&["doctor"], "git vault doctor"),
     (&["index", "rebuild"], "git vault index rebuild"),
     (&["set-aside"], "git vault set-aside"),

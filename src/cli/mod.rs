@@ -25,7 +25,8 @@ use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
 use args::habits::HabitCommand;
-use args::{AgentsCommand, Arguments, Command};
+use args::triggers::AgentsCommand;
+use args::{Arguments, Command};
 use commands::Handover;
 use environment::Environment;
 use support_log::{Logged, SupportLog};

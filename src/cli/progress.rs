@@ -45,6 +45,7 @@ impl Bars {
             Phase::Scan => ("scan", "{human_pos} files"),
             Phase::History => ("history", "{human_pos}/{human_len} objects"),
             Phase::Verify => ("verify", "{bytes}/{total_bytes}"),
+            Phase::Optimize => ("optimize", "{human_pos}/{human_len} objects"),
             Phase::Restore => ("restore", "{bytes}/{total_bytes}"),
         };
         let drawn = if total.is_some() {

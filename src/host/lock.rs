@@ -68,6 +68,38 @@ pub fn lock_existing(path: &Path, patience: Duration) -> Result<Option<Lock>> {
     }
 }
 
+/// A lock that any number of processes hold together.
+#[derive(Debug)]
+pub struct SharedLock {
+    file: File,
+}
+
+impl SharedLock {
+    /// Takes it alone, if nobody else holds it now; whether this process has it alone from here on. Otherwise it may be lost.
+    #[must_use]
+    pub fn take_alone(&self) -> bool {
+        lock_again(&self.file)
+    }
+
+    /// Lets others have it too.
+    pub fn share_again(&self) {
+        // Whoever has it alone can share it; whoever has lost it meanwhile waits for nobody.
+        let operation = rustix::fs::FlockOperation::NonBlockingLockShared;
+        let _shared = rustix::fs::flock(&self.file, operation);
+    }
+}
+
+/// Waits until a file is locked together with others; `None` when somebody has it alone for too long.
+///
+/// # Errors
+/// When the file cannot be opened or the file system knows no locks.
+pub fn share(path: &Path, patience: Duration) -> Result<Option<SharedLock>> {
+    let file = open_regular(path)?;
+    let operation = rustix::fs::FlockOperation::NonBlockingLockShared;
+    let has_it = wait_until(&file, path, patience, operation)?;
+    Ok(has_it.then_some(SharedLock { file }))
+}
+
 /// Whether somebody holds the lock on a file; where that cannot be told, nobody does.
 #[must_use]
 pub fn is_locked(path: &Path) -> bool {
@@ -80,16 +112,27 @@ pub fn is_locked(path: &Path) -> bool {
 const BAD_DESCRIPTOR: i32 = rustix::io::Errno::BADF.raw_os_error();
 
 fn wait_for(file: File, path: &Path, patience: Duration) -> Result<Option<Lock>> {
+    let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+    let has_it = wait_until(&file, path, patience, operation)?;
+    Ok(has_it.then_some(Lock { file }))
+}
+
+fn wait_until(
+    file: &File,
+    path: &Path,
+    patience: Duration,
+    operation: rustix::fs::FlockOperation,
+) -> Result<bool> {
     const STEP: Duration = Duration::from_millis(20);
     let mut waited = Duration::ZERO;
     loop {
-        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(Lock { file })),
+        match rustix::fs::flock(file, operation) {
+            Ok(()) => return Ok(true),
             Err(rustix::io::Errno::WOULDBLOCK) if waited < patience => {
                 std::thread::sleep(STEP);
                 waited += STEP;
             }
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
             Err(error) => return Err(Error::new("lock", path, error.into())),
         }
     }

@@ -100,3 +100,16 @@ pub fn leave_no_core_file() {
     };
     let _unasked = rustix::process::setrlimit(rustix::process::Resource::Core, none);
 }
+
+/// Lets this process open as many files as the system allows it at most: a vault may hold more packs than programs may usually have
+/// open.
+pub fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Where it is refused, opening one file too many says so.
+    let _unasked = setrlimit(Resource::Nofile, most);
+}

@@ -11,6 +11,8 @@ pub enum Phase {
     Verify,
     /// Writing a workspace; counted in bytes.
     Restore,
+    /// Copying what is needed into new packs; counted in objects.
+    Optimize,
 }
 
 /// One thing that happened.

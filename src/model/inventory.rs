@@ -44,7 +44,47 @@ pub struct PackRecord {
     pub index_blake3: Digest,
 }
 
+/// The packs that an optimize is about to bring, before the log names them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Announced {
+    /// The packs.
+    pub packs: Vec<PackRecord>,
+}
+
+/// Packs that may take one another's place: of one role, of one repository, from one source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackGroup {
+    role: PackRole,
+    of: Option<Spot>,
+    promisor: bool,
+}
+
+impl PackGroup {
+    /// What its packs hold.
+    #[must_use]
+    pub fn role(&self) -> PackRole {
+        self.role
+    }
+
+    /// Whether its objects came from a promisor remote.
+    #[must_use]
+    pub fn is_promisor(&self) -> bool {
+        self.promisor
+    }
+}
+
 impl PackRecord {
+    /// The group that it belongs to.
+    #[must_use]
+    pub fn group(&self) -> PackGroup {
+        PackGroup {
+            role: self.role,
+            of: self.of.clone(),
+            promisor: self.promisor,
+        }
+    }
+
     /// Whether the name has the one form a pack name may have, so that it is safe as a file name, and nothing is said of a
     /// capture pack that can only be true of history.
     #[must_use]
@@ -85,6 +125,11 @@ impl Inventory {
         }
         self.packs.insert(pack.name.clone(), pack);
         Ok(())
+    }
+
+    /// Takes a pack out; gives its record, if it was there.
+    pub fn remove(&mut self, name: &str) -> Option<PackRecord> {
+        self.packs.remove(name)
     }
 
     /// The packs in the order of their names.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{Digest, KeyId, RepositoryId, SnapshotId, VaultId, from_hex, to_hex};
-use super::inventory::PackRecord;
+use super::inventory::{PackRecord, is_pack_name};
 use super::timestamp::Timestamp;
 
 /// What kind of event an entry records.
@@ -30,6 +30,10 @@ pub enum LogKind {
     Acknowledge,
     /// What interrupted snapshots left behind was moved out of the way.
     SetAside,
+    /// Snapshots were given up.
+    Drop,
+    /// Packs took the place of others.
+    Optimize,
 }
 
 /// The repository a vault is attached to.
@@ -212,6 +216,24 @@ pub struct SetAside {
     pub bytes: u64,
 }
 
+/// Snapshots that were given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropRecord {
+    /// Why: by name, or the policy by which they were chosen.
+    pub reason: String,
+    /// Their ids, sorted; at least one.
+    pub snapshots: Vec<SnapshotId>,
+}
+
+/// Packs whose place others took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizeRecord {
+    /// Their names, sorted; at least one.
+    pub gone: Vec<String>,
+}
+
 /// What happened, with all that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogEvent {
@@ -235,6 +257,10 @@ pub enum LogEvent {
     Acknowledge(Acknowledgement),
     /// Remains were moved out of the way.
     SetAside(SetAside),
+    /// Snapshots were given up.
+    Drop(DropRecord),
+    /// Packs went, and these came in their place.
+    Optimize(OptimizeRecord, Vec<PackRecord>),
 }
 
 /// One entry as it is written. Which of the optional tables are present follows from `kind`.
@@ -275,6 +301,10 @@ pub struct LogEntry {
     acknowledgement: Option<Acknowledgement>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     set_aside: Option<SetAside>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drop: Option<DropRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    optimize: Option<OptimizeRecord>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     packs: Vec<PackRecord>,
 }
@@ -318,6 +348,8 @@ impl LogEntry {
             compromise: None,
             acknowledgement: None,
             set_aside: None,
+            drop: None,
+            optimize: None,
             packs: Vec::new(),
         };
         match event.clone() {
@@ -339,6 +371,11 @@ impl LogEntry {
                 entry.acknowledgement = Some(acknowledgement);
             }
             LogEvent::SetAside(set_aside) => entry.set_aside = Some(set_aside),
+            LogEvent::Drop(drop) => entry.drop = Some(drop),
+            LogEvent::Optimize(optimize, packs) => {
+                entry.optimize = Some(optimize);
+                entry.packs = packs;
+            }
         }
         entry
     }
@@ -359,6 +396,8 @@ impl LogEntry {
             LogKind::Compromise => LogEvent::Compromise(self.compromise.clone()?),
             LogKind::Acknowledge => LogEvent::Acknowledge(self.acknowledgement.clone()?),
             LogKind::SetAside => LogEvent::SetAside(self.set_aside.clone()?),
+            LogKind::Drop => LogEvent::Drop(self.drop.clone()?),
+            LogKind::Optimize => LogEvent::Optimize(self.optimize.clone()?, self.packs.clone()),
         };
         let has_nothing_else = Self::new(self.header(), &event) == *self;
         (has_nothing_else && event.has_valid_names()).then_some(event)
@@ -391,6 +430,8 @@ impl LogEvent {
             Self::Compromise(_) => LogKind::Compromise,
             Self::Acknowledge(_) => LogKind::Acknowledge,
             Self::SetAside(_) => LogKind::SetAside,
+            Self::Drop(_) => LogKind::Drop,
+            Self::Optimize(..) => LogKind::Optimize,
         }
     }
 
@@ -404,6 +445,12 @@ impl LogEvent {
             },
             Self::Drill(drill) => drill.files > 0,
             Self::SetAside(set_aside) => is_set_aside_name(&set_aside.directory),
+            Self::Drop(drop) => is_list(&drop.snapshots),
+            Self::Optimize(optimize, packs) => {
+                is_list(&optimize.gone)
+                    && optimize.gone.iter().all(|name| is_pack_name(name))
+                    && packs.iter().all(PackRecord::is_possible)
+            }
             Self::Genesis(..)
             | Self::Attach(_)
             | Self::Verify(_)
@@ -412,6 +459,11 @@ impl LogEvent {
             | Self::Acknowledge(_) => true,
         }
     }
+}
+
+/// Whether there is something in a list, and each thing once, in order.
+fn is_list<T: Ord>(list: &[T]) -> bool {
+    !list.is_empty() && list.is_sorted_by(|one, next| one < next)
 }
 
 /// The name of an escrow file: the key it wraps, and a random part.

@@ -20,6 +20,7 @@ pub mod place;
 pub mod precious;
 pub mod refusal;
 pub mod refusal_code;
+pub mod retention;
 pub mod shell;
 pub mod signed;
 pub mod timestamp;

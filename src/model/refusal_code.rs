@@ -89,6 +89,8 @@ catalogue! {
     PathNotFound "GV-1104" "path-not-found" Sev3 11;
     /// The answer cannot be written where it should go.
     OutputFailed "GV-1105" "output-failed" Sev3 11;
+    /// A snapshot that must stay was to be dropped.
+    SnapshotNeeded "GV-1106" "snapshot-needed" Sev3 11;
     /// The key of the vault is not on this machine.
     KeyMissing "GV-1201" "key-missing" Sev2 12;
     /// The key file could be read or replaced by others, or is not an ordinary file.

@@ -26,6 +26,8 @@ pub enum Purpose {
     Index,
     /// The word of a new key that it takes over.
     Rotation,
+    /// The packs that an optimize is about to bring.
+    Packs,
 }
 
 impl Purpose {
@@ -37,6 +39,7 @@ impl Purpose {
             Self::Cache => "cache",
             Self::Index => "index",
             Self::Rotation => "rotation",
+            Self::Packs => "packs",
         }
     }
 
@@ -50,6 +53,7 @@ impl Purpose {
             Self::Cache => "# git-vault cache 1\n",
             Self::Index => "# git-vault index 1\n",
             Self::Rotation => "# git-vault rotation 1\n",
+            Self::Packs => "# git-vault packs 1\n",
         }
     }
 

@@ -106,7 +106,7 @@ pub(super) struct Progress {
 /// # Errors
 /// When there is any doubt that it would be complete.
 pub fn assemble(task: &Task<'_>, now: Timestamp) -> Result<Finished> {
-    let records = task.vault.log.arrivals.iter().map(|(_, record)| record);
+    let records = task.vault.log.packs();
     let mut store = Store::new(&task.vault.layout, records, task.vault.format);
     let newest = task
         .vault

@@ -15,6 +15,7 @@ use crate::ops::diff::is_in_git;
 use crate::ops::locate::Workplace;
 use crate::ops::path_history::{Stage, stages};
 use crate::ops::selection::is_made_by;
+use crate::ops::sizes::Sizes;
 use crate::ops::snapshot_path::SnapshotPath;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
@@ -89,6 +90,8 @@ pub struct ListRequest {
     pub paths: Vec<SnapshotPath>,
     /// No more than so many, the newest.
     pub last: Option<usize>,
+    /// Also what each alone would free, for which all that snapshots need is followed.
+    pub with_sizes: bool,
 }
 
 /// The snapshots that were asked for.
@@ -102,6 +105,8 @@ pub struct ListReport {
     pub snapshots_in_vault: u64,
     /// Why it is not known what became of files.
     pub changes_unknown: Option<Refusal>,
+    /// What each of them alone needs, if that was asked for.
+    pub sizes: Option<Sizes>,
     /// Directories that are not snapshots.
     pub incomplete: Vec<PathBuf>,
 }
@@ -141,11 +146,13 @@ pub fn list(workplace: &Workplace, request: &ListRequest) -> Result<ListReport> 
         }
     }
     snapshots.reverse();
+    let sizes = request.with_sizes.then(|| Sizes::of(&vault)).transpose()?;
     Ok(ListReport {
         vault: vault.layout.root().to_owned(),
         snapshots,
         snapshots_in_vault: vault.log.snapshots.len() as u64,
         changes_unknown,
+        sizes,
         incomplete: vault.leftovers.incomplete,
     })
 }

@@ -67,8 +67,7 @@ pub(super) fn stages(vault: &Vault) -> Result<Vec<Stage>> {
 
 /// All packs there are: whichever snapshot needs them.
 pub(super) fn all_packs(vault: &Vault) -> Store {
-    let records = vault.log.arrivals.iter().map(|(_, record)| record);
-    Store::new(&vault.layout, records, vault.format)
+    Store::new(&vault.layout, vault.log.packs(), vault.format)
 }
 
 fn step(before: Option<&LoggedSnapshot>, snapshot: &LoggedSnapshot) -> Step {

@@ -14,6 +14,7 @@ use crate::ops::locate::Workplace;
 use crate::vault::inspect::Vault;
 use crate::vault::layout::INCOMPLETE_PREFIX;
 use crate::vault::log::LoggedSnapshot;
+use crate::vault::log_changes::Dropped;
 use crate::vault::reader::read_manifest;
 
 /// So many names that may have been meant are said.
@@ -66,7 +67,7 @@ pub fn select(vault: &Vault, name: &str, asked: Asked) -> Result<LoggedSnapshot>
     if let Some(digits) = name.strip_prefix('#') {
         return by_number(digits)
             .cloned()
-            .ok_or_else(|| not_found(vault, name));
+            .ok_or_else(|| dropped(vault, name).unwrap_or_else(|| not_found(vault, name)));
     }
     let has_prefix = |snapshot: &&LoggedSnapshot| {
         SnapshotId::is_prefix(name) && snapshot.record.id.as_str().starts_with(name)
@@ -92,7 +93,7 @@ pub fn select(vault: &Vault, name: &str, asked: Asked) -> Result<LoggedSnapshot>
     }
     match found.as_slice() {
         [one] => Ok((*one).clone()),
-        [] => Err(not_found(vault, name)),
+        [] => Err(dropped(vault, name).unwrap_or_else(|| not_found(vault, name))),
         more => {
             let what = match (by_another_name, found.len()) {
                 (0, _) => "is the label of several snapshots",
@@ -209,6 +210,35 @@ fn find_incomplete<'a>(vault: &'a Vault, name: &str) -> Option<&'a PathBuf> {
             .unwrap_or(found)
             .starts_with(name)
     })
+}
+
+/// Says when and why the snapshot of that id or number was dropped.
+fn dropped(vault: &Vault, name: &str) -> Option<Refusal> {
+    let number: Option<u64> = name.strip_prefix('#').unwrap_or(name).parse().ok();
+    let is_meant = |dropped: &&Dropped| {
+        let snapshot = &dropped.snapshot;
+        Some(snapshot.number) == number
+            || SnapshotId::is_prefix(name) && snapshot.record.id.as_str().starts_with(name)
+    };
+    let dropped = vault.log.dropped.iter().find(is_meant)?;
+    let id = &dropped.snapshot.record.id;
+    let refusal = Refusal::new(
+        RefusalCode::SnapshotNotFound,
+        format!("snapshot {id} was dropped"),
+    )
+    .because(format!(
+        "at {}, by log entry {}: {}",
+        dropped.time, dropped.entry, dropped.reason
+    ));
+    let refusal = if vault.log.keyring.accepts(dropped.entry) {
+        refusal
+    } else {
+        refusal.because("that entry is not accepted any more: somebody else may have written it")
+    };
+    let refusal = refusal
+        .keeping("nothing was touched")
+        .next("git vault list", "shows the snapshots that exist");
+    Some(refusal)
 }
 
 fn several(name: &str, what: &str, found: &[&LoggedSnapshot]) -> Refusal {

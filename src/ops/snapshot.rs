@@ -106,6 +106,7 @@ pub fn snapshot(
     registry::check_outside(&repository, &[(ready.vault.layout.root(), "the vault")])?;
     let _vault_lock = registry::lock_vault(&ready.vault.layout)
         .map_err(|refusal| say_what_is_made(refusal, &ready))?;
+    look_again(workplace, &mut ready)?;
     let id = random_bytes().map(SnapshotId::from_random);
     let id =
         id.ok_or_else(|| Refusal::new(RefusalCode::Internal, "the system gives no random bytes"))?;
@@ -333,6 +334,17 @@ fn open_or_create(
             })
         }
     }
+}
+
+/// What was read before the lock was given may be gone: packs may have been replaced, and snapshots dropped.
+fn look_again(workplace: &Workplace, ready: &mut Ready) -> Result<()> {
+    let next = ready.vault.layout.log_entry(ready.vault.log.head + 1);
+    if next.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let root = ready.vault.layout.root().to_owned();
+    ready.vault = Vault::open_known(&root, &workplace.homes)?;
+    Ok(())
 }
 
 /// A refusal of the very first snapshot must not hide that vault and key were made.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::disk::{self, Context};
 use crate::model::ids::SnapshotId;
+use crate::model::inventory::PackRole;
 use crate::model::log_entry::{CopyForm, VerifyLevel};
 use crate::model::manifest::Completeness;
 use crate::model::refusal::{Refusal, Result};
@@ -13,6 +14,7 @@ use crate::model::timestamp::Timestamp;
 use crate::ops::key::{self, KeyStatusReport};
 use crate::ops::locate::Workplace;
 use crate::ops::loose_ends::{Upstream, upstream};
+use crate::ops::optimize::Size;
 use crate::ops::since::{WorkSince, look, work_in};
 use crate::ops::triggers_audit::{self, TriggersReport};
 use crate::ops::unprotected::{Unprotected, unprotected};
@@ -131,6 +133,10 @@ pub struct StatusReport {
     pub copies: Vec<(CopyForm, Timestamp)>,
     /// Bytes that may still be written where the vault is; absent when the system does not say.
     pub free_bytes: Option<u64>,
+    /// The packs of the vault.
+    pub size: Size,
+    /// Of their bytes, those that dropped snapshots brought since the packs were last optimized.
+    pub droppable_bytes: u64,
     /// Remains of interrupted snapshots.
     pub incomplete: Vec<PathBuf>,
     /// Snapshots that were refused because of the vault, with none sealed since.
@@ -177,6 +183,8 @@ pub fn status(workplace: &Workplace) -> Result<StatusReport> {
         copies: copies.map(|copy| (copy.record.form, copy.time)).collect(),
         keys,
         free_bytes: disk::free_bytes(vault.layout.root()).ok(),
+        size: Size::of(&vault),
+        droppable_bytes: droppable_bytes(&vault),
         incomplete: vault.leftovers.incomplete.clone(),
         refusals: refusals(&vault),
         completeness: newest.as_ref().and_then(|newest| {
@@ -189,6 +197,19 @@ pub fn status(workplace: &Workplace) -> Result<StatusReport> {
     };
     report.attention = attention(&report);
     Ok(report)
+}
+
+/// What dropped snapshots brought and is still there: an optimize frees at most that, for later snapshots may need some of it.
+fn droppable_bytes(vault: &Vault) -> u64 {
+    let log = &vault.log;
+    let dropped = log.dropped.iter();
+    let dropped = dropped.filter(|dropped| dropped.entry > log.last_optimize());
+    let brought = dropped.flat_map(|dropped| log.brought_by(dropped.snapshot.entry));
+    brought
+        .filter(|(_, pack)| pack.role == PackRole::Capture)
+        .filter(|(_, pack)| log.inventory.get(&pack.name).is_some())
+        .map(|(_, pack)| pack.bytes + pack.index_bytes)
+        .sum()
 }
 
 /// What this machine remembers of snapshots that were refused because the vault was not healthy.

@@ -1,16 +1,18 @@
 //! What can be said of a vault whose key is not at hand: whether its bytes are what they say they are, and never by whom.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::host::disk;
 use crate::model::escape::for_terminal;
-use crate::model::ids::Digest;
-use crate::model::log_entry::{LogEntry, LogEvent, file_name};
+use crate::model::ids::{Digest, SnapshotId};
+use crate::model::inventory::PackRecord;
+use crate::model::log_entry::{LogEntry, LogEvent, SnapshotRecord, file_name};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::{Purpose, check_damage};
 use crate::ops::locate::Workplace;
-use crate::vault::inspect::Description;
+use crate::vault::inspect::{Description, share};
 use crate::vault::last_seen;
 use crate::vault::layout::Layout;
 use crate::vault::log;
@@ -57,6 +59,9 @@ fn check(layout: &Layout, state_home: &Path) -> Result<Intact> {
         .ok_or_else(|| broken(format!("'{}' cannot be understood", path.display())))?
         .vault;
     let seen = last_seen::load(state_home, vault)?;
+    // Nothing that is named below is removed meanwhile.
+    let _reading = share(layout)?;
+    let mut named = Named::default();
     let mut found = None;
     let mut previous = Digest::from_bytes([0; 32]);
     let names = disk::list(&layout.log()).map_err(|error| error.refuse_vault_read())?;
@@ -79,28 +84,7 @@ fn check(layout: &Layout, state_home: &Path) -> Result<Intact> {
         if seen.is_some_and(|seen| seen.entry == number) {
             found = Some(previous);
         }
-        if let Some(LogEvent::Snapshot(snapshot, packs)) = entry.event() {
-            let manifest = layout.manifest(&snapshot.id);
-            let bytes = record(
-                &manifest,
-                Purpose::Manifest,
-                MANIFEST_LIMIT_BYTES,
-                &mut intact,
-            )?;
-            if Digest::of(&bytes) != snapshot.manifest_blake3 {
-                return Err(broken(format!(
-                    "'{}' is another record",
-                    manifest.display()
-                )));
-            }
-            for pack in packs {
-                let path = layout.pack(&pack.name);
-                file(&path, pack.bytes, pack.blake3, &mut intact)?;
-                let index = path.with_extension("idx");
-                file(&index, pack.index_bytes, pack.index_blake3, &mut intact)?;
-                intact.packs += 1;
-            }
-        }
+        named.take(entry.event());
     }
     if names.is_empty() {
         return Err(broken("the log has no first entry".to_owned()));
@@ -110,7 +94,67 @@ fn check(layout: &Layout, state_home: &Path) -> Result<Intact> {
             "log entry {}, which this machine has seen, is not there or is another",
             seen.entry
         ))),
-        _ => Ok(intact),
+        _ => named.check(layout, intact),
+    }
+}
+
+/// What a log names in the end, as far as nobody proves it.
+#[derive(Default)]
+struct Named {
+    snapshots: BTreeMap<SnapshotId, SnapshotRecord>,
+    packs: BTreeMap<String, PackRecord>,
+}
+
+impl Named {
+    fn take(&mut self, event: Option<LogEvent>) {
+        let came = match event {
+            Some(LogEvent::Snapshot(snapshot, packs)) => {
+                self.snapshots.insert(snapshot.id.clone(), snapshot);
+                packs
+            }
+            Some(LogEvent::Drop(drop)) => {
+                self.snapshots.retain(|id, _| !drop.snapshots.contains(id));
+                Vec::new()
+            }
+            Some(LogEvent::Optimize(optimize, packs)) => {
+                self.packs.retain(|name, _| !optimize.gone.contains(name));
+                packs
+            }
+            Some(
+                LogEvent::Genesis(..)
+                | LogEvent::Attach(_)
+                | LogEvent::Verify(_)
+                | LogEvent::Drill(_)
+                | LogEvent::Copy(_)
+                | LogEvent::Rotate(_)
+                | LogEvent::Compromise(_)
+                | LogEvent::Acknowledge(_)
+                | LogEvent::SetAside(_),
+            )
+            | None => Vec::new(),
+        };
+        let came = came.into_iter();
+        self.packs
+            .extend(came.map(|pack| (pack.name.clone(), pack)));
+    }
+
+    /// Compares it with what is there.
+    fn check(self, layout: &Layout, mut intact: Intact) -> Result<Intact> {
+        for (id, snapshot) in self.snapshots {
+            let path = layout.manifest(&id);
+            let bytes = record(&path, Purpose::Manifest, MANIFEST_LIMIT_BYTES, &mut intact)?;
+            if Digest::of(&bytes) != snapshot.manifest_blake3 {
+                return Err(broken(format!("'{}' is another record", path.display())));
+            }
+        }
+        for (name, pack) in self.packs {
+            let path = layout.pack(&name);
+            file(&path, pack.bytes, pack.blake3, &mut intact)?;
+            let index = path.with_extension("idx");
+            file(&index, pack.index_bytes, pack.index_blake3, &mut intact)?;
+            intact.packs += 1;
+        }
+        Ok(intact)
     }
 }
 

@@ -319,7 +319,14 @@ fn check_deep(vault: &Vault, trusted: &[Trusted], packs: &[PackRecord]) -> Resul
         tip_files.check(&store, trusted.manifest(), &promised)?;
         expected.promised.extend_by(promised);
     }
-    let objects = check_objects(&store, &expected)?;
+    // Packs that were put together hold objects of other snapshots, too, which lead to packs that these do not need.
+    let all = if packs.len() as u64 == vault.log.inventory.count() {
+        None
+    } else {
+        let all = Store::new(&vault.layout, vault.log.packs(), vault.format);
+        Some(all.open_all()?)
+    };
+    let objects = check_objects(&store, all.as_ref().unwrap_or(&store), &expected)?;
     for (id, (bytes, blake3)) in &expected.chunked {
         if hash_content(&store, id, Form::Chunked)? != (*bytes, *blake3) {
             return Err(wrong_content(id));
@@ -480,20 +487,27 @@ impl Visitor for DeepCheck<'_> {
     }
 }
 
-fn check_objects(store: &Store, expected: &Expected) -> Result<u64> {
+fn check_objects(store: &Store, all: &Store, expected: &Expected) -> Result<u64> {
     if let Some(id) = expected.whole.keys().find(|id| !store.contains(id)) {
         return Err(refuse_git_read(&GitError::Missing(*id)));
     }
-    let mut objects = check_role(store, &store.capture, Scope::Everything, expected)?;
+    let everything = Scope::Everything;
+    let mut objects = check_role((store, all), &store.capture, everything, expected)?;
     for (git_dir, history) in store.histories() {
-        objects += check_role(store, history, Scope::History(git_dir), expected)?;
+        objects += check_role((store, store), history, Scope::History(git_dir), expected)?;
     }
     Ok(objects)
 }
 
-fn check_role(store: &Store, packs: &Packs, scope: Scope<'_>, expected: &Expected) -> Result<u64> {
+/// Checks packs of a store; what they lead to is looked up in another.
+fn check_role(
+    (store, around): (&Store, &Store),
+    packs: &Packs,
+    scope: Scope<'_>,
+    expected: &Expected,
+) -> Result<u64> {
     let count: u64 = packs.all().map(|pack| u64::from(pack.index.count())).sum();
-    let presence = store.presence(scope, count);
+    let presence = around.presence(scope, count);
     let is_there = |id: &ObjectId| presence.contains(id);
     let may_lack = |id: &ObjectId| match scope {
         Scope::History(git_dir) => {

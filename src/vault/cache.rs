@@ -120,7 +120,11 @@ impl ScanCache {
         if file.user != user() {
             return None;
         }
-        // Packs are never removed without a log entry, so what was stored by that entry is still there.
+        // What was stored by that entry is still there, unless an entry since then says that packs were replaced: of what it
+        // says is stored, some may be gone with a dropped snapshot.
+        if vault.log.last_optimize() > file.head {
+            return None;
+        }
         if vault.log.hash_of(file.head)? != Digest::from_bytes(file.head_blake3) {
             return None;
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::disk;
 use crate::host::git::object::ObjectFormat;
-use crate::host::lock;
+use crate::host::lock::{self, SharedLock};
 use crate::model::escape::shell_word;
 use crate::model::ids::{Digest, RepositoryId, VaultId};
 use crate::model::log_entry::LogEvent;
@@ -85,6 +85,8 @@ pub struct Vault {
     pub looks: Looks,
     /// What was known before; nothing but for [`Vault::open_known`].
     pub known: KnownVault,
+    /// Keeps what the log named when it was read from being removed; absent where the file system knows no locks.
+    pub reading: Option<SharedLock>,
 }
 
 /// What a vault that is older than, or another than, what this machine has seen is good for.
@@ -216,6 +218,7 @@ impl Vault {
     fn open_once(layout: &Layout, opening: &Opening<'_>) -> Result<Self> {
         let homes = opening.homes;
         let (description, first, source) = read_description(layout, opening)?;
+        let reading = share(layout)?;
         let binding = Binding {
             vault: description.vault,
             repository: description.repository,
@@ -278,7 +281,29 @@ impl Vault {
             stale,
             looks,
             known,
+            reading,
         })
+    }
+}
+
+/// How long somebody may take to remove what the log does not name any more.
+const REMOVAL: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Before the log is read, so that what it names stays. Where nothing can be locked, nothing is ever removed either.
+///
+/// # Errors
+/// When somebody removes files for too long.
+pub fn share(layout: &Layout) -> Result<Option<SharedLock>> {
+    match lock::share(&layout.read_lock(), REMOVAL) {
+        Ok(Some(reading)) => Ok(Some(reading)),
+        Ok(None) => Err(Refusal::new(
+            RefusalCode::AnotherWriter,
+            "another process is removing what the vault needs no more",
+        )
+        .keeping("nothing was touched")
+        .next("git vault list", "tries again")),
+        // What is wrong with the file is said when it is looked at.
+        Err(_) => Ok(None),
     }
 }
 

@@ -147,7 +147,8 @@ impl KnownVault {
         for (number, pack) in &log.arrivals {
             packs.entry(*number).or_default().push(pack.clone());
         }
-        let entries = log.snapshots.iter().filter_map(|snapshot| {
+        let dropped = log.dropped.iter().map(|dropped| &dropped.snapshot);
+        let entries = log.snapshots.iter().chain(dropped).filter_map(|snapshot| {
             let number = snapshot.entry;
             let place = usize::try_from(number.checked_sub(1)?).ok()?;
             let look = log.looks.get(place).copied().flatten()?;
@@ -221,7 +222,8 @@ impl KnownVault {
 pub fn remember(vault: &Vault, now: Timestamp) -> disk::Result<()> {
     let known = vault.known.count_in(&vault.log);
     let is_much = |all: usize| all.saturating_sub(known) >= NEW_ENTRIES + known / NEW_PART;
-    if !is_much(vault.log.snapshots.len()) {
+    // A dropped one has its entry still.
+    if !is_much(vault.log.snapshots.len() + vault.log.dropped.len()) {
         return Ok(());
     }
     let all = KnownVault::of(&vault.log, &vault.looks.directories, now);

@@ -15,6 +15,12 @@ pub const HEAD: &str = "ref: refs/heads/latest\n";
 /// The prefix of directories that are not snapshots.
 pub const INCOMPLETE_PREFIX: &str = ".incomplete-";
 
+/// The prefix of directories in which packs are written that will take the place of others.
+pub const OPTIMIZE_PREFIX: &str = ".optimize-";
+
+/// The name of the record in such a directory that says which packs they are.
+pub const ANNOUNCED: &str = "packs.toml";
+
 /// Names in a vault's directory that must be there.
 pub const REQUIRED: [&str; 11] = [
     "HEAD",
@@ -133,6 +139,18 @@ impl Layout {
     #[must_use]
     pub fn incomplete(&self, id: &SnapshotId) -> PathBuf {
         self.snapshots().join(format!("{INCOMPLETE_PREFIX}{id}"))
+    }
+
+    /// The directory of packs that will take the place of others.
+    #[must_use]
+    pub fn optimizing(&self, id: &SnapshotId) -> PathBuf {
+        self.snapshots().join(format!("{OPTIMIZE_PREFIX}{id}"))
+    }
+
+    /// The file that whoever reads the vault has locked together with others.
+    #[must_use]
+    pub fn read_lock(&self) -> PathBuf {
+        self.root.join("HEAD")
     }
 
     /// The ref of a snapshot.

@@ -26,6 +26,7 @@ use crate::vault::inspect::refuse_signed;
 use crate::vault::keyring::{KeySource, Keyring};
 use crate::vault::known_vault::{KnownEntry, KnownVault};
 use crate::vault::layout::Layout;
+use crate::vault::log_changes::{Dropped, Optimized};
 
 /// Largest log entry read.
 pub const LIMIT_BYTES: u64 = 1 << 20;
@@ -95,14 +96,24 @@ pub struct Log {
     pub hashes: Vec<Digest>,
     /// What the file of every entry looked like before it was read, if it was looked at.
     pub looks: Vec<Option<Fingerprint>>,
-    /// Every pack with the number of the entry that brought it.
+    /// Every pack with the number of the entry that brought it, those that went since included.
     pub arrivals: Vec<(u64, PackRecord)>,
+    /// The names of packs that went, each with the number of the entry that says so.
+    pub departures: Vec<(u64, String)>,
+    /// What took the place of packs that went, oldest first.
+    pub optimizes: Vec<Logged<Optimized>>,
+    /// The snapshots that were given up, oldest entry first.
+    pub dropped: Vec<Dropped>,
+    /// How many snapshots were ever sealed.
+    pub sealed: u64,
     /// The packs that exist.
     pub inventory: Inventory,
     /// The snapshots that exist, oldest first.
     pub snapshots: Vec<LoggedSnapshot>,
     /// Where in `snapshots` each of them is.
-    places: HashMap<SnapshotId, usize>,
+    pub(super) places: HashMap<SnapshotId, usize>,
+    /// Where in `dropped` each of those is.
+    pub(super) dropped_places: HashMap<SnapshotId, usize>,
     /// The verifications, oldest first.
     pub verifications: Vec<Logged<VerifyRecord>>,
     /// The drills, oldest first.
@@ -132,9 +143,14 @@ impl Log {
             hashes: Vec::new(),
             looks: Vec::new(),
             arrivals: Vec::new(),
+            departures: Vec::new(),
+            optimizes: Vec::new(),
+            dropped: Vec::new(),
+            sealed: 0,
             inventory: Inventory::default(),
             snapshots: Vec::new(),
             places: HashMap::new(),
+            dropped_places: HashMap::new(),
             verifications: Vec::new(),
             drills: Vec::new(),
             copies: Vec::new(),
@@ -351,6 +367,10 @@ impl Log {
                 self.acknowledgements.push(logged(number, time, record));
             }
             LogEvent::SetAside(record) => self.set_aside.push(logged(number, time, record)),
+            LogEvent::Drop(record) => self.accept_drop(number, time, &record),
+            LogEvent::Optimize(record, packs) => {
+                self.accept_optimize(number, time, record, packs);
+            }
             LogEvent::Compromise(record) => {
                 self.keyring
                     .compromise(number, &record)
@@ -366,7 +386,7 @@ impl Log {
     }
 
     /// Why what an entry states cannot be so after the entries before it.
-    fn contradicted(&self, number: u64, event: &LogEvent) -> Option<String> {
+    pub(super) fn contradicted(&self, number: u64, event: &LogEvent) -> Option<String> {
         match event {
             LogEvent::Verify(verify) if verify.up_to >= number => Some(format!(
                 "it states that entry {} was verified, which is not an earlier one",
@@ -383,6 +403,8 @@ impl Log {
             {
                 Some(format!("entry {} is another", statement.found))
             }
+            LogEvent::Drop(drop) => self.drop_contradicted(drop),
+            LogEvent::Optimize(optimize, packs) => self.optimize_contradicted(optimize, packs),
             LogEvent::Genesis(..)
             | LogEvent::Attach(_)
             | LogEvent::Snapshot(..)
@@ -403,8 +425,8 @@ impl Log {
         record: SnapshotRecord,
         packs: Vec<PackRecord>,
     ) -> std::result::Result<(), String> {
-        if self.find(&record.id).is_some() {
-            return Err(format!("snapshot {} is there already", record.id));
+        if self.find(&record.id).is_some() || self.find_dropped(&record.id).is_some() {
+            return Err(format!("snapshot {} was there already", record.id));
         }
         for pack in packs {
             self.arrivals.push((entry, pack.clone()));
@@ -413,8 +435,9 @@ impl Log {
                 .map_err(|pack| format!("{} is there already", pack.name))?;
         }
         self.places.insert(record.id.clone(), self.snapshots.len());
+        self.sealed += 1;
         self.snapshots.push(LoggedSnapshot {
-            number: self.snapshots.len() as u64 + 1,
+            number: self.sealed,
             entry,
             time,
             record,
@@ -428,26 +451,6 @@ impl Log {
         self.snapshots.get(*self.places.get(id)?)
     }
 
-    /// The snapshots that were sealed up to entry `number`.
-    #[must_use]
-    pub fn snapshots_up_to(&self, number: u64) -> &[LoggedSnapshot] {
-        let count = self
-            .snapshots
-            .partition_point(|snapshot| snapshot.entry <= number);
-        self.snapshots.get(..count).unwrap_or_default()
-    }
-
-    /// The packs that existed after entry `number`.
-    #[must_use]
-    pub fn inventory_at(&self, number: u64) -> Inventory {
-        let mut inventory = Inventory::default();
-        for (_, pack) in self.arrivals.iter().filter(|(entry, _)| *entry <= number) {
-            // Names are unique, or the log would not have been accepted.
-            drop(inventory.add(pack.clone()));
-        }
-        inventory
-    }
-
     /// The hash of entry `number`.
     #[must_use]
     pub fn hash_of(&self, number: u64) -> Option<Digest> {
@@ -456,12 +459,18 @@ impl Log {
     }
 
     /// The first snapshot entry that is not accepted, because somebody else may have had its key by then. Snapshots that
-    /// came later stand on its packs, so they are not accepted either, whoever signed them.
+    /// came later stand on its packs, so they are not accepted either, whoever signed them; none is when packs may have been
+    /// replaced by somebody else.
     #[must_use]
     pub fn first_doubtful(&self) -> Option<u64> {
-        self.snapshots
-            .iter()
-            .map(|snapshot| snapshot.entry)
+        let entries = self.snapshots.iter().map(|snapshot| snapshot.entry);
+        let mut optimizes = self.optimizes.iter();
+        // What such an entry brought may be somebody else's, and any snapshot may stand on it.
+        if optimizes.any(|optimize| !self.keyring.accepts(optimize.entry)) {
+            return Some(self.snapshots.first().map_or(0, |first| first.entry));
+        }
+        entries
+            .into_iter()
             .find(|entry| !self.keyring.accepts(*entry))
     }
 
@@ -617,7 +626,7 @@ impl Opening<'_> {
     }
 }
 
-fn logged<T>(entry: u64, time: Timestamp, record: T) -> Logged<T> {
+pub(super) fn logged<T>(entry: u64, time: Timestamp, record: T) -> Logged<T> {
     Logged {
         entry,
         time,

@@ -31,6 +31,9 @@ impl Log {
         for _ in 0..ATTEMPTS {
             let number = self.head + 1;
             self.check_additions(event)?;
+            if let Some(what) = self.contradicted(number, event) {
+                return Err(other_writer().because(what));
+            }
             let bytes = self.compose(number, binding, event, at)?;
             let random: [u8; 8] = random_bytes().unwrap_or_default();
             let temporary = layout.cache().join(format!("log-{}.toml", to_hex(&random)));
@@ -70,7 +73,7 @@ impl Log {
     }
 
     /// A snapshot stands on the one before it: on its holes, its packs and its key, and is not accepted where that one is
-    /// not. A countersignature holds for one place.
+    /// not. It may rely on objects that went meanwhile. What is dropped or replaced was chosen from what there was. A countersignature holds for one place.
     /// When something of that kind came first, it must be made anew.
     fn check_still_newest(&self, event: &LogEvent) -> Result<()> {
         let newest_is_snapshot = self
@@ -80,13 +83,18 @@ impl Log {
         let key_is_new = self.keyring.signer_of(self.head + 1).first_entry == self.head + 1;
         match event {
             LogEvent::Snapshot(..)
-                if newest_is_snapshot || key_is_new || self.first_doubtful().is_some() =>
+                if newest_is_snapshot
+                    || key_is_new
+                    || self.has_just_shrunk()
+                    || self.first_doubtful().is_some() =>
             {
                 Err(other_snapshot())
             }
-            LogEvent::Rotate(_) | LogEvent::Compromise(_) | LogEvent::Acknowledge(_) => {
-                Err(other_writer())
-            }
+            LogEvent::Rotate(_)
+            | LogEvent::Compromise(_)
+            | LogEvent::Acknowledge(_)
+            | LogEvent::Drop(_)
+            | LogEvent::Optimize(..) => Err(other_writer()),
             LogEvent::Snapshot(..)
             | LogEvent::Genesis(..)
             | LogEvent::Attach(_)

@@ -14,6 +14,9 @@ use crate::vault::trial::{Step, Trial};
 /// Room that must be left on the vault's file system after a snapshot.
 pub const RESERVE_BYTES: u64 = 16 << 20;
 
+/// Room that must be left after packs were put together: making room must be possible where hardly any is left.
+pub const OPTIMIZE_RESERVE_BYTES: u64 = 1 << 20;
+
 /// Files that it must still be possible to make: a snapshot makes about twenty.
 pub const RESERVE_INODES: u64 = 32;
 
@@ -27,6 +30,14 @@ pub struct Probed(());
 /// # Errors
 /// [`RefusalCode::VaultPermissions`], [`RefusalCode::VaultSpace`] or [`RefusalCode::VaultProbeFailed`].
 pub fn probe(layout: &Layout, needed_bytes: u64) -> Result<Probed> {
+    probe_leaving(layout, needed_bytes, RESERVE_BYTES)
+}
+
+/// The same with another reserve.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_leaving(layout: &Layout, needed_bytes: u64, reserve_bytes: u64) -> Result<Probed> {
     for directory in drift::skeleton(layout) {
         check_permissions(&directory)?;
     }
@@ -34,7 +45,7 @@ pub fn probe(layout: &Layout, needed_bytes: u64) -> Result<Probed> {
     if found.is_read_only {
         return Err(keeps_nothing(layout, "it is mounted for reading only"));
     }
-    check_bytes(&found, layout.root(), needed_bytes)?;
+    check_bytes(&found, layout.root(), (needed_bytes, reserve_bytes))?;
     check_inodes(&found, layout.root())?;
     let refuse = |error: disk::Error| keeps_nothing(layout, error.to_string());
     let trial = Trial::new(layout).map_err(refuse)?;
@@ -49,15 +60,19 @@ pub fn probe(layout: &Layout, needed_bytes: u64) -> Result<Probed> {
 /// # Errors
 /// [`RefusalCode::VaultSpace`], or when the system does not say.
 pub fn check_space(root: &Path, needed_bytes: u64) -> Result<()> {
-    check_bytes(&look(root)?, root, needed_bytes)
+    check_bytes(&look(root)?, root, (needed_bytes, RESERVE_BYTES))
 }
 
 fn look(root: &Path) -> Result<FileSystem> {
     file_system::look(root).map_err(|error| error.refuse(RefusalCode::VaultProbeFailed))
 }
 
-fn check_bytes(found: &FileSystem, root: &Path, needed_bytes: u64) -> Result<()> {
-    let wanted = needed_bytes.saturating_add(RESERVE_BYTES);
+fn check_bytes(
+    found: &FileSystem,
+    root: &Path,
+    (needed_bytes, reserve_bytes): (u64, u64),
+) -> Result<()> {
+    let wanted = needed_bytes.saturating_add(reserve_bytes);
     if found.free_bytes >= wanted {
         return Ok(());
     }

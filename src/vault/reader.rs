@@ -181,9 +181,7 @@ fn check_against_log(vault: &Vault, logged: &LoggedSnapshot, manifest: &Manifest
             format!("it stands on log entry {}, which is another", base.entry),
         ));
     }
-    let arrivals = &vault.log.arrivals;
-    let before = |entry: u64| arrivals.partition_point(|(arrived, _)| *arrived <= entry);
-    if before(base.entry) as u64 != base.packs {
+    if vault.log.packs_at(base.entry) != base.packs {
         return Err(contradiction(
             &subject,
             format!("it stands on {} packs, and there were others", base.packs),
@@ -201,9 +199,7 @@ fn check_against_log(vault: &Vault, logged: &LoggedSnapshot, manifest: &Manifest
             ),
         ));
     }
-    let own = arrivals
-        .get(before(logged.entry.saturating_sub(1))..before(logged.entry))
-        .unwrap_or_default();
+    let own = vault.log.brought_by(logged.entry);
     if !own.iter().map(|(_, pack)| pack).eq(manifest.packs.iter()) {
         return Err(contradiction(
             &subject,
@@ -234,15 +230,10 @@ pub fn check_inventory(vault: &Vault, trusted: &Trusted) -> Result<()> {
     .about(&vault.layout.manifest(&trusted.manifest.snapshot)))
 }
 
-/// The packs a snapshot needs: those that were there when it was made, and its own.
+/// The packs a snapshot needs: those that were there when it was made, its own, and what took the place of those that went.
 #[must_use]
 pub fn needed_packs(vault: &Vault, trusted: &Trusted) -> Vec<PackRecord> {
-    vault
-        .log
-        .inventory_at(trusted.logged.entry)
-        .packs()
-        .cloned()
-        .collect()
+    vault.log.needed_by(&trusted.logged)
 }
 
 /// Where a file's content, or a link's target, is stored.

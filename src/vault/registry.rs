@@ -93,7 +93,7 @@ pub fn lock_vault(layout: &Layout) -> Result<lock::Lock> {
 fn is_held(path: &Path) -> Refusal {
     Refusal::new(
         RefusalCode::AnotherWriter,
-        "another process is making a snapshot of this repository",
+        "another process is writing to the vault of this repository",
     )
     .because(format!(
         "it has held '{}' for {} seconds",

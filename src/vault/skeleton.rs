@@ -12,7 +12,7 @@ use crate::host::metadata::{Fingerprint, Kind, glance, look_at};
 use crate::host::parallel;
 use crate::model::escape::shell_word;
 use crate::model::ids::{Digest, SnapshotId};
-use crate::model::inventory::{PackRecord, is_pack_name};
+use crate::model::inventory::{Announced, PackRecord, is_pack_name};
 use crate::model::log_entry::{CopyForm, escrow_key, is_set_aside_name};
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Refusal, Result};
@@ -21,7 +21,9 @@ use crate::model::signed::{self, Binding, Purpose};
 use crate::vault::inspect::Description;
 use crate::vault::keyring::Keyring;
 use crate::vault::known_vault::KnownVault;
-use crate::vault::layout::{INCOMPLETE_PREFIX, Layout, REQUIRED, TOLERATED, config};
+use crate::vault::layout::{
+    ANNOUNCED, INCOMPLETE_PREFIX, Layout, OPTIMIZE_PREFIX, REQUIRED, TOLERATED, config,
+};
 use crate::vault::log::Log;
 
 /// Largest of the small files that are compared whole.
@@ -38,6 +40,9 @@ pub struct Leftovers {
     pub packs: Vec<String>,
     /// Refs, files of packs and wrapped keys, as paths in the vault, that only entries which are gone can have named.
     pub lost: Vec<String>,
+    /// What nobody needs, and the next `drop` or `optimize` removes: files of packs that went, or were to come and did not;
+    /// directories and refs of dropped snapshots. Refs come first, and what explains packs comes last.
+    pub gone: Vec<PathBuf>,
 }
 
 /// What may be there beside what the log names. Nothing of it is ever read.
@@ -136,11 +141,13 @@ fn check(
     check_escrow(layout, log, &mut lost)?;
     check_incidents(layout, log)?;
     check_objects(layout)?;
-    check_refs(layout, log, &mut lost)?;
+    let refs = check_refs(layout, log, &mut lost)?;
     let (mut leftovers, explained) = find_snapshots(layout, log, binding)?;
     looks.directories = check_manifests(layout, log, known)?;
     let _looks = check_pack_files(layout, log)?;
-    check_pack_names(layout, log, &explained, &mut lost, &mut leftovers)?;
+    let files = check_pack_names(layout, log, &explained, &mut lost, &mut leftovers)?;
+    let directories = std::mem::take(&mut leftovers.gone);
+    leftovers.gone = [refs, files, directories].concat();
     leftovers.lost = lost.found;
     Ok((leftovers, looks))
 }
@@ -320,7 +327,9 @@ fn check_objects(layout: &Layout) -> Result<()> {
 }
 
 /// Refs are a convenience that is never trusted; those that are there must be of snapshots.
-fn check_refs(layout: &Layout, log: &Log, lost: &mut Lost<'_>) -> Result<()> {
+/// Gives those of dropped snapshots.
+fn check_refs(layout: &Layout, log: &Log, lost: &mut Lost<'_>) -> Result<Vec<PathBuf>> {
+    let mut gone = Vec::new();
     let refs = layout.root().join("refs");
     for directory in [refs.clone(), refs.join("heads"), refs.join("snapshots")] {
         if !look(&directory)?.is_dir() {
@@ -345,6 +354,10 @@ fn check_refs(layout: &Layout, log: &Log, lost: &mut Lost<'_>) -> Result<()> {
             }
             "snapshots" => {
                 for name in names(&directory)? {
+                    if name.parse().is_ok_and(|id| log.find_dropped(&id).is_some()) {
+                        gone.push(directory.join(name));
+                        continue;
+                    }
                     let is_known = known.contains(name.as_str())
                         || name.strip_suffix(".lock").is_some()
                         || SnapshotId::is_prefix(&name)
@@ -360,11 +373,20 @@ fn check_refs(layout: &Layout, log: &Log, lost: &mut Lost<'_>) -> Result<()> {
             _ => return Err(foreign(&directory, "a vault has no such refs")),
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
-/// Packs that the authentic manifest of an unsealed snapshot names, by name.
-type Explained = BTreeMap<String, PackRecord>;
+/// Packs that the log does not name, by name, each with who does.
+type Explained = BTreeMap<String, ExplainedBy>;
+
+/// Who explains a pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ExplainedBy {
+    /// The authentic manifest of an unsealed snapshot: it is evidence.
+    Snapshot,
+    /// The authentic record of packs that were to take the place of others: a copy.
+    Optimize,
+}
 
 /// Every sealed snapshot has its directory; whatever else is there was never sealed.
 fn find_snapshots(layout: &Layout, log: &Log, binding: Binding) -> Result<(Leftovers, Explained)> {
@@ -376,6 +398,7 @@ fn find_snapshots(layout: &Layout, log: &Log, binding: Binding) -> Result<(Lefto
         let path = snapshots.join(&name);
         let id = name
             .strip_prefix(INCOMPLETE_PREFIX)
+            .or_else(|| name.strip_prefix(OPTIMIZE_PREFIX))
             .unwrap_or(&name)
             .parse::<SnapshotId>();
         let Ok(id) = id.map_err(|_not_an_id| foreign(&path, "it is not named like a snapshot"))
@@ -386,8 +409,16 @@ fn find_snapshots(layout: &Layout, log: &Log, binding: Binding) -> Result<(Lefto
             found.insert(id);
         } else if !look(&path)?.is_dir() {
             return Err(foreign(&path, "it is not a directory"));
+        } else if name.starts_with(OPTIMIZE_PREFIX) {
+            for pack in announced(&path, binding, &log.keyring) {
+                explained.entry(pack.name).or_insert(ExplainedBy::Optimize);
+            }
+            leftovers.gone.push(path);
+        } else if !name.starts_with('.') && log.find_dropped(&id).is_some() {
+            leftovers.gone.push(path);
         } else {
-            explained.extend(explain(&path, binding, &log.keyring));
+            let packs = explain(&path, binding, &log.keyring).into_iter();
+            explained.extend(packs.map(|(name, _)| (name, ExplainedBy::Snapshot)));
             leftovers.incomplete.push(path);
         }
     }
@@ -472,6 +503,19 @@ fn explain(directory: &Path, binding: Binding, keyring: &Keyring) -> Vec<(String
         .collect()
 }
 
+/// The packs that an optimize was about to bring, if it got as far as an authentic record of them.
+fn announced(directory: &Path, binding: Binding, keyring: &Keyring) -> Vec<PackRecord> {
+    let read = || {
+        let bytes = disk::read_bounded(&directory.join(ANNOUNCED), LIMIT_BYTES).ok()?;
+        let unchecked = signed::check_damage(&bytes, Purpose::Packs).ok()?;
+        let key = keyring.named(unchecked.key)?;
+        let body = unchecked.authenticate(Purpose::Packs, binding, key).ok()?;
+        let announced: Announced = toml::from_str(body).ok()?;
+        Some(announced.packs)
+    };
+    read().unwrap_or_default()
+}
+
 /// The names of the packs that an unsealed snapshot's manifest explains.
 #[must_use]
 pub fn explained_packs(directory: &Path, binding: Binding, keyring: &Keyring) -> Vec<String> {
@@ -527,14 +571,30 @@ pub fn check_pack_files(layout: &Layout, log: &Log) -> Result<PackLooks> {
     Ok(looks.into_iter().collect())
 }
 
-/// Nothing else is among the packs, but what git derives from packs, and what an unsealed snapshot explains.
+/// A file of a pack that went is still what it was, as far as its size tells: removing it must not remove what is somebody else's.
+fn check_gone(path: &Path, pack: &PackRecord) -> Result<()> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    match path.extension().and_then(std::ffi::OsStr::to_str) {
+        Some("pack") => check_size(path, pack.bytes),
+        Some("idx") => check_size(path, pack.index_bytes),
+        Some("keep") => check_size(path, 0),
+        _ if look(path)?.is_file() => Ok(()),
+        _ => Err(foreign(path, "it is not an ordinary file")),
+    }
+}
+
+/// Nothing else is among the packs, but what git derives from packs, what an unsealed snapshot explains, and files of packs that
+/// nobody needs, which are given.
 fn check_pack_names(
     layout: &Layout,
     log: &Log,
     explained: &Explained,
     lost: &mut Lost<'_>,
     leftovers: &mut Leftovers,
-) -> Result<()> {
+) -> Result<Vec<PathBuf>> {
+    let mut gone = Vec::new();
     let directory = layout.packs();
     for name in names(&directory)? {
         let path = directory.join(&name);
@@ -546,10 +606,19 @@ fn check_pack_names(
         {
             continue;
         }
-        if explained.contains_key(stem) && (is_pack_file || is_derived) {
+        let is_explained = explained.get(stem).filter(|_| is_pack_file || is_derived);
+        if is_explained == Some(&ExplainedBy::Snapshot) {
             if ending == "pack" {
                 leftovers.packs.push(stem.to_owned());
             }
+            continue;
+        }
+        let went = log.find_gone(stem);
+        if let Some(pack) = went.filter(|_| is_pack_file || is_derived) {
+            check_gone(&path, pack)?;
+        }
+        if went.is_some() && (is_pack_file || is_derived) || is_explained.is_some() {
+            gone.push(path);
             continue;
         }
         let is_of_pack = is_pack_name(stem) && (is_pack_file || is_derived);
@@ -558,5 +627,7 @@ fn check_pack_names(
         }
         return Err(foreign(&path, "the log names no such pack"));
     }
-    Ok(())
+    // An index goes before its pack: git sees a pack whole or not at all.
+    gone.sort_by_key(|path| path.extension().is_none_or(|ending| ending != "idx"));
+    Ok(gone)
 }

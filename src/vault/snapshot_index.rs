@@ -89,8 +89,9 @@ impl SnapshotIndex {
     /// What it knows of a snapshot; `None` for one that was sealed after it was written.
     #[must_use]
     pub fn get(&self, logged: &LoggedSnapshot) -> Option<&Manifest> {
-        let place = usize::try_from(logged.number.checked_sub(1)?).ok()?;
-        let (known, manifest) = self.snapshots.get(place)?;
+        let number = |(known, _): &Known| known.number;
+        let place = self.snapshots.binary_search_by_key(&logged.number, number);
+        let (known, manifest) = self.snapshots.get(place.ok()?)?;
         (known == logged).then_some(manifest)
     }
 
@@ -109,20 +110,22 @@ impl SnapshotIndex {
                 "log entry {entry} is another than it was written for"
             ));
         }
-        let covered = vault.log.snapshots_up_to(header.entry);
+        let covered = vault.log.snapshots_at(header.entry);
         if lines.len() != covered.len() {
             let (found, expected) = (lines.len(), covered.len());
             return Err(format!("it holds {found} snapshots, the log {expected}"));
         }
         let mut snapshots = Vec::with_capacity(lines.len());
-        for (logged, line) in covered.iter().zip(lines) {
+        for (logged, line) in covered.into_iter().zip(lines) {
             if line.manifest_blake3 != logged.record.manifest_blake3 {
                 let id = &logged.record.id;
                 return Err(format!("the log names another manifest of snapshot {id}"));
             }
             let checked = check_copy(vault, logged, &line.manifest);
             checked.map_err(|refusal| refusal.to_string())?;
-            snapshots.push((logged.clone(), line.manifest));
+            if vault.log.find(&logged.record.id).is_some() {
+                snapshots.push((logged.clone(), line.manifest));
+            }
         }
         Ok(Self {
             entry: header.entry,
@@ -143,10 +146,12 @@ pub fn add_newest(vault: &mut Vault) -> Result<()> {
     }
     let mut all = match SnapshotIndex::load(vault)? {
         Some(index) => index.snapshots,
-        None if vault.log.snapshots.len() == 1 => Vec::new(),
+        None if vault.log.sealed == 1 => Vec::new(),
         None => return Ok(()),
     };
-    for logged in vault.log.snapshots.iter().skip(all.len()) {
+    let newest = all.last().map_or(0, |(known, _)| known.number);
+    let newer = vault.log.snapshots.iter();
+    for logged in newer.filter(|logged| logged.number > newest) {
         all.push((logged.clone(), read_manifest(vault, logged)?));
     }
     write(vault, &all)

@@ -485,7 +485,7 @@ fn sign(vault: &Vault, manifest: &Manifest) -> Result<Vec<u8>> {
 }
 
 /// Moves a pack: its `.keep` first, so that git never deletes it, its index last, so that git sees it only whole.
-fn place_pack(from: &Path, layout: &Layout, pack: &PackRecord) -> disk::Result<()> {
+pub(super) fn place_pack(from: &Path, layout: &Layout, pack: &PackRecord) -> disk::Result<()> {
     let target = layout.pack(&pack.name);
     match disk::create_new(&target.with_extension("keep")) {
         Ok(_) => {}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::host::git::id_table::IdTable;
 use crate::host::git::object::{ObjectFormat, ObjectId, ObjectKind};
 use crate::host::git::packs::{Packs, SmallPacks};
+use crate::host::machine::allow_many_files;
 use crate::host::metadata::Fingerprint;
 use crate::model::inventory::{PackRecord, PackRole};
 use crate::model::place::{Place, Spot};
@@ -101,6 +102,7 @@ impl Store {
     /// # Errors
     /// When one cannot be opened.
     pub fn open_all(self) -> Result<Self> {
+        allow_many_files();
         for packs in self.histories.values().chain([&self.capture]) {
             let _opened = packs.all().count();
         }

@@ -110,6 +110,13 @@ fn every_command_answers_in_the_json_that_is_documented() {
             &scene.source,
             &["restore", "@latest", destination],
         ),
+        (
+            "prune",
+            &scene.source,
+            &["prune", "--keep-last", "1", "--dry-run"],
+        ),
+        ("drop", &scene.source, &["drop", "--unattended", "@~1"]),
+        ("optimize", &scene.source, &["optimize"]),
         ("doctor", &scene.source, &["doctor"]),
         ("index-rebuild", &scene.source, &["index", "rebuild"]),
         ("sweep", &other, &["sweep"]),

@@ -119,6 +119,14 @@ impl Run {
             && path.parent() == Some(&self.vault_of(path).join("snapshots"))
     }
 
+    /// Whether a path is that of a pack in its place, of a snapshot, or of a record that explains packs.
+    fn is_of_vault(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.part(path) == Part::Vault("objects/pack")
+            || self.part(path) == Part::Vault("snapshots")
+                && (name == "packs.toml" || name == "manifest.toml")
+    }
+
     fn vault_of(&self, path: &Path) -> PathBuf {
         let vaults = self.homes[1].join("git-vault/vaults");
         let inner = path.strip_prefix(&vaults).expect("a path in a vault");
@@ -152,7 +160,13 @@ impl Run {
             if !is_under_way || excused(&directory) {
                 continue;
             }
-            let manifest = directory.join("manifest.toml");
+            // Packs are explained by a manifest, or by the record of those that take the place of others.
+            let record = if name.to_string_lossy().starts_with(".optimize-") {
+                "packs.toml"
+            } else {
+                "manifest.toml"
+            };
+            let manifest = directory.join(record);
             if model.is_there(&manifest) {
                 unsure.extend(model.unsure(&manifest, &excused));
             } else {
@@ -212,6 +226,22 @@ impl Run {
                     broken.push((why, model.unsure_inside(from, &excused)));
                 }
                 broken
+            }
+            What::Remove(path) if self.is_of_vault(path) => {
+                let vault = self.vault_of(path);
+                // What says that it is gone, and what took its place, come first.
+                let others = |path: &Path| {
+                    let is_staged = path.starts_with(vault.join("snapshots"));
+                    is_staged || self.is_excused(path)
+                };
+                let mut before = model.unsure(&vault.join("log"), &others);
+                if path.file_name().is_some_and(|name| name == "packs.toml") {
+                    before.extend(model.unsure(&vault.join("objects/pack"), &others));
+                }
+                vec![(
+                    "something goes before it is durable that it is gone",
+                    before,
+                )]
             }
             What::Say(word) if word == self.promise.0 => {
                 let all = self.promise.1.iter().cloned().flat_map(unsure).collect();
@@ -448,6 +478,58 @@ fn a_verification_is_durable_when_it_is_reported() {
         &homes(sandbox),
     );
     run.judge("verify", &[]);
+}
+
+#[test]
+fn nothing_goes_before_the_entry_is_durable_that_says_so() {
+    if !can_trace("durability of prune") {
+        return;
+    }
+    let laboratory = Laboratory::new();
+    let (sandbox, source) = (&laboratory.sandbox, &laboratory.source);
+    for number in 0..4 {
+        append(source, "README.md", format!("{number}\n"));
+        sandbox.commit(source, "one more pack");
+        let _id = sandbox.snapshot(source);
+    }
+    let run = recorded(
+        sandbox,
+        source,
+        &["prune", "--unattended", "--keep-last", "1"],
+        "DROPPED",
+        &homes(sandbox),
+    );
+    let removed = |part| {
+        let calls = run.calls.iter();
+        let removed = calls.filter_map(|call| match &call.what {
+            What::Remove(path) => Some(path),
+            _ => None,
+        });
+        removed
+            .filter(|path| run.part(path) == Part::Vault(part))
+            .count()
+    };
+    assert!(removed("objects/pack") > 6 && removed("snapshots") > 6);
+    let complaints = run.complaints(&BTreeSet::new());
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    // The judge is judged: each sync of the log, of packs and of what explains them is missed.
+    let is_needed = |place: &usize| match &run.calls[*place].what {
+        What::Sync(path) => {
+            let part = run.part(path);
+            path.ends_with("packs.toml")
+                || path.ends_with("objects/pack")
+                || part == Part::Vault("objects/pack")
+        }
+        _ => false,
+    };
+    for place in run.syncs().into_iter().filter(is_needed) {
+        let left_out = BTreeSet::from([place]);
+        let what = &run.calls[place].what;
+        assert!(
+            !run.complaints(&left_out).is_empty(),
+            "nobody misses {what:?}"
+        );
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod contents;
 mod keys;
 mod packs;
 mod records;
+mod shrunk;
 mod snapshots;
 mod texts;
 mod trees;
@@ -344,6 +345,11 @@ fn write_out(class: &str, case: &Case, laboratory: &Laboratory) {
 #[test]
 fn records() {
     judge("records", &records::cases());
+}
+
+#[test]
+fn drops_and_optimizes() {
+    judge("shrunk", &shrunk::cases());
 }
 
 #[test]

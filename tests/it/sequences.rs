@@ -16,8 +16,8 @@ use crate::support::listing::{self, Listing};
 use crate::support::{Kind, RepoState, RootTimes, Said, Sandbox};
 
 /// A snapshot, and what was there when it was asked for.
-struct Taken {
-    id: String,
+pub struct Taken {
+    pub id: String,
     state: RepoState,
     linked: Option<Linked>,
     is_new: bool,
@@ -25,7 +25,7 @@ struct Taken {
 
 /// A linked worktree: its files, and what git says there.
 #[derive(PartialEq)]
-struct Linked {
+pub struct Linked {
     files: Listing,
     answers: Vec<(Option<i32>, Vec<u8>)>,
 }
@@ -55,7 +55,7 @@ impl Linked {
 
 /// How often a run came to what.
 #[derive(Default)]
-struct Tally {
+pub struct Tally {
     lines: Cell<usize>,
     succeeded: Cell<usize>,
     snapshots: Cell<usize>,
@@ -122,7 +122,7 @@ fn is_rightly_refused(sandbox: &Sandbox, repository: &Path, said: &Said) -> bool
 }
 
 /// Takes a snapshot; `None` if it was refused, and had to be.
-fn take(sandbox: &Sandbox, repository: &Path, tally: &Tally) -> Result<Option<Taken>, String> {
+pub fn take(sandbox: &Sandbox, repository: &Path, tally: &Tally) -> Result<Option<Taken>, String> {
     let state = look(sandbox, repository);
     let linked = Linked::look(sandbox, &sandbox.workplace().join("linked"));
     sandbox.forget_marker();
@@ -158,7 +158,7 @@ fn take(sandbox: &Sandbox, repository: &Path, tally: &Tally) -> Result<Option<Ta
     }))
 }
 
-fn give_back(
+pub fn give_back(
     sandbox: &Sandbox,
     repository: &Path,
     taken: &Taken,

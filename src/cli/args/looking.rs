@@ -31,6 +31,10 @@ pub struct ListArguments {
     #[arg(short = 'n', long = "last", value_name = "NUMBER")]
     pub last: Option<usize>,
 
+    /// Say what each alone would free, which takes longer
+    #[arg(long)]
+    pub sizes: bool,
+
     /// Give snapshots without a change lines of their own
     #[arg(long)]
     pub all: bool,

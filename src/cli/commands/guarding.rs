@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{ATTENTION, Answer, Call, Handover};
-use crate::cli::args::{ScheduleCommand, ShellName};
+use crate::cli::args::ShellName;
+use crate::cli::args::triggers::ScheduleCommand;
 use crate::cli::environment::now_ns;
 use crate::cli::{json, text};
 use crate::host::program::{NotRunnable, Program, find};

@@ -66,12 +66,14 @@ impl Call<'_> {
             labels: asked.labels.clone(),
             paths: asked.paths.iter().map(of_any).collect::<Result<_>>()?,
             last: asked.last,
+            with_sizes: asked.sizes,
         };
         let report = ops::list::list(self.workplace, &request)?;
         let manner = Manner {
             now: self.workplace.now,
             columns: terminal_columns(),
-            is_unfolded: asked.all,
+            // A fold would hide what each is worth.
+            is_unfolded: asked.all || asked.sizes,
         };
         let text = text::list::list(&report, manner);
         Ok(Answer::new(json::list(&report), text))

@@ -13,6 +13,7 @@ pub mod look;
 pub mod scan;
 pub mod schedule;
 pub mod set_aside;
+pub mod small;
 pub mod status;
 pub mod sweep;
 
@@ -112,16 +113,20 @@ pub fn list(report: &ListReport) -> Value {
     json!({
         "schema": "git-vault/list/1",
         "vault": path(&report.vault),
-        "snapshots": report.snapshots.iter().map(listed).collect::<Vec<_>>(),
+        "snapshots": report.snapshots.iter().map(|one| listed(one, report)).collect::<Vec<_>>(),
         "snapshots_in_vault": report.snapshots_in_vault,
         "changes_unknown": report.changes_unknown.as_ref().map(ToString::to_string),
+        "sizes": report.sizes.as_ref().map(small::sizes),
         "incomplete": paths(&report.incomplete),
     })
 }
 
-fn listed(listed: &Listed) -> Value {
+fn listed(listed: &Listed, report: &ListReport) -> Value {
     let mut object = summary(&listed.summary);
+    let id = &listed.summary.logged.record.id;
+    let alone = report.sizes.as_ref().and_then(|sizes| sizes.alone.get(id));
     if let Some(fields) = object.as_object_mut() {
+        fields.insert("alone_bytes".to_owned(), json!(alone));
         let changes = listed.changes.map(|changes| {
             json!({ "new": changes.new, "changed": changes.changed, "gone": changes.gone })
         });

@@ -47,6 +47,9 @@ pub fn status(report: &StatusReport) -> Value {
             json!({ "form": form.word(), "time": time })
         }).collect::<Vec<_>>(),
         "free_bytes": report.free_bytes,
+        "packs": report.size.packs,
+        "pack_bytes": report.size.bytes,
+        "droppable_bytes": report.droppable_bytes,
         "incomplete": paths(&report.incomplete),
         "triggers": report.triggers.iter().flat_map(|report| &report.triggers).map(|trigger| {
             json!({

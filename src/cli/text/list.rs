@@ -1,6 +1,6 @@
 //! What `list` says, as text for people.
 
-use super::{Lines, age, bytes, count, incomplete, short, standing};
+use super::{Lines, age, bytes, count, incomplete, short, small, standing};
 use crate::model::escape::for_terminal;
 use crate::model::manifest::Completeness;
 use crate::model::timestamp::Timestamp;
@@ -45,11 +45,8 @@ pub fn list(report: &ListReport, manner: Manner) -> String {
             _ => "no snapshot is of that kind\n",
         });
     }
-    let rows: Vec<Row> = report
-        .snapshots
-        .iter()
-        .map(|one| row(one, manner.now))
-        .collect();
+    let rows = report.snapshots.iter();
+    let rows: Vec<Row> = rows.map(|one| row(one, report, manner.now)).collect();
     let width = |cell: fn(&Row) -> &String| {
         let widths = rows.iter().map(|row| cell(row).chars().count());
         widths.max().unwrap_or_default()
@@ -115,6 +112,9 @@ pub fn list(report: &ListReport, manner: Manner) -> String {
         lines.add("CHANGES", format!("not known: {refusal}"));
         lines.add("", "git vault verify says what is damaged");
     }
+    if let Some(sizes) = &report.sizes {
+        small::add_sizes(&mut lines, sizes);
+    }
     incomplete(&mut lines, report.incomplete.len());
     lines.0
 }
@@ -148,7 +148,7 @@ fn quiet(snapshots: &[Listed], from: usize) -> usize {
     (from..snapshots.len()).take_while(is_quiet).count()
 }
 
-fn row(one: &Listed, now: Timestamp) -> Row {
+fn row(one: &Listed, report: &ListReport, now: Timestamp) -> Row {
     let summary = &one.summary;
     let manifest = &summary.manifest;
     let branch = manifest.source.branch.as_deref().map_or("detached", short);
@@ -164,6 +164,11 @@ fn row(one: &Listed, now: Timestamp) -> Row {
     }
     rest.extend(manifest.labels.iter().map(|label| format!("[{label}]")));
     rest.extend((!manifest.message.is_empty()).then(|| manifest.message.clone()));
+    if let Some(sizes) = &report.sizes {
+        let alone = sizes.alone.get(&summary.logged.record.id);
+        let alone = alone.copied().unwrap_or_default();
+        rest.insert(0, format!("{:>7} alone", bytes(alone)));
+    }
     let added = manifest
         .packs
         .iter()

@@ -15,6 +15,7 @@ pub mod look;
 pub mod scan;
 pub mod schedule;
 pub mod set_aside;
+pub mod small;
 pub mod status;
 pub mod sweep;
 mod trees;

@@ -204,7 +204,12 @@ fn health(report: &StatusReport) -> String {
         .iter()
         .any(|attention| attention.about == About::Health);
     let word = if is_well { "nothing seen" } else { "see below" };
-    format!("{word}; {free} at {}", shown(&report.vault))
+    let size = format!(
+        "{} in {}",
+        bytes(report.size.bytes),
+        count(report.size.packs, "pack")
+    );
+    format!("{word}; {size}, {free} at {}", shown(&report.vault))
 }
 
 /// The same as metrics in the text format that collectors read: one gauge a line, times in seconds since the epoch, 0 for
@@ -249,6 +254,8 @@ pub fn metrics(report: &StatusReport) -> String {
             Some(number(report.copies.len() as u64)),
         ),
         ("incomplete", Some(number(report.incomplete.len() as u64))),
+        ("pack_bytes", Some(number(report.size.bytes))),
+        ("droppable_bytes", Some(number(report.droppable_bytes))),
         ("free_bytes", report.free_bytes.map(number)),
         ("attention_severity", Some(i64::from(worst.unwrap_or(0)))),
         ("status_timestamp_seconds", Some(report.now.seconds())),
