@@ -247,15 +247,53 @@ fn pace() -> Pace {
     }
 }
 
+fn surroundings(what: &str, fact: String) -> Refusal {
+    Refusal::new(RefusalCode::SettingInvalid, what).because(fact)
+}
+
 impl Environment {
     /// Reads the surroundings.
     ///
     /// # Errors
-    /// When there is no home or no current directory.
+    /// When there is no home or no current directory, or a setting makes no sense.
     pub fn read(arguments: &Arguments) -> Result<Self> {
-        let surroundings = |what: &str, fact: String| {
-            Refusal::new(RefusalCode::SettingInvalid, what).because(fact)
+        let named = match variable("GIT_VAULT_HOME") {
+            Some(home) if !home.is_absolute() => {
+                let fact = format!(
+                    "GIT_VAULT_HOME is '{}', which is not an absolute path",
+                    home.display()
+                );
+                return Err(surroundings("a setting makes no sense", fact));
+            }
+            named => named,
         };
+        let read = Self::read_with(arguments, named)?;
+        let homes = &read.workplace.homes;
+        let places = [&homes.keys, &homes.state, &read.workplace.vault_home];
+        let goes_up = |path: &&&PathBuf| {
+            path.components()
+                .any(|part| matches!(part, Component::ParentDir))
+        };
+        if let Some(path) = places.iter().find(goes_up) {
+            let fact = format!(
+                "'{}' has '..' in it, so that it is not clear where it leads",
+                path.display()
+            );
+            return Err(surroundings("a setting makes no sense", fact));
+        }
+        Ok(read)
+    }
+
+    /// Reads the surroundings as if no vault home was named and every path was clear: good enough to ask whether a repository
+    /// concerns this program at all, and for nothing else.
+    ///
+    /// # Errors
+    /// When there is no home or no current directory.
+    pub fn read_as_usual(arguments: &Arguments) -> Result<Self> {
+        Self::read_with(arguments, None)
+    }
+
+    fn read_with(arguments: &Arguments, named: Option<PathBuf>) -> Result<Self> {
         let current = current_directory(arguments).map_err(|error| {
             surroundings("the current directory cannot be found", error.to_string())
         })?;
@@ -267,31 +305,8 @@ impl Environment {
             .map_err(|error| surroundings("the home directory is not known", error.to_string()))?;
         let config = base.config_dir();
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
-        let vault_home = match variable("GIT_VAULT_HOME") {
-            Some(home) if home.is_absolute() => home,
-            Some(home) => {
-                let fact = format!(
-                    "GIT_VAULT_HOME is '{}', which is not an absolute path",
-                    home.display()
-                );
-                return Err(surroundings("a setting makes no sense", fact));
-            }
-            None => base.data_dir().join("git-vault").join("vaults"),
-        };
-        let goes_up = |path: &PathBuf| {
-            path.components()
-                .any(|part| matches!(part, Component::ParentDir))
-        };
-        if let Some(path) = [&config, &state, &vault_home]
-            .into_iter()
-            .find(|path| goes_up(path))
-        {
-            let fact = format!(
-                "'{}' has '..' in it, so that it is not clear where it leads",
-                path.display()
-            );
-            return Err(surroundings("a setting makes no sense", fact));
-        }
+        let usual = || base.data_dir().join("git-vault").join("vaults");
+        let vault_home = named.unwrap_or_else(usual);
         let home = etcetera::home_dir().ok();
         let lookup = Lookup {
             home: home.clone(),
