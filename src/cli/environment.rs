@@ -210,6 +210,16 @@ fn global_config(home: Option<&Path>, config: &Path) -> PathBuf {
     }
 }
 
+/// The files in which git looks for settings of the user.
+fn global_configs(home: Option<&Path>, config: &Path) -> Vec<PathBuf> {
+    if let Some(file) = variable("GIT_CONFIG_GLOBAL") {
+        return vec![file];
+    }
+    let usual = home.map(|home| home.join(".gitconfig"));
+    let other = config.join("git").join("config");
+    usual.into_iter().chain([other]).collect()
+}
+
 /// Variables for git itself that hold for more than one call of it.
 const LASTING: [&str; 3] = [
     "GIT_CONFIG_GLOBAL",
@@ -410,6 +420,16 @@ impl Environment {
         // A relative one is relative to where git works.
         let file = global_config(self.home.as_deref(), &self.config);
         self.workplace.current.join(file)
+    }
+
+    /// All files in which git looks for settings of the user.
+    #[must_use]
+    pub fn global_configs(&self) -> Vec<PathBuf> {
+        let files = global_configs(self.home.as_deref(), &self.config);
+        let files = files.into_iter();
+        files
+            .map(|file| self.workplace.current.join(file))
+            .collect()
     }
 
     /// A path from the command line, made absolute.
