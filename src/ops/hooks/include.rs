@@ -127,13 +127,12 @@ pub(super) fn take_out(edit: &LockedEdit, includes: &[&Include]) -> Result<Optio
             was_made |= include.made_config;
         }
     }
-    Ok(is_any.then(|| {
-        if text.is_empty() && was_made {
-            Change::Removal
-        } else {
-            Change::Content(text)
-        }
-    }))
+    let change = if text.is_empty() && was_made {
+        Change::Removal
+    } else {
+        Change::Content(text)
+    };
+    Ok(is_any.then_some(change))
 }
 
 /// A configuration without an include; `None` when it is not there.
