@@ -3,11 +3,11 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::host::disk::{self, Context, Error, Result};
+use crate::host::nameless;
 
 /// Largest configuration file that is changed.
 const LIMIT_BYTES: u64 = 1 << 26;
@@ -115,7 +115,7 @@ impl LockedEdit {
         let written = match &file {
             Prepared::Nameless(file) => self
                 .write(file, content)
-                .and_then(|()| give_name(file, &self.lock)),
+                .and_then(|()| nameless::give_name(file, &self.lock)),
             Prepared::Named(file) => self
                 .write(file, content)
                 .map_err(|error| self.give_up(error)),
@@ -140,7 +140,7 @@ impl LockedEdit {
     /// A file for the new content: without a name, where the system has such files.
     fn prepare(&self) -> Result<Prepared> {
         let directory = self.target.parent().unwrap_or(Path::new("."));
-        if let Some(file) = nameless(directory) {
+        if let Some(file) = nameless::create(directory, disk::FILE_MODE) {
             return Ok(Prepared::Nameless(file));
         }
         let mut options = OpenOptions::new();
@@ -173,32 +173,6 @@ fn read(target: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// A file without a name in a directory, if it can get one later.
-#[cfg(target_os = "linux")]
-fn nameless(directory: &Path) -> Option<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(disk::FILE_MODE);
-    let file = File::from(rustix::fs::open(directory, flags, mode).ok()?);
-    name_of(&file).exists().then_some(file)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn nameless(_directory: &Path) -> Option<File> {
-    None
-}
-
-/// The name that the system itself has for an open file (open(2), `O_TMPFILE`).
-fn name_of(file: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
-}
-
-/// Gives a file its first name, which must be free.
-fn give_name(file: &File, name: &Path) -> Result<()> {
-    use rustix::fs::{AtFlags, CWD, linkat};
-    linkat(CWD, name_of(file), CWD, name, AtFlags::SYMLINK_FOLLOW).context("lock", name)
 }
 
 #[cfg(test)]

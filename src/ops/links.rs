@@ -121,6 +121,14 @@ pub fn away(git_dir: &Path) -> Vec<Away> {
         .collect()
 }
 
+/// The linked worktrees of a repository that are there. What cannot be told is left to a snapshot, which says so.
+#[must_use]
+pub fn roots(git_dir: &Path) -> Vec<PathBuf> {
+    let links = links_of(&Spot::top(Place::Gitdir), git_dir);
+    let links = links.unwrap_or_default().into_iter();
+    links.filter_map(|link| link.root).collect()
+}
+
 /// The git directories of a repository's working trees: its own, and that of each linked one.
 #[must_use]
 pub fn git_dirs(git_dir: &Path) -> Vec<PathBuf> {

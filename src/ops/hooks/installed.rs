@@ -15,6 +15,7 @@ use crate::host::disk;
 use crate::host::git::hook_settings::HookSettings;
 use crate::host::lock;
 use crate::host::locked_edit::Change;
+use crate::host::nameless;
 use crate::model::hook_event::HookEvent;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
@@ -303,7 +304,7 @@ fn carry_out(site: &Site, plan: Plan, known: &Known<'_>) -> Result<()> {
             drop(std::fs::remove_file(path));
         }
         for (path, bytes) in &done.replaced {
-            drop(disk::replace_program(path, bytes));
+            drop(nameless::replace_program(path, bytes));
         }
         match known.old {
             Some(old) => drop(old.store(&site.directory)),
@@ -389,14 +390,14 @@ fn write_texts(
     for (file, text, ground) in texts {
         match ground {
             Ground::Own => disk::replace(&file.path, text.as_bytes())?,
-            Ground::OwnProgram => disk::replace_program(&file.path, text.as_bytes())?,
+            Ground::OwnProgram => nameless::replace_program(&file.path, text.as_bytes())?,
             Ground::Slot if is_known(file) => {
                 let before = disk::read_bounded(&file.path, ledger::LIMIT_BYTES)?;
-                disk::replace_program(&file.path, text.as_bytes())?;
+                nameless::replace_program(&file.path, text.as_bytes())?;
                 done.replaced.push((file.path.clone(), before));
             }
             Ground::Slot => {
-                disk::write_new_program(&file.path, text.as_bytes())?;
+                nameless::write_new_program(&file.path, text.as_bytes())?;
                 done.created.push(file.path.clone());
             }
         }

@@ -14,6 +14,7 @@ use crate::host::git_program::GitProgram;
 use crate::model::hook_event::HookEvent;
 use crate::model::refusal::Result;
 use crate::model::refusal_code::RefusalCode;
+use crate::ops::links;
 use crate::ops::locate::{Workplace, refuse_open};
 use crate::vault::pending::directory;
 use crate::vault::registry::real_path;
@@ -251,6 +252,18 @@ impl Judge<'_> {
             && real_path(&set.join(event.name())) != real_path(&file.path)
         {
             return Some(format!("core.hooksPath leads to '{}'", set.display()));
+        }
+        if let Some(relative) = &self.settings.hooks_path_relative {
+            let git_dir = self.site.git_dir().unwrap_or_default();
+            let leads_here = |root: &PathBuf| {
+                real_path(&root.join(relative).join(event.name())) == real_path(&file.path)
+            };
+            if let Some(root) = links::roots(&git_dir).iter().find(|root| !leads_here(root)) {
+                return Some(format!(
+                    "core.hooksPath, which is relative, leads elsewhere in the linked worktree '{}'",
+                    root.display()
+                ));
+            }
         }
         let mode = std::fs::metadata(&file.path).map(|found| found.permissions().mode());
         mode.is_ok_and(|mode| mode & 0o111 == 0)
