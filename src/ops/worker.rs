@@ -108,8 +108,9 @@ fn is_file_at(lock: &File, pending: &Pending) -> bool {
 /// in other working trees is not to wait for ever.
 const STEPS_FACTOR: u32 = 10;
 
-/// What a snapshot is made by when a rebase has ended or stopped, and no hook of its own has said so.
-const REBASE: &str = "hook/rebase";
+/// What a snapshot is made by when a rebase has ended or stopped, and no hook of its own has said so. Not `rebase`: by that name, the
+/// snapshot before it is asked for.
+const REBASE: &str = "hook/after-rebase";
 
 /// Makes snapshots until no mark is left and no command is at work of which nobody would tell the end, with the lock held.
 fn work_off(
@@ -121,16 +122,15 @@ fn work_off(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let refuse = |error: disk::Error| error.refuse(RefusalCode::SettingInvalid);
+    let mut commands = Commands::default();
     loop {
-        wait_for_quiet(pending, pace, clock);
+        wait_for_quiet(pending, pace, clock, &mut commands);
         let Some(event) = pending.take().map_err(refuse)? else {
-            let running = pending.noted_command();
-            let Some(command) = running.filter(|command| ancestors::is_running(*command)) else {
+            let Some(command) = commands.running(pending) else {
                 return Ok(());
             };
             // It may stop in the middle, for somebody to edit something: no hook of git says that.
-            let has_ended = ancestors::wait_for_end(command, pace.longest);
-            if has_ended && !pending.is_any() {
+            if commands.wait_for(command, pace.longest) && !pending.is_any() {
                 pending.mark(fallback).map_err(refuse)?;
             }
             continue;
@@ -157,21 +157,20 @@ fn work_off(
 
 /// Waits until no event has come for a while, and no command is at work that brings more. Marks made while it waits make it wait on,
 /// up to the longest time.
-fn wait_for_quiet(pending: &Pending, pace: Pace, clock: Clock<'_>) {
+fn wait_for_quiet(pending: &Pending, pace: Pace, clock: Clock<'_>, commands: &mut Commands) {
     let began = clock();
     let waited = || {
         let nanoseconds = clock().saturating_sub(began).max(0);
         Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     };
     while let Some(age) = pending.age(clock()) {
-        let running = pending.noted_command();
-        if let Some(command) = running.filter(|command| ancestors::is_running(*command)) {
+        if let Some(command) = commands.running(pending) {
             let longest = pace.longest.saturating_mul(STEPS_FACTOR);
             let left = longest.saturating_sub(waited());
             if left.is_zero() {
                 return;
             }
-            let _ended = ancestors::wait_for_end(command, left);
+            let _ended = commands.wait_for(command, left);
             continue;
         }
         let left = pace.quiet.saturating_sub(age);
@@ -180,5 +179,29 @@ fn wait_for_quiet(pending: &Pending, pace: Pace, clock: Clock<'_>) {
             return;
         }
         std::thread::sleep(left);
+    }
+}
+
+/// The commands of many steps that hooks have noted.
+#[derive(Default)]
+struct Commands {
+    /// The last one that was waited for and has ended, or cannot be waited for.
+    over: Option<(u32, u64)>,
+}
+
+impl Commands {
+    /// The one that was noted last, if it is still at work.
+    fn running(&self, pending: &Pending) -> Option<(u32, u64)> {
+        let noted = pending.noted_command();
+        noted.filter(|command| self.over != Some(*command) && ancestors::is_running(*command))
+    }
+
+    /// Waits for its end; whether it has ended.
+    fn wait_for(&mut self, command: (u32, u64), patience: Duration) -> bool {
+        let has_ended = ancestors::wait_for_end(command, patience);
+        if has_ended {
+            self.over = Some(command);
+        }
+        has_ended
     }
 }

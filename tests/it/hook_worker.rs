@@ -192,6 +192,37 @@ fn where_a_rebase_stops_there_is_a_snapshot_of_it() {
     }
 }
 
+/// `rebase --apply` ends without a hook, too.
+#[test]
+fn after_a_rebase_of_which_no_hook_tells_the_end_there_is_a_snapshot_by_another_name_than_before_it()
+ {
+    if !cfg!(target_os = "linux") {
+        eprintln!("SKIPPED: nobody waits for the end of a command without /proc");
+        return;
+    }
+    for git in gits() {
+        let hooked = Hooked::installed(&git);
+        hooked.git(&["checkout", "-q", "-b", "topic", "HEAD~1"]);
+        write(&hooked.source, "mine.txt", "mine\n");
+        hooked.git(&["add", "mine.txt"]);
+        hooked.git(&["commit", "-qm", "mine"]);
+        write(&hooked.source, "untracked.txt", "untracked\n");
+        hooked.git(&["rebase", "-q", "--apply", "main"]);
+        let made = hooked.made();
+        let (_, last) = made.last().expect("snapshots");
+        let of = |trigger: &str| made.iter().rfind(|one| one.0 == trigger).map(|one| &one.1);
+        let before = of("hook/pre-rebase").expect("one before it");
+        assert!(before != last, "{git:?}: {made:?}");
+        let said = hooked
+            .vault(&["--json", "show", "before:rebase"])
+            .succeeded();
+        assert_eq!(said.json()["snapshot"]["id"], before.as_str(), "{made:?}");
+        let restored = hooked.sandbox.restore(&hooked.source, last, "restored");
+        let log = hooked.sandbox.git_text(&restored, &["log", "--format=%s"]);
+        assert_eq!(log, "mine\ntwo\none", "{git:?}");
+    }
+}
+
 #[test]
 fn many_events_at_once_make_one_snapshot() {
     let git = gits().remove(0);
