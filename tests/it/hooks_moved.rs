@@ -310,3 +310,54 @@ fn what_hooks_do_not_see_is_said_where_they_are_installed() {
     let text = hooked.vault(&["hooks", "status"]).text();
     assert!(!text.contains("NOT SEEN"), "{text}");
 }
+
+/// As in a restored copy on another machine, or after a home was renamed.
+#[test]
+fn hooks_of_a_state_home_that_is_not_there_are_named_and_taken_away() {
+    for git in gits() {
+        for gone in [true, false] {
+            let hooked = Hooked::new(&git);
+            let git_dir = hooked.source.join(".git");
+            let before = ground(&git_dir);
+            let _said = hooked.vault(&["hooks", "install"]).succeeded();
+            let installed = ground(&git_dir);
+            let with_other_state = |words: &[&str]| {
+                let mut command = hooked.vault_command(&hooked.source);
+                command.env("XDG_STATE_HOME", hooked.sandbox.path("other state"));
+                let output = command.args(words).output().expect("it starts");
+                crate::support::Said::new(words.join(" "), output)
+            };
+            if gone {
+                fs::rename(hooked.state(), hooked.sandbox.path("renamed")).expect("moved");
+            }
+            let said = with_other_state(&["hooks", "status"]);
+            assert_eq!(said.code, Some(3), "{said}");
+            let why = if gone {
+                "a state home that is not there"
+            } else {
+                "another state home"
+            };
+            assert!(said.text().contains(why), "{said}");
+            // What others can write may be theirs.
+            for file in [git_dir.join("config"), git_dir.join("hooks/post-commit")] {
+                if file.exists() {
+                    chmod(&file, 0o775);
+                }
+            }
+            let said = with_other_state(&["--json", "hooks", "uninstall"]);
+            assert!(
+                of_state(&said, "removed")
+                    .iter()
+                    .all(|one| one != "include" && one != "post-commit"),
+                "{said}"
+            );
+            for (name, mode, _) in &installed {
+                if git_dir.join(name).exists() {
+                    chmod(&git_dir.join(name), mode & 0o777);
+                }
+            }
+            let _said = with_other_state(&["hooks", "uninstall"]).succeeded();
+            assert!(before == ground(&git_dir), "{git:?} {gone}");
+        }
+    }
+}

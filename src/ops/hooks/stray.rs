@@ -1,6 +1,7 @@
 //! What an installation for another place has left here: a repository that is moved or copied takes its hooks with it, and a user's
 //! settings may be in two files. What is found is ours to the last byte, or it is not taken for ours.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::include::plain;
@@ -19,6 +20,9 @@ use crate::ops::locate::Workplace;
 use crate::vault::heartbeats::repository_key;
 use crate::vault::registry::real_path;
 use crate::vault::repositories::{self, Known};
+
+/// The name of the directory for all repositories.
+const GLOBAL: &str = "global";
 
 /// What is said of what nobody has noted any more.
 const FORGOTTEN: &str = "written by an installation of which nothing is noted any more";
@@ -102,6 +106,8 @@ fn remove(path: &Path) -> disk::Result<()> {
 struct Owner {
     directory: PathBuf,
     known: Option<Known>,
+    /// What is said where that is not known.
+    why: &'static str,
 }
 
 /// Looks for what an installation for another place has left here. `hooks` is the directory of hooks that git heeds.
@@ -161,7 +167,7 @@ impl Strays {
                 continue;
             }
             let file = (Path::new(&path), "hooks.gitconfig");
-            let owner = owner_of(workplace, site, file, ledger)?;
+            let owner = owner_of(workplace, site, (&config, file), ledger)?;
             let Some(owner) = owner else {
                 continue;
             };
@@ -201,7 +207,8 @@ impl Strays {
                 }
                 continue;
             }
-            let owner = owner_of(workplace, site, (Path::new(&mark), "pending"), ledger)?;
+            let mark = (Path::new(&mark), "pending");
+            let owner = owner_of(workplace, site, (&path, mark), ledger)?;
             let Some(owner) = owner else {
                 continue;
             };
@@ -259,11 +266,11 @@ fn read(path: &Path, event: HookEvent) -> Option<(String, String)> {
     Some((text, mark))
 }
 
-/// Whose a file in the state home is; `None` when it is no file of an installation for another repository.
+/// Whose a file in a state home is, which `holder` names; `None` when it is no file of an installation for another place.
 fn owner_of(
     workplace: &Workplace,
     site: &Site,
-    (file, name): (&Path, &str),
+    (holder, (file, name)): (&Path, (&Path, &str)),
     ledger: Option<&Ledger>,
 ) -> Result<Option<Owner>> {
     let state = &workplace.homes.state;
@@ -271,21 +278,32 @@ fn owner_of(
         return Ok(None);
     };
     let key = directory.file_name().and_then(|key| key.to_str());
-    let is_key = |key: &&str| key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_key = |key: &&str| {
+        let is_digest = key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_digest || *key == GLOBAL
+    };
     let Some(key) = key.filter(is_key) else {
         return Ok(None);
     };
     let own = site.git_dir().map(|git_dir| repository_key(&git_dir));
     let is_own = own.as_deref() == Some(key);
-    if directory.parent() != Some(&state.join("hooks")) || is_own && ledger.is_some() {
-        return Ok(None);
-    }
-    let owner = |known| Owner {
+    let owner = |known, why| Owner {
         directory: directory.to_owned(),
         known,
+        why,
     };
+    if directory.parent() != Some(&state.join("hooks")) {
+        let is_of_a_state = directory
+            .parent()
+            .is_some_and(|all| all.ends_with("git-vault/hooks"));
+        let why = elsewhere(holder, directory).filter(|_| is_of_a_state);
+        return Ok(why.map(|why| owner(None, why)));
+    }
+    if is_own && ledger.is_some() || key == GLOBAL {
+        return Ok(None);
+    }
     if is_own {
-        return Ok(Some(owner(None)));
+        return Ok(Some(owner(None, FORGOTTEN)));
     }
     let all = repositories::all(state, &workplace.vault_home);
     let all = all.map_err(|error| error.refuse(RefusalCode::SettingInvalid))?;
@@ -297,12 +315,29 @@ fn owner_of(
     {
         return Ok(None);
     }
-    Ok(Some(owner(known)))
+    Ok(Some(owner(known, FORGOTTEN)))
+}
+
+/// Why something with another state home is of no use here; `None` when it may be somebody else's. What others can write, or have
+/// written, is theirs.
+fn elsewhere(holder: &Path, directory: &Path) -> Option<&'static str> {
+    let user = rustix::process::geteuid().as_raw();
+    let held = std::fs::metadata(holder).ok()?;
+    if held.uid() != user || held.mode() & 0o022 != 0 {
+        return None;
+    }
+    match std::fs::metadata(directory) {
+        Err(error) if disk::is_nowhere(&error) => Some(
+            "written with a state home that is not there: of another machine, or one that was renamed",
+        ),
+        Ok(found) if found.uid() == user => Some("written with another state home"),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 fn reason_of(workplace: &Workplace, owner: &Owner) -> String {
     let Some(known) = &owner.known else {
-        return FORGOTTEN.to_owned();
+        return owner.why.to_owned();
     };
     let place = known.git_dir.display();
     let why = match absent(known, &workplace.homes) {
