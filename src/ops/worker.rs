@@ -108,6 +108,9 @@ fn is_file_at(lock: &File, pending: &Pending) -> bool {
 /// in other working trees is not to wait for ever.
 const STEPS_FACTOR: u32 = 10;
 
+/// So long a worker waits at least for the end of a command before it looks for new marks.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What a snapshot is made by when a rebase has ended or stopped, and no hook of its own has said so. Not `rebase`: by that name, the
 /// snapshot before it is asked for.
 const REBASE: &str = "hook/after-rebase";
@@ -130,7 +133,8 @@ fn work_off(
                 return Ok(());
             };
             // It may stop in the middle, for somebody to edit something: no hook of git says that.
-            if commands.wait_for(command, pace.longest) && !pending.is_any() {
+            let patience = pace.longest.max(LEAST_PATIENCE);
+            if commands.wait_for(command, patience) && !pending.is_any() {
                 pending.mark(fallback).map_err(refuse)?;
             }
             continue;
