@@ -39,8 +39,8 @@ pub fn read(
     let hooks_path = config
         .trusted_path("core.hooksPath")
         .map_err(|error| OpenError::Setting(format!("core.hooksPath: {error}")))?;
-    let hooks_path_relative = hooks_path.as_ref().map(|path| path.to_path_buf());
-    let hooks_path_relative = hooks_path_relative.filter(|path| path.is_relative());
+    let relative = hooks_path.as_ref().filter(|path| path.is_relative());
+    let hooks_path_relative = relative.map(|path| PathBuf::from(path.as_os_str()));
     let hooks_path = hooks_path.map(|path| {
         let base = worktree.unwrap_or(git_dir);
         join_bytes(base, path.as_os_str().as_encoded_bytes())
