@@ -198,6 +198,7 @@ impl Call<'_> {
             program: environment.program().ok_or_else(no_program)?,
             git: environment.git(),
             global_config: environment.global_config(),
+            global_configs: environment.global_configs(),
             variables: environment.places(),
         };
         let report = match command {

@@ -239,6 +239,16 @@ fn global_config(home: Option<&Path>, config: &Path) -> PathBuf {
     }
 }
 
+/// The files in which git looks for settings of the user.
+fn global_configs(home: Option<&Path>, config: &Path) -> Vec<PathBuf> {
+    if let Some(file) = variable("GIT_CONFIG_GLOBAL") {
+        return vec![file];
+    }
+    let usual = home.map(|home| home.join(".gitconfig"));
+    let other = config.join("git").join("config");
+    usual.into_iter().chain([other]).collect()
+}
+
 /// Variables for git itself that hold for more than one call of it.
 const LASTING: [&str; 3] = [
     "GIT_CONFIG_GLOBAL",
@@ -276,15 +286,53 @@ fn pace() -> Pace {
     }
 }
 
+fn surroundings(what: &str, fact: String) -> Refusal {
+    Refusal::new(RefusalCode::SettingInvalid, what).because(fact)
+}
+
 impl Environment {
     /// Reads the surroundings.
     ///
     /// # Errors
-    /// When there is no home or no current directory.
+    /// When there is no home or no current directory, or a setting makes no sense.
     pub fn read(arguments: &Arguments) -> Result<Self> {
-        let surroundings = |what: &str, fact: String| {
-            Refusal::new(RefusalCode::SettingInvalid, what).because(fact)
+        let named = match variable("GIT_VAULT_HOME") {
+            Some(home) if !home.is_absolute() => {
+                let fact = format!(
+                    "GIT_VAULT_HOME is '{}', which is not an absolute path",
+                    home.display()
+                );
+                return Err(surroundings("a setting makes no sense", fact));
+            }
+            named => named,
         };
+        let read = Self::read_with(arguments, named)?;
+        let homes = &read.workplace.homes;
+        let places = [&homes.keys, &homes.state, &read.workplace.vault_home];
+        let goes_up = |path: &&&PathBuf| {
+            path.components()
+                .any(|part| matches!(part, Component::ParentDir))
+        };
+        if let Some(path) = places.iter().find(goes_up) {
+            let fact = format!(
+                "'{}' has '..' in it, so that it is not clear where it leads",
+                path.display()
+            );
+            return Err(surroundings("a setting makes no sense", fact));
+        }
+        Ok(read)
+    }
+
+    /// Reads the surroundings as if no vault home was named and every path was clear: good enough to ask whether a repository
+    /// concerns this program at all, and for nothing else.
+    ///
+    /// # Errors
+    /// When there is no home or no current directory.
+    pub fn read_as_usual(arguments: &Arguments) -> Result<Self> {
+        Self::read_with(arguments, None)
+    }
+
+    fn read_with(arguments: &Arguments, named: Option<PathBuf>) -> Result<Self> {
         let current = current_directory(arguments).map_err(|error| {
             surroundings("the current directory cannot be found", error.to_string())
         })?;
@@ -296,31 +344,8 @@ impl Environment {
             .map_err(|error| surroundings("the home directory is not known", error.to_string()))?;
         let config = base.config_dir();
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
-        let vault_home = match variable("GIT_VAULT_HOME") {
-            Some(home) if home.is_absolute() => home,
-            Some(home) => {
-                let fact = format!(
-                    "GIT_VAULT_HOME is '{}', which is not an absolute path",
-                    home.display()
-                );
-                return Err(surroundings("a setting makes no sense", fact));
-            }
-            None => base.data_dir().join("git-vault").join("vaults"),
-        };
-        let goes_up = |path: &PathBuf| {
-            path.components()
-                .any(|part| matches!(part, Component::ParentDir))
-        };
-        if let Some(path) = [&config, &state, &vault_home]
-            .into_iter()
-            .find(|path| goes_up(path))
-        {
-            let fact = format!(
-                "'{}' has '..' in it, so that it is not clear where it leads",
-                path.display()
-            );
-            return Err(surroundings("a setting makes no sense", fact));
-        }
+        let usual = || base.data_dir().join("git-vault").join("vaults");
+        let vault_home = named.unwrap_or_else(usual);
         let home = etcetera::home_dir().ok();
         let lookup = Lookup {
             home: home.clone(),
@@ -456,6 +481,16 @@ impl Environment {
         // A relative one is relative to where git works.
         let file = global_config(self.home.as_deref(), &self.config);
         self.workplace.current.join(file)
+    }
+
+    /// All files in which git looks for settings of the user.
+    #[must_use]
+    pub fn global_configs(&self) -> Vec<PathBuf> {
+        let files = global_configs(self.home.as_deref(), &self.config);
+        let files = files.into_iter();
+        files
+            .map(|file| self.workplace.current.join(file))
+            .collect()
     }
 
     /// A path from the command line, made absolute.

@@ -17,6 +17,7 @@ use crate::model::event::Silent;
 use crate::model::hook_event::HookEvent;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
+use crate::ops::firing::Handover;
 use crate::ops::hooks::{ASK_MONITOR, ASK_OBJECTS};
 use crate::ops::incident::{Circumstances, Noted, note};
 use crate::ops::worker::{self, Task};
@@ -35,6 +36,15 @@ pub fn unknown(event: &str) -> Refusal {
     .keeping("nothing was touched")
 }
 
+/// Whether a vault is kept for the repository here, in surroundings that make no sense: what nobody has put under a vault must not be
+/// stopped by a setting of ours.
+fn is_kept(arguments: &Arguments) -> bool {
+    let usual = Environment::read_as_usual(arguments);
+    usual.map_or(true, |usual| {
+        firing::is_kept(&usual.workplace, &usual.told())
+    })
+}
+
 /// Does what an event asks for; gives the exit status that git expects.
 #[must_use]
 pub fn answer(
@@ -45,6 +55,10 @@ pub fn answer(
 ) -> ExitCode {
     let environment = match Environment::read(arguments) {
         Ok(environment) => environment,
+        Err(_) if !is_kept(arguments) => return ExitCode::SUCCESS,
+        Err(refusal) if HookEvent::parse(event) == Some(HookEvent::PreRebase) => {
+            return refused(&firing::with_way_out(refusal), &Noted::NotDue, event);
+        }
         Err(refusal) => return refused(&refusal, &Noted::NotDue, event),
     };
     match run(&environment, event, told) {
@@ -68,15 +82,12 @@ fn run(environment: &Environment, event: &str, words: &[OsString]) -> Result<()>
             let bars = Bars::new(std::io::stderr().is_terminal());
             let made = firing::before_rebase(workplace, told, &now_ns, &bars);
             bars.clear();
-            made.map(drop)
+            start(environment, made?);
+            Ok(())
         }
         (_, Some(event)) => {
             let handover = firing::fired(workplace, told, event, words)?;
-            let program = environment.running();
-            if let (Some(handover), Some(program)) = (handover, program) {
-                // The mark stays when it cannot be started.
-                drop(handover.start(&program, told));
-            }
+            start(environment, handover);
             Ok(())
         }
         (WORKER, None) => work(environment, words),
@@ -87,6 +98,14 @@ fn run(environment: &Environment, event: &str, words: &[OsString]) -> Result<()>
             last_second::recent_objects_asked(workplace, told, &now_ns, &Silent).map(drop)
         }
         _ => Err(unknown(event)),
+    }
+}
+
+/// Starts a worker, if there is one to start.
+fn start(environment: &Environment, handover: Option<Handover>) {
+    if let (Some(handover), Some(program)) = (handover, environment.running()) {
+        // The mark stays when it cannot be started.
+        drop(handover.start(&program, &environment.told()));
     }
 }
 

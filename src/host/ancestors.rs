@@ -1,6 +1,8 @@
 //! The processes above this one, as far as they are git: what command of git asked for something.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::host::disk;
 
@@ -61,6 +63,42 @@ pub fn git_above() -> Option<Vec<Ancestor>> {
         id = Some(parent);
     }
     Some(found)
+}
+
+/// Whether a process, named as in [`Ancestor::identity`], is still there.
+#[must_use]
+pub fn is_running(identity: (u32, u64)) -> bool {
+    look(identity.0).is_some_and(|(_, began, _)| began == identity.1)
+}
+
+/// Waits until a process has ended, but no longer than so; whether it has. Where the system knows no way to wait, it has.
+#[must_use]
+pub fn wait_for_end(identity: (u32, u64), patience: Duration) -> bool {
+    let Some(process) = open_process(identity.0) else {
+        return true;
+    };
+    // Looked at after it was opened: another process of the same number is another one.
+    if !is_running(identity) {
+        return true;
+    }
+    let readable = rustix::event::PollFlags::IN;
+    let mut waited = [rustix::event::PollFd::new(&process, readable)];
+    let patience = rustix::event::Timespec::try_from(patience).ok();
+    match rustix::event::poll(&mut waited, patience.as_ref()) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => false,
+        Ok(_) | Err(_) => true,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_process(id: u32) -> Option<OwnedFd> {
+    let id = rustix::process::Pid::from_raw(i32::try_from(id).ok()?)?;
+    rustix::process::pidfd_open(id, rustix::process::PidfdFlags::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_process(_id: u32) -> Option<OwnedFd> {
+    None
 }
 
 enum Kind {

@@ -266,7 +266,7 @@ pub fn make_durable(
 }
 
 /// What is named later must be known to be what was meant: a log entry that is not would make its vault unreadable for ever.
-fn write_durably(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_durably(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).context("write", path)?;
     file.sync_all().context("make durable", path)?;
     drop_from_cache(file);
@@ -324,44 +324,6 @@ pub fn replace_several(directory: &Path, paths: &[PathBuf], bytes: &[u8]) -> Res
         file.persist(path)
             .map_err(|error| Error::new("replace", path, error.error))?;
     }
-    Ok(())
-}
-
-/// Permissions of a program that git is given to run.
-const PROGRAM_MODE: u32 = 0o755;
-
-/// Creates a program, which must not be there yet, durably and by its name at once; others than its owner may run it as far as
-/// this user lets them.
-///
-/// # Errors
-/// When it is there already or cannot be written.
-pub fn write_new_program(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = program_beside(path)?;
-    write_durably(file.as_file_mut(), path, bytes)?;
-    file.persist_noclobber(path)
-        .map_err(|error| Error::new("create", path, error.error))?;
-    Ok(())
-}
-
-fn program_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let directory = path.parent().unwrap_or(Path::new("."));
-    tempfile::Builder::new()
-        .prefix(".tmp-")
-        .permissions(std::fs::Permissions::from_mode(PROGRAM_MODE))
-        .tempfile_in(directory)
-        .context("create in", directory)
-}
-
-/// Replaces a program as [`replace`] does.
-///
-/// # Errors
-/// When any step fails; the old file is then still in place.
-pub fn replace_program(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = program_beside(path)?;
-    write_durably(file.as_file_mut(), path, bytes)?;
-    file.persist(path)
-        .map_err(|error| Error::new("replace", path, error.error))?;
     Ok(())
 }
 

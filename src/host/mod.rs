@@ -15,6 +15,7 @@ pub mod lock;
 pub mod locked_edit;
 pub mod machine;
 pub mod metadata;
+pub mod nameless;
 pub mod parallel;
 pub mod program;
 pub mod projects;

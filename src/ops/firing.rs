@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::host::background;
+use crate::host::ancestors::git_above;
 use crate::host::git::gitfile::{common_dir, read_gitfile};
 use crate::host::git::repository::{self, Repository};
+use crate::host::{background, disk};
 use crate::model::event::Monitor;
 use crate::model::hook_event::HookEvent;
 use crate::model::refusal::{Refusal, Result};
@@ -14,11 +15,10 @@ use crate::model::refusal_code::RefusalCode;
 use crate::ops::contents::Clock;
 use crate::ops::hooks::ledger::Ledger;
 use crate::ops::locate::{Workplace, no_vault_yet, refuse_open};
-use crate::ops::snapshot::SnapshotReport;
 use crate::ops::trigger::fire_in;
 use crate::vault::heartbeats::{self, Heartbeat};
 use crate::vault::pending::{Pending, directory};
-use crate::vault::registry;
+use crate::vault::{registry, repositories};
 
 /// What git tells a hook by its environment.
 #[derive(Debug, Clone, Default)]
@@ -33,8 +33,7 @@ pub struct ToldByGit {
     pub dropped: Vec<OsString>,
 }
 
-/// Directories and files that say that git is in the middle of many steps, of which each would fire: the last one tells, or the
-/// next event does.
+/// Directories that say that git is in the middle of many steps, of which each would fire.
 const MANY_STEPS: [&str; 2] = ["rebase-merge", "rebase-apply"];
 
 /// A worker that has to be started.
@@ -54,7 +53,7 @@ impl Handover {
     ///
     /// # Errors
     /// When it cannot be started; the mark stays, and the next event or sweep heeds it.
-    pub fn start(self, program: &Path, told: &ToldByGit) -> crate::host::disk::Result<()> {
+    pub fn start(self, program: &Path, told: &ToldByGit) -> disk::Result<()> {
         let arguments = [
             OsString::from("-C"),
             self.git_dir.into_os_string(),
@@ -102,7 +101,7 @@ pub fn fired(
     if !is_registered(&workplace, &repository) {
         return Ok(None);
     }
-    let refuse = |error: crate::host::disk::Error| error.refuse(RefusalCode::SettingInvalid);
+    let refuse = |error: disk::Error| error.refuse(RefusalCode::SettingInvalid);
     let state = &workplace.homes.state;
     let pending = Pending::of(state, &repository.git_dir);
     pending.mark(event).map_err(refuse)?;
@@ -117,17 +116,34 @@ pub fn fired(
             heartbeats::Outcome::Pending,
         ),
     ));
-    // The end of a rebase is told while its directory is still there.
-    if event != HookEvent::PostRewrite && is_in_many_steps(&workplace, told) {
-        return Ok(None);
+    if is_in_many_steps(&workplace, told) {
+        note_command(&pending);
     }
-    let lock = pending.try_lock().map_err(refuse)?;
+    hand_over(&pending, event, workplace, repository).map_err(refuse)
+}
+
+/// What the worker needs to know, unless one is at work.
+fn hand_over(
+    pending: &Pending,
+    event: HookEvent,
+    workplace: Workplace,
+    repository: Repository,
+) -> disk::Result<Option<Handover>> {
+    let lock = pending.try_lock()?;
     Ok(lock.map(|lock| Handover {
         lock,
         git_dir: repository.git_dir,
         start: workplace.lookup.start,
         event,
     }))
+}
+
+/// Notes the outermost command of git above this process: the worker waits for its end.
+fn note_command(pending: &Pending) {
+    let outermost = git_above().and_then(|mut commands| commands.pop());
+    if let Some(command) = outermost {
+        pending.note_command(command.identity);
+    }
 }
 
 /// The git directory of the working tree that the hook is about, which may be a linked one.
@@ -160,7 +176,7 @@ pub fn is_installed(workplace: &Workplace, repository: &Repository) -> bool {
 #[must_use]
 pub fn vault_is_away(repository: &Repository) -> Refusal {
     no_vault_yet(repository)
-        .because("hooks are installed here, so there was one: a vault home that is moved, unmounted, or named otherwise")
+        .because("hooks are installed here, or snapshots were made, so there was one: a vault home that is moved, unmounted, or named otherwise")
         .next("git vault hooks uninstall", "if there shall be none any more")
 }
 
@@ -211,7 +227,8 @@ pub fn workplace_of(workplace: &Workplace, told: &ToldByGit) -> Result<(Workplac
     ))
 }
 
-/// Makes the snapshot that must be there before a rebase; `None` when no vault is kept for the repository.
+/// Makes the snapshot that must be there before a rebase, if a vault is kept for the repository; gives the worker to start, which
+/// waits until the rebase has ended or stopped.
 ///
 /// # Errors
 /// When there is a vault and the snapshot is refused: the rebase must not begin.
@@ -220,11 +237,11 @@ pub fn before_rebase(
     told: &ToldByGit,
     clock: Clock<'_>,
     monitor: &dyn Monitor,
-) -> Result<Option<SnapshotReport>> {
+) -> Result<Option<Handover>> {
     if told.is_quarantined {
         return Ok(None);
     }
-    let attempt = || -> Result<Option<SnapshotReport>> {
+    let attempt = || -> Result<Option<Handover>> {
         let (workplace, repository) = match workplace_of(workplace, told) {
             Err(_) if !is_known(workplace, told) => return Ok(None),
             found => found?,
@@ -232,22 +249,29 @@ pub fn before_rebase(
         // One that has moved has a vault, too, though nobody has said so yet.
         let is_kept = is_registered(&workplace, &repository)
             || workplace.find_attached(&repository)?.is_some();
-        if !is_kept && is_installed(&workplace, &repository) {
+        let was_kept = || {
+            let state = &workplace.homes.state;
+            is_installed(&workplace, &repository) || repositories::is_noted(state, &repository)
+        };
+        if !is_kept && was_kept() {
             return Err(vault_is_away(&repository));
         }
         if !is_kept {
             return Ok(None);
         }
-        let trigger = HookEvent::PreRebase.trigger();
-        fire_in(&workplace, &repository, &trigger, clock, monitor).map(Some)
+        let event = HookEvent::PreRebase;
+        fire_in(&workplace, &repository, &event.trigger(), clock, monitor)?;
+        // The snapshot is made, so that the rebase may begin whatever becomes of the worker.
+        let pending = Pending::of(&workplace.homes.state, &repository.git_dir);
+        if pending.mark(event).is_err() {
+            return Ok(None);
+        }
+        note_command(&pending);
+        Ok(hand_over(&pending, event, workplace, repository).unwrap_or_default())
     };
     attempt().map_err(|refusal| {
-        let refusal = refusal
-            .next("git vault doctor", "says what is wrong, and what helps")
-            .next(
-                "git rebase --no-verify",
-                "with your arguments: begins the rebase with no snapshot before it",
-            );
+        let refusal =
+            with_way_out(refusal.next("git vault doctor", "says what is wrong, and what helps"));
         if has_autostash(workplace, told) {
             refusal.next(
                 "git rebase --quit && git stash pop",
@@ -257,6 +281,28 @@ pub fn before_rebase(
             refusal
         }
     })
+}
+
+/// Says how a rebase that was refused begins all the same.
+#[must_use]
+pub fn with_way_out(refusal: Refusal) -> Refusal {
+    refusal.next(
+        "git rebase --no-verify",
+        "with your arguments: begins the rebase with no snapshot before it",
+    )
+}
+
+/// Whether there is a vault for the repository here, or ever was one, as far as this machine knows: for a surrounding in which it
+/// cannot be looked for. Where that cannot be told, there is.
+#[must_use]
+pub fn is_kept(workplace: &Workplace, told: &ToldByGit) -> bool {
+    let Ok((workplace, repository)) = workplace_of(workplace, told) else {
+        return is_known(workplace, told);
+    };
+    is_registered(&workplace, &repository)
+        || is_installed(&workplace, &repository)
+        || repositories::is_noted(&workplace.homes.state, &repository)
+        || !matches!(workplace.find_attached(&repository), Ok(None))
 }
 
 /// Whether anything was ever kept for a repository that cannot be opened. One that nobody has asked us to protect must not lose its

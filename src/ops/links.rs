@@ -10,7 +10,7 @@ use crate::host::git::gitfile;
 use crate::host::git::ref_files::is_git_dir;
 use crate::host::git::repository;
 use crate::model::escape::shell_word;
-use crate::model::place::Spot;
+use crate::model::place::{Place, Spot};
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::CaptureError;
@@ -88,6 +88,54 @@ pub(super) fn links_of(git_dir: &Spot, path: &Path) -> Result<Vec<Link>> {
         });
     }
     Ok(links)
+}
+
+/// A linked worktree that is not where its repository says: it was unplugged, moved, or removed without git.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    /// Where it should be.
+    pub path: PathBuf,
+    /// Whether git was told to keep it all the same (git-worktree(1), `lock`).
+    pub is_locked: bool,
+}
+
+/// The linked worktrees of a repository where there is nothing. What cannot be told is left to a snapshot, which says so.
+#[must_use]
+pub fn away(git_dir: &Path) -> Vec<Away> {
+    let Ok(links) = links_of(&Spot::top(Place::Gitdir), git_dir) else {
+        return Vec::new();
+    };
+    let absent = links
+        .into_iter()
+        .filter(|link| link.stated == Stated::Absent);
+    absent
+        .map(|link| {
+            let admin = git_dir
+                .join("worktrees")
+                .join(OsStr::from_bytes(&link.name));
+            Away {
+                path: link.path,
+                is_locked: admin.join("locked").exists(),
+            }
+        })
+        .collect()
+}
+
+/// The linked worktrees of a repository that are there. What cannot be told is left to a snapshot, which says so.
+#[must_use]
+pub fn roots(git_dir: &Path) -> Vec<PathBuf> {
+    let links = links_of(&Spot::top(Place::Gitdir), git_dir);
+    let links = links.unwrap_or_default().into_iter();
+    links.filter_map(|link| link.root).collect()
+}
+
+/// The git directories of a repository's working trees: its own, and that of each linked one.
+#[must_use]
+pub fn git_dirs(git_dir: &Path) -> Vec<PathBuf> {
+    let worktrees = git_dir.join("worktrees");
+    let linked = names(&worktrees).unwrap_or_default().into_iter();
+    let linked = linked.map(|name| worktrees.join(OsStr::from_bytes(&name)));
+    std::iter::once(git_dir.to_owned()).chain(linked).collect()
 }
 
 /// What lies where a linked worktree of the repository `git_dir` should be; its canonical root, when it is that.

@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::host::disk::{self, Context};
+use crate::host::walk::path_bytes;
+use crate::model::escape::text_name;
 use crate::model::ids::SnapshotId;
 use crate::model::inventory::PackRole;
 use crate::model::log_entry::{CopyForm, VerifyLevel};
@@ -12,6 +14,7 @@ use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::{RefusalCode, Severity};
 use crate::model::timestamp::Timestamp;
 use crate::ops::key::{self, KeyStatusReport};
+use crate::ops::links::{Away, away};
 use crate::ops::locate::Workplace;
 use crate::ops::loose_ends::{Upstream, upstream};
 use crate::ops::optimize::Size;
@@ -143,6 +146,8 @@ pub struct StatusReport {
     pub refusals: Option<String>,
     /// What makes snapshots by itself, where a repository was looked at and something does or did.
     pub triggers: Option<TriggersReport>,
+    /// Linked worktrees that are not where they were.
+    pub away: Vec<Away>,
     /// What needs attention, the severest first.
     pub attention: Vec<Attention>,
 }
@@ -192,6 +197,7 @@ pub fn status(workplace: &Workplace) -> Result<StatusReport> {
             Some(manifest.completeness)
         }),
         triggers: triggers(workplace, newest.as_ref()),
+        away: away_from(workplace),
         newest,
         attention: Vec::new(),
     };
@@ -236,6 +242,12 @@ fn triggers(workplace: &Workplace, newest: Option<&LoggedSnapshot>) -> Option<Tr
     let newest = newest.map(|newest| newest.time);
     let report = triggers_audit::audit(state, &repository, newest, workplace.now);
     (!report.triggers.is_empty() || !report.findings.is_empty()).then_some(report)
+}
+
+fn away_from(workplace: &Workplace) -> Vec<Away> {
+    let repository = workplace.vault.is_none().then(|| workplace.repository());
+    let repository = repository.and_then(Result::ok);
+    repository.map_or_else(Vec::new, |repository| away(&repository.git_dir))
 }
 
 fn is_proven(vault: &Vault, snapshot: &SnapshotId) -> bool {
@@ -283,6 +295,7 @@ fn looked(
 fn attention(report: &StatusReport) -> Vec<Attention> {
     let mut found = Vec::new();
     about_snapshots(report, &mut found);
+    about_linked(report, &mut found);
     about_proof(report, &mut found);
     about_keys_and_place(report, &mut found);
     let findings = report.triggers.iter().flat_map(|report| &report.findings);
@@ -335,6 +348,19 @@ fn about_snapshots(report: &StatusReport, found: &mut Vec<Attention>) {
         }
         (Since::Work(_) | Since::NotLooked(_) | Since::Refused(_), _) => {}
     }
+}
+
+fn about_linked(report: &StatusReport, found: &mut Vec<Attention>) {
+    found.extend(report.away.iter().map(|away| {
+        let path = text_name(path_bytes(&away.path));
+        let what = format!("linked worktree '{path}' is not there; nothing in it is captured");
+        let next = if away.is_locked {
+            "git worktree list --porcelain"
+        } else {
+            "git worktree repair /where/it/is/now, or prune if it is gone for good"
+        };
+        Attention::new(About::Sealed, Severity::Sev2, what, next)
+    }));
 }
 
 fn about_proof(report: &StatusReport, found: &mut Vec<Attention>) {

@@ -17,6 +17,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
 use crate::ops::absent::{Absent, absent};
 use crate::ops::contents::Clock;
+use crate::ops::links::{Away, away};
 use crate::ops::locate::Workplace;
 use crate::ops::since::work_since;
 use crate::ops::snapshot;
@@ -81,6 +82,16 @@ pub struct Swept {
     pub is_refused_again: bool,
     /// Its vault, if one was found.
     pub vault: Option<PathBuf>,
+    /// Its linked worktrees that are not where they were: what is in them is not captured.
+    pub away: Vec<Away>,
+}
+
+impl Swept {
+    /// Whether a person should look at it.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
+        self.outcome.needs_attention() || !self.away.is_empty()
+    }
 }
 
 /// What came of all.
@@ -199,6 +210,7 @@ fn sweep_one(
         warnings: Vec::new(),
         is_refused_again: false,
         vault: None,
+        away: Vec::new(),
     };
     if let Some(why) = absent(known, &workplace.homes) {
         swept.outcome = Outcome::Absent(why);
@@ -222,6 +234,7 @@ fn capture(
     };
     let workplace = &workplace;
     swept.workplace = workplace.clone();
+    swept.away = away(&repository.git_dir);
     let last = heartbeats::read(&workplace.homes.state, &repository.git_dir);
     let last = last.into_iter().find(|beat| beat.trigger == TRIGGER);
     let known_refusal = last.filter(|beat| beat.outcome == heartbeats::Outcome::Refused);

@@ -9,8 +9,11 @@ use crate::host::disk;
 use crate::host::git::config_file::hooks_path_setting;
 use crate::host::git::repository::Repository;
 use crate::host::lock;
+use crate::host::walk::path_bytes;
+use crate::model::escape::text_name;
 use crate::model::refusal_code::Severity;
 use crate::model::timestamp::Timestamp;
+use crate::ops::links;
 use crate::ops::schedule::{self, FileState};
 use crate::ops::sweep;
 use crate::vault::heartbeats::{self, Heartbeat, Outcome, repository_key};
@@ -235,7 +238,9 @@ impl Audit<'_> {
 
     /// A commit or merge after the installation, and no hook fired at it.
     fn hooks(&self, hooks: &Installed) -> Option<Finding> {
-        let (word, moment) = newest_step(self.git_dir)?;
+        let steps = links::git_dirs(self.git_dir).into_iter();
+        let steps = steps.filter_map(|git_dir| Some((newest_step(&git_dir)?, git_dir)));
+        let ((word, moment), place) = steps.max_by_key(|((_, moment), _)| *moment)?;
         let fired = self.last_of("hooks");
         let is_heard = fired.is_some_and(|fired| fired.seconds() + 2 >= moment.seconds());
         if moment <= hooks.at || is_heard || !self.is_past(moment, GRACE_SECONDS) {
@@ -248,9 +253,19 @@ impl Audit<'_> {
         );
         Some(Finding {
             severity: Severity::Sev2,
-            what: format!("no hook fired at the {word} of {moment}: {cause}"),
+            what: format!(
+                "no hook fired at the {word} of {moment}{}: {cause}",
+                self.named(&place)
+            ),
             next: "git vault hooks status",
         })
+    }
+
+    /// Which working tree a git directory belongs to, if it is a linked one.
+    fn named(&self, place: &Path) -> String {
+        let name = place.file_name().filter(|_| place != self.git_dir);
+        let name = name.map(|name| text_name(path_bytes(Path::new(name))));
+        name.map_or_else(String::new, |name| format!(" in linked worktree '{name}'"))
     }
 
     /// Sweeps that should have been.
@@ -343,7 +358,7 @@ fn hooks_cause(hooks: &Installed, git_dir: &Path) -> Option<String> {
     (!is_named).then(|| format!("'{}' does not include it any more", config.display()))
 }
 
-/// The newest commit or merge in the reflog of HEAD, for which git runs a hook: a word for it, and when it was.
+/// The newest commit or merge in the reflog of a working tree's HEAD, for which git runs a hook: a word for it, and when it was.
 fn newest_step(git_dir: &Path) -> Option<(&'static str, Timestamp)> {
     let path = git_dir.join("logs/HEAD");
     let written = changed_at(&path)?;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::host::ancestors;
 use crate::host::disk;
 use crate::host::lock;
 use crate::model::event::Monitor;
@@ -103,7 +104,18 @@ fn is_file_at(lock: &File, pending: &Pending) -> bool {
     matches!((held, due), (Ok(held), Ok(due)) if held == due)
 }
 
-/// Makes snapshots until no mark is left, with the lock held.
+/// While a command of git makes many steps, a worker waits so many times longer: the steps are not worth a snapshot each, but work
+/// in other working trees is not to wait for ever.
+const STEPS_FACTOR: u32 = 10;
+
+/// So long a worker waits at least for the end of a command before it looks for new marks.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a snapshot is made by when a rebase has ended or stopped, and no hook of its own has said so. Not `rebase`: by that name, the
+/// snapshot before it is asked for.
+const REBASE: &str = "hook/after-rebase";
+
+/// Makes snapshots until no mark is left and no command is at work of which nobody would tell the end, with the lock held.
 fn work_off(
     workplace: &Workplace,
     pending: &Pending,
@@ -113,12 +125,28 @@ fn work_off(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let refuse = |error: disk::Error| error.refuse(RefusalCode::SettingInvalid);
+    let mut commands = Commands::default();
     loop {
-        wait_for_quiet(pending, pace, clock);
+        wait_for_quiet(pending, pace, clock, &mut commands);
         let Some(event) = pending.take().map_err(refuse)? else {
-            return Ok(());
+            let Some(command) = commands.running(pending) else {
+                return Ok(());
+            };
+            // It may stop in the middle, for somebody to edit something: no hook of git says that.
+            let patience = pace.longest.max(LEAST_PATIENCE);
+            if commands.wait_for(command, patience) && !pending.is_any() {
+                pending.mark(fallback).map_err(refuse)?;
+            }
+            continue;
         };
-        let event = event.unwrap_or(fallback);
+        let trigger = match event.unwrap_or(fallback) {
+            HookEvent::PreRebase => REBASE.to_owned(),
+            event @ (HookEvent::PostCommit
+            | HookEvent::PostCheckout
+            | HookEvent::PostMerge
+            | HookEvent::PostRewrite
+            | HookEvent::PreAutoGc) => event.trigger(),
+        };
         let repository = workplace.repository()?;
         let seconds = clock().div_euclid(1_000_000_000);
         let now = i64::try_from(seconds).map_or(workplace.now, Timestamp::from_seconds);
@@ -126,21 +154,58 @@ fn work_off(
             now,
             ..workplace.clone()
         };
-        fire_in(&workplace, &repository, &event.trigger(), clock, monitor)?;
+        fire_in(&workplace, &repository, &trigger, clock, monitor)?;
         pending.finish().map_err(refuse)?;
     }
 }
 
-/// Waits until no event has come for a while. Marks made while it waits make it wait on, up to the longest time.
-fn wait_for_quiet(pending: &Pending, pace: Pace, clock: Clock<'_>) {
-    let mut waited = Duration::ZERO;
+/// Waits until no event has come for a while, and no command is at work that brings more. Marks made while it waits make it wait on,
+/// up to the longest time.
+fn wait_for_quiet(pending: &Pending, pace: Pace, clock: Clock<'_>, commands: &mut Commands) {
+    let began = clock();
+    let waited = || {
+        let nanoseconds = clock().saturating_sub(began).max(0);
+        Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+    };
     while let Some(age) = pending.age(clock()) {
+        if let Some(command) = commands.running(pending) {
+            let longest = pace.longest.saturating_mul(STEPS_FACTOR);
+            let left = longest.saturating_sub(waited());
+            if left.is_zero() {
+                return;
+            }
+            let _ended = commands.wait_for(command, left);
+            continue;
+        }
         let left = pace.quiet.saturating_sub(age);
-        let left = left.min(pace.longest.saturating_sub(waited));
+        let left = left.min(pace.longest.saturating_sub(waited()));
         if left.is_zero() {
             return;
         }
         std::thread::sleep(left);
-        waited += left;
+    }
+}
+
+/// The commands of many steps that hooks have noted.
+#[derive(Default)]
+struct Commands {
+    /// The last one that was waited for and has ended, or cannot be waited for.
+    over: Option<(u32, u64)>,
+}
+
+impl Commands {
+    /// The one that was noted last, if it is still at work.
+    fn running(&self, pending: &Pending) -> Option<(u32, u64)> {
+        let noted = pending.noted_command();
+        noted.filter(|command| self.over != Some(*command) && ancestors::is_running(*command))
+    }
+
+    /// Waits for its end; whether it has ended.
+    fn wait_for(&mut self, command: (u32, u64), patience: Duration) -> bool {
+        let has_ended = ancestors::wait_for_end(command, patience);
+        if has_ended {
+            self.over = Some(command);
+        }
+        has_ended
     }
 }

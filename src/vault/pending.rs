@@ -54,6 +54,27 @@ impl Pending {
         self.directory.join("lock")
     }
 
+    /// Notes a command of git that makes many steps, of which the last one may be told by no hook: its process. Only a hint.
+    pub fn note_command(&self, process: (u32, u64)) {
+        let text = format!("{} {}\n", process.0, process.1);
+        drop(disk::replace_cache(&self.command(), text.as_bytes()));
+    }
+
+    /// The process of the command that was noted last; it may have ended long ago.
+    #[must_use]
+    pub fn noted_command(&self) -> Option<(u32, u64)> {
+        let bytes = disk::read_bounded(&self.command(), LIMIT_BYTES).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let (id, began) = text.trim().split_once(' ')?;
+        Some((id.parse().ok()?, began.parse().ok()?))
+    }
+
+    /// The file in which it is noted.
+    #[must_use]
+    pub fn command(&self) -> PathBuf {
+        self.directory.join("command")
+    }
+
     /// Whether a hook has left work that no snapshot holds yet.
     #[must_use]
     pub fn is_any(&self) -> bool {

@@ -5,9 +5,10 @@ use std::process::Stdio;
 
 use git_vault::vault::heartbeats::{self, Outcome};
 
-use crate::support::files::append;
+use crate::support::files::{append, write};
 use crate::support::gits::gits;
 use crate::support::hooked::Hooked;
+use crate::support::mount::has_tool;
 
 /// Looks again until there is an answer: what is asked for is on its way, and nothing tells when it is there.
 fn await_answer<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
@@ -83,14 +84,17 @@ fn a_worker_is_in_a_session_of_its_own_and_holds_nothing_of_its_caller() {
     hooked.quiet = "600000";
     append(&hooked.source, "a.txt", "precious\n");
     // The shell would wait for the end of the pipe if the worker had it.
+    let held = hooked.sandbox.path("held by the caller");
     let line = format!(
-        "exec 5>&1; x=$('{}' commit -qam x); echo \"$x\"",
+        "exec 5>&1 11>'{0}' 200>'{0}'; x=$('{1}' commit -qam x); echo \"$x\"",
+        held.display(),
         git.program.display()
     );
-    let output = hooked
-        .shell_command(&line)
-        .output()
-        .expect("a shell starts");
+    let mut command = hooked.shell_command(&line);
+    if has_tool("descriptors above 9", "bash") {
+        command = hooked.bash_command(&line);
+    }
+    let output = command.output().expect("a shell starts");
     assert!(output.status.success());
     let worker = worker_of(&hooked);
     let id = worker.as_raw_nonzero().get();
@@ -99,6 +103,12 @@ fn a_worker_is_in_a_session_of_its_own_and_holds_nothing_of_its_caller() {
     assert_eq!(link("fd/1").to_str(), Some("/dev/null"));
     assert_eq!(link("fd/2").to_str(), Some("/dev/null"));
     assert_eq!(link("fd/0"), hooked.pending().lock_file());
+    let open = fs::read_dir(format!("/proc/{id}/fd")).expect("its files");
+    let mut open = open.map(|one| fs::read_link(one.expect("an entry").path()).expect("a link"));
+    assert!(
+        open.all(|file| file != held),
+        "it keeps a file of its caller"
+    );
     let environment = await_answer("its environment", || {
         let bytes = fs::read(format!("/proc/{id}/environ")).expect("its environment");
         (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
@@ -113,6 +123,104 @@ fn a_worker_is_in_a_session_of_its_own_and_holds_nothing_of_its_caller() {
     assert!(names.all(|name| !["GIT_INDEX_FILE", "GIT_DIR", "GIT_EXEC_PATH"].contains(&name)));
     rustix::process::kill_process(worker, rustix::process::Signal::KILL).expect("killed");
     hooked.wait();
+}
+
+/// Two branches that change the same lines twice: a rebase of one onto the other stops twice.
+fn two_conflicts(hooked: &Hooked) {
+    hooked.git(&["checkout", "-q", "-b", "topic"]);
+    for (branch, text) in [("topic", "mine\n"), ("main", "theirs\n")] {
+        hooked.git(&["checkout", "-q", branch]);
+        for file in ["a.txt", "b.txt"] {
+            write(&hooked.source, file, text);
+            hooked.git(&["commit", "-qam", file]);
+        }
+    }
+    hooked.git(&["checkout", "-q", "topic"]);
+}
+
+#[test]
+fn where_a_rebase_stops_there_is_a_snapshot_of_it() {
+    if !cfg!(target_os = "linux") {
+        eprintln!("SKIPPED: nobody waits for the end of a command without /proc");
+        return;
+    }
+    for git in gits() {
+        for scope in ["repo", "global"] {
+            if scope == "global" && !git.has_hooks_in_settings() {
+                continue;
+            }
+            let hooked = Hooked::new(&git);
+            two_conflicts(&hooked);
+            let _said = hooked.vault(&["snapshot"]);
+            let _said = hooked
+                .vault(&["hooks", "install", "--scope", scope])
+                .succeeded();
+            let afterwards = || {
+                let made = hooked.triggers();
+                let later = made.iter().skip(2);
+                later.filter(|one| *one != "hook/pre-rebase").count()
+            };
+            let stopped = |words: &[&str], file: &str| {
+                let output = hooked.try_git_in(&hooked.source, words);
+                assert!(!output.status.success(), "it stops: {output:?}");
+                hooked.wait();
+                let (trigger, id) = hooked.made().pop().expect("a snapshot");
+                assert!(trigger != "hook/pre-rebase", "{git:?} {scope}: {words:?}");
+                let name = format!("restored-{file}");
+                let restored = hooked.sandbox.restore(&hooked.source, &id, &name);
+                let text = fs::read_to_string(restored.join(file)).expect("the file");
+                assert!(
+                    text.contains("<<<<<<<"),
+                    "{git:?} {scope} {words:?}: {text}"
+                );
+                assert!(restored.join(".git/rebase-merge").exists());
+            };
+            stopped(&["rebase", "main"], "a.txt");
+            assert_eq!(afterwards(), 1, "{:?}", hooked.triggers());
+            write(&hooked.source, "a.txt", "both\n");
+            hooked.git(&["add", "a.txt"]);
+            if scope == "repo" {
+                stopped(&["-c", "core.editor=true", "rebase", "--continue"], "b.txt");
+                assert_eq!(afterwards(), 2, "{:?}", hooked.triggers());
+                hooked.git(&["add", "b.txt"]);
+                hooked.git(&["-c", "core.editor=true", "rebase", "--continue"]);
+                let made = hooked.triggers();
+                assert_eq!(made.last().map(String::as_str), Some("hook/post-rewrite"));
+                assert_eq!(afterwards(), 3, "{made:?}");
+            }
+        }
+    }
+}
+
+/// `rebase --apply` ends without a hook, too.
+#[test]
+fn after_a_rebase_of_which_no_hook_tells_the_end_there_is_a_snapshot_by_another_name_than_before_it()
+ {
+    if !cfg!(target_os = "linux") {
+        eprintln!("SKIPPED: nobody waits for the end of a command without /proc");
+        return;
+    }
+    for git in gits() {
+        let hooked = Hooked::installed(&git);
+        hooked.git(&["checkout", "-q", "-b", "topic", "HEAD~1"]);
+        write(&hooked.source, "mine.txt", "mine\n");
+        hooked.git(&["add", "mine.txt"]);
+        hooked.git(&["commit", "-qm", "mine"]);
+        write(&hooked.source, "untracked.txt", "untracked\n");
+        hooked.git(&["rebase", "-q", "--apply", "main"]);
+        let made = hooked.made();
+        let (_, last) = made.last().expect("snapshots");
+        let of = |trigger: &str| made.iter().rfind(|one| one.0 == trigger).map(|one| &one.1);
+        let before = of("hook/pre-rebase").expect("one before it");
+        assert!(before != last, "{git:?}: {made:?}");
+        let said = hooked
+            .vault(&["--json", "show", "before:rebase"])
+            .succeeded();
+        assert_eq!(said.json()["snapshot"]["id"], before.as_str(), "{made:?}");
+        let restored = hooked.sandbox.restore(&hooked.source, last, "restored");
+        let log = hooked.sandbox.git_text(&restored, &["log", "--format=%s"]);
+        assert_eq!(log, "mine\ntwo\none", "{git:?}");
+    }
 }
 
 #[test]

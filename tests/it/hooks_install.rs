@@ -8,6 +8,7 @@ use crate::support::files::{append, chmod, mkdir, symlink, write};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::gits::{Git, gits};
 use crate::support::hooked::{Hooked, states};
+use crate::support::mount::has_tool;
 
 const EVENTS: [&str; 6] = [
     "post-commit",
@@ -437,5 +438,90 @@ fn the_last_second_is_not_taken_from_others() {
         hooked.git(&["config", "core.fsmonitor", "false"]);
         let said = hooked.vault(&["hooks", "install", "--last-second"]);
         assert!([Some(0), Some(3)].contains(&said.code), "{said}");
+    }
+}
+
+#[test]
+fn a_directory_of_hooks_that_a_linked_worktree_does_not_have_is_no_place_that_is_heeded() {
+    for git in with_files() {
+        let hooked = Hooked::new(&git);
+        hooked.git(&["config", "core.hooksPath", ".git/hooks"]);
+        let _said = hooked.vault(&["hooks", "install"]).succeeded();
+        let linked = hooked.sandbox.path("work/linked");
+        let text = linked.to_str().expect("UTF-8");
+        hooked.git(&["worktree", "add", "-q", "-b", "there", text]);
+        let count = hooked.triggers().len();
+        hooked.git_in(&linked, &["commit", "-q", "--allow-empty", "-m", "x"]);
+        assert_eq!(hooked.triggers().len(), count, "git has run no hook");
+        let said = hooked.vault(&["--json", "hooks", "status"]);
+        assert_eq!(said.code, Some(3), "{said}");
+        let shadowed = ("pre-rebase".to_owned(), "shadowed".to_owned());
+        assert!(states(&said).contains(&shadowed), "{said}");
+        let path = hooked.source.join(".git/hooks");
+        hooked.git(&["config", "core.hooksPath", path.to_str().expect("UTF-8")]);
+        let _said = hooked.vault(&["hooks", "status"]).succeeded();
+        hooked.git_in(&linked, &["commit", "-q", "--allow-empty", "-m", "y"]);
+        assert_eq!(hooked.triggers().len(), count + 1);
+    }
+}
+
+/// Runs the program and kills it once it has made a call of the system so many times; whether it came to its end before.
+fn killed_at(hooked: &Hooked, call: &str, number: usize, words: &[&str]) -> bool {
+    let mut command = hooked.vault_command(&hooked.source);
+    let path = command.get_envs().find(|one| one.0 == "PATH");
+    let path = path.and_then(|one| one.1).expect("a path").to_owned();
+    command = hooked.sandbox.command("strace", &hooked.source);
+    command.env("PATH", path).args(["-qq", "-o"]);
+    command.arg(hooked.sandbox.path("tmp/trace"));
+    command.args(["-e", &format!("trace={call}"), "-e"]);
+    command.arg(format!("inject={call}:signal=KILL:when={number}"));
+    command.arg(env!("CARGO_BIN_EXE_git-vault")).args(words);
+    command.output().expect("strace starts").status.success()
+}
+
+#[test]
+fn whenever_an_installation_is_killed_nothing_is_left_of_it_that_is_not_said_and_taken_away() {
+    if !has_tool("killed installations", "strace") {
+        return;
+    }
+    for git in gits() {
+        let hooked = Hooked::new(&git);
+        let git_dir = hooked.source.join(".git");
+        let before = ground(&git_dir);
+        let lock = git_dir.join("config.lock");
+        for (call, word) in [
+            ("fsync", "install"),
+            ("linkat", "install"),
+            ("fsync", "uninstall"),
+            ("linkat", "uninstall"),
+        ] {
+            let mut number = 0;
+            loop {
+                if word == "uninstall" {
+                    let _said = hooked.vault(&["hooks", "install"]).succeeded();
+                }
+                number += 1;
+                let is_whole = killed_at(&hooked, call, number, &["hooks", word]);
+                let what = format!("{git:?} {word} {call} {number}");
+                if lock.exists() {
+                    assert_eq!(call, "linkat", "{what}: the lock is held too long");
+                    let said = hooked.vault(&["hooks", word]).refused("GV-5001");
+                    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+                    assert!(said.contains("has left it"), "{what}: {said}");
+                    fs::remove_file(&lock).expect("removed");
+                }
+                let strange = |one: &(PathBuf, u32, Vec<u8>)| {
+                    let name = one.0.file_name().expect("a name");
+                    name.to_string_lossy().starts_with(".tmp")
+                };
+                let found = ground(&git_dir).into_iter().find(strange);
+                assert!(found.is_none(), "{what}: {found:?}");
+                let _said = hooked.vault(&["hooks", "uninstall"]).succeeded();
+                assert!(before == ground(&git_dir), "{what}");
+                if is_whole {
+                    break;
+                }
+            }
+        }
     }
 }

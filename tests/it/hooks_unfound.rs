@@ -131,3 +131,47 @@ fn a_hook_in_the_settings_that_another_setting_replaces_is_not_said_to_be_intact
         }
     }
 }
+
+#[test]
+fn a_vault_home_that_makes_no_sense_stops_no_rebase_of_what_was_never_under_a_vault() {
+    for git in gits().iter().filter(|git| git.has_hooks_in_settings()) {
+        let hooked = Hooked::new(git);
+        let _said = hooked
+            .vault(&["hooks", "install", "--scope", "global"])
+            .succeeded();
+        onto_main(&hooked);
+        let other = hooked.sandbox.init("other");
+        for (name, branch) in [("a", "main"), ("b", "main"), ("c", "topic")] {
+            if branch == "topic" {
+                hooked.git_in(&other, &["checkout", "-q", "-b", branch, "HEAD~1"]);
+            }
+            write(&other, name, name);
+            hooked.sandbox.commit(&other, name);
+        }
+        for (name, value) in [
+            ("GIT_VAULT_HOME", "not/absolute"),
+            ("XDG_DATA_HOME", "/x/../y"),
+            ("GIT_VAULT_HOME", "/nowhere/at all"),
+        ] {
+            let rebase = |directory: &std::path::Path, words: &[&str]| {
+                let mut command = hooked.git_command(directory);
+                // The places that the hooks were told at their installation would hold.
+                let settings = hooked.state().join("hooks/global/hooks.gitconfig");
+                let text = fs::read_to_string(&settings).expect("settings");
+                let without: String = text.replace(&format!("export {name}="), "export X=");
+                fs::write(&settings, without).expect("written");
+                let output = command.env(name, value).args(words).output();
+                fs::write(&settings, text).expect("written");
+                output.expect("git starts")
+            };
+            let words = ["rebase", "-q", "--root", "--no-ff"];
+            let output = rebase(&other, &words);
+            hooked.assert_success(&words, &output);
+            let output = rebase(&hooked.source, &["rebase", "-q", "main"]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success(), "{name}={value}: {said}");
+            assert!(said.contains("git rebase --no-verify"), "{said}");
+        }
+        hooked.git(&["rebase", "-q", "main"]);
+    }
+}

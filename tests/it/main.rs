@@ -65,6 +65,7 @@ mod hook_managers;
 mod hook_worker;
 mod hooks;
 mod hooks_install;
+mod hooks_moved;
 mod hooks_unfound;
 mod hostile;
 mod hostile_kit;

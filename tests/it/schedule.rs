@@ -44,7 +44,8 @@ impl Scene {
         let text = format!(
             "#!/bin/sh\necho \"$*\" >>'{}'\nfails=$(cat '{root}/fails' 2>/dev/null || echo nothing)\n\
              case \"$*\" in *\"$fails\"*) echo \"it failed at $fails\" >&2; exit 1 ;; esac\n\
-             case \"$*\" in *{off}*) rm -f '{root}/on' ;; *{on}*) : >'{root}/on' ;; *{ask}*) [ -e '{root}/on' ] ;; esac\n",
+             case \"$*\" in *{off}*) rm -f '{root}/on' ;; *{on}*) : >'{root}/on' ;; *{ask}*) [ -e '{root}/on' ] ;; \
+             *property=Id,*) cat '{root}/holds' 2>/dev/null || : ;; esac\n",
             self.log.display()
         );
         let tool = write(&self.sandbox.path("tools"), name, text);
@@ -374,4 +375,198 @@ fn an_agent_of_launchd_is_written_and_removed_in_the_same_way() {
     }
     assert!(uninstall(&surroundings).expect("it is removed").is_some());
     assert!(!plist.exists() && uninstall(&surroundings).expect("nothing").is_none());
+}
+
+#[test]
+fn a_change_that_the_scheduler_does_not_take_leaves_the_schedule_that_was_there() {
+    let scene = Scene::new();
+    let _said = scene.run(&["schedule", "install"]).succeeded();
+    let note = scene.sandbox.path("state/git-vault/schedule.toml");
+    let before = || {
+        (
+            scene.unit(0),
+            scene.unit(1),
+            fs::read(&note).expect("the note"),
+        )
+    };
+    let was = before();
+    for command in ["show", "daemon-reload", "enable", "restart"] {
+        scene.fails_at(command);
+        let change = ["schedule", "install", "--every", "1h"];
+        let said = scene.run(&change).refused("GV-5003");
+        assert!(was == before(), "{command}\n{said}");
+        let kept = [
+            "the schedule that was there is there again",
+            "nothing was touched",
+        ];
+        let text = said.to_string();
+        assert!(kept.iter().any(|kept| text.contains(kept)), "{said}");
+        scene.fails_at("nothing");
+        let _said = scene.run(&["schedule", "status"]).succeeded();
+        assert!(!scene.told().iter().any(|line| line.contains("disable")));
+    }
+    // Also where the settings have moved meanwhile.
+    let moved = scene.sandbox.path("moved");
+    let elsewhere = [("XDG_CONFIG_HOME", moved.to_str().expect("UTF-8"))];
+    scene.fails_at("restart");
+    let _said = scene
+        .run_with(&elsewhere, &["schedule", "install"])
+        .refused("GV-5003");
+    assert!(was == before());
+    for name in NAMES {
+        assert!(!moved.join("systemd/user").join(name).exists());
+    }
+    scene.fails_at("nothing");
+    let _said = scene
+        .run(&["schedule", "install", "--every", "1h"])
+        .succeeded();
+    assert!(scene.unit(1).contains("OnCalendar=*-*-* 00/1:00:00\n"));
+    assert!(
+        !String::from_utf8_lossy(&fs::read(&note).expect("the note"))
+            .contains("every_seconds = 900")
+    );
+}
+
+#[test]
+fn a_change_that_was_killed_midway_is_made_whole_or_taken_away() {
+    let scene = Scene::new();
+    let _said = scene.run(&["schedule", "install"]).succeeded();
+    let note = scene.sandbox.path("state/git-vault/schedule.toml");
+    let old = (
+        scene.unit(0),
+        scene.unit(1),
+        fs::read_to_string(&note).expect("the note"),
+    );
+    let _said = scene
+        .run(&["schedule", "install", "--every", "1h"])
+        .succeeded();
+    let new = fs::read_to_string(&note).expect("the note");
+    // One file is the new one, the other the old one, and the note speaks of all.
+    let files = old.2.split_once("[[file]]").expect("files").1;
+    let both = format!("{new}\n[[file]]{files}");
+    for end in ["install", "uninstall"] {
+        write(&scene.units, NAMES[1], &old.1);
+        fs::write(&note, &both).expect("written");
+        let said = scene.run(&["--json", "schedule", "status"]).succeeded();
+        assert_eq!(
+            said.json()["files"].as_array().map(Vec::len),
+            Some(2),
+            "{said}"
+        );
+        let _said = scene
+            .run(&["schedule", end, "--every", "1h"][..if end == "install" { 4 } else { 2 }])
+            .succeeded();
+        assert_eq!(scene.units.join(NAMES[0]).exists(), end == "install");
+    }
+}
+
+#[test]
+fn what_is_laid_over_the_units_is_said_with_what_helps() {
+    let scene = Scene::new();
+    let _said = scene.run(&["schedule", "install"]).succeeded();
+    let holds = |timer: &str| {
+        let text = format!(
+            "Id={}\nLoadState=loaded\nDropInPaths=\nNeedDaemonReload=no\n\nId={}\n{timer}",
+            NAMES[0], NAMES[1]
+        );
+        write(&scene.sandbox.home(), "holds", text);
+    };
+    holds("LoadState=loaded\nDropInPaths=\nNeedDaemonReload=no\n");
+    let _said = scene.run(&["schedule", "status"]).succeeded();
+    for (timer, line, next) in [
+        (
+            "LoadState=loaded\nDropInPaths=/u/x.timer.d/a.conf /u/b.conf\nNeedDaemonReload=no\n",
+            "'/u/b.conf' changes git-vault-sweep.timer",
+            "systemctl --user cat git-vault-sweep.timer",
+        ),
+        (
+            "LoadState=masked\nDropInPaths=\nNeedDaemonReload=no\n",
+            "git-vault-sweep.timer is masked",
+            "systemctl --user unmask git-vault-sweep.timer",
+        ),
+        (
+            "LoadState=loaded\nDropInPaths=\nNeedDaemonReload=yes\n",
+            "was changed since",
+            "systemctl --user daemon-reload",
+        ),
+    ] {
+        holds(timer);
+        let said = scene.run(&["schedule", "status"]);
+        assert_eq!(said.code, Some(3), "{said}");
+        assert!(
+            said.text().contains(line) && said.text().contains(next),
+            "{said}"
+        );
+        assert!(
+            !said.text().contains("schedule install"),
+            "it would not help: {said}"
+        );
+        let said = scene.run(&["--json", "schedule", "status"]);
+        assert_eq!(said.json()["overlays"][0]["unit"], NAMES[1], "{said}");
+    }
+}
+
+#[test]
+fn what_is_said_to_help_with_a_changed_unit_helps() {
+    let scene = Scene::new();
+    let _said = scene.run(&["schedule", "install"]).succeeded();
+    append(&scene.units, NAMES[0], "# a line of the user's\n");
+    let changed = scene.unit(0);
+    let answer = scene.run(&["--json", "schedule", "status"]).json();
+    let steps = answer["next"].as_array().expect("an array").clone();
+    for step in steps {
+        let line = step["command"].as_str().expect("a command").to_owned();
+        match line.strip_prefix("git vault ") {
+            Some(words) => {
+                let words: Vec<&str> = words.split(' ').collect();
+                let _said = scene.run(&words).succeeded();
+            }
+            None => {
+                let mut command = scene.sandbox.command("sh", &scene.units);
+                let status = command.args(["-c", &line]).status();
+                assert!(status.expect("a shell").success(), "{line}");
+            }
+        }
+    }
+    let _said = scene.run(&["schedule", "status"]).succeeded();
+    let kept = scene.units.join("git-vault-sweep.service.aside");
+    assert_eq!(fs::read_to_string(kept).expect("it is kept"), changed);
+}
+
+#[test]
+fn a_program_by_any_path_is_one_that_systemd_can_start() {
+    if !has_tool("the units", "systemd-analyze") {
+        return;
+    }
+    let scene = Scene::new();
+    for name in [
+        "a b",
+        "50%",
+        "$HOME",
+        "it's",
+        "say \"x\"",
+        "back\\slash",
+        "${x}%h",
+    ] {
+        let place = mkdir(&scene.sandbox.home(), name);
+        let program = place.join("git-vault");
+        fs::copy("/bin/true", &program).expect("a program");
+        let job = git_vault::ops::schedule::scheduler::Job {
+            program,
+            variables: Vec::new(),
+            every: Duration::from_secs(900),
+        };
+        let files = Scheduler::Systemd.files(&job).expect("units");
+        for (unit, text) in &files {
+            write(&scene.units, *unit, text);
+        }
+        let mut command = scene.sandbox.command("systemd-analyze", &scene.units);
+        command
+            .args(["--user", "verify"])
+            .args(NAMES.map(|name| scene.units.join(name)))
+            .env("XDG_RUNTIME_DIR", mkdir(&scene.sandbox.home(), "runtime"));
+        let output = command.output().expect("it starts");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!text.contains("git-vault"), "{name}: {text}");
+    }
 }

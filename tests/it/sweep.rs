@@ -412,3 +412,49 @@ fn a_sweep_of_a_machine_without_repositories_is_well() {
     let said = sweep(&sandbox).succeeded();
     assert_outcome(&said, "/one/.git", "sealed");
 }
+
+#[test]
+fn a_linked_worktree_that_is_not_there_is_said_by_sweep_and_status_with_what_helps() {
+    let sandbox = Sandbox::new();
+    let source = repository(&sandbox, "one");
+    let linked = sandbox.workplace().join("linked it");
+    let text = linked.to_str().expect("UTF-8");
+    sandbox.git(&source, &["worktree", "add", "-q", "-b", "topic", text]);
+    let said = sweep(&sandbox).succeeded();
+    assert_eq!(about(&said, "/one/.git")["away"], Value::Array(Vec::new()));
+    let before = Fingerprint::of(&source);
+    let moved = sandbox.workplace().join("elsewhere");
+    fs::rename(&linked, &moved).expect("moved");
+    for _ in 0..2 {
+        let said = sweep(&sandbox);
+        assert_eq!(said.code, Some(3), "{said}");
+        let one = about(&said, "/one/.git");
+        assert_eq!(one["away"][0]["path"], text, "{said}");
+        assert_eq!(one["attention"], true, "{said}");
+        let said = run(&sandbox, &sandbox.home(), &["sweep", "--quiet-for", "0s"]);
+        assert!(said.text().contains("AWAY"), "{said}");
+        assert!(said.text().contains("worktree prune"), "{said}");
+        assert!(said.text().contains("1 to look at"), "{said}");
+        let said = run(&sandbox, &source, &["status"]);
+        let line = format!("linked worktree '{text}' is not there");
+        assert!(said.text().contains(&line), "{said}");
+    }
+    before.assert_untouched(&source);
+    sandbox.git(&source, &["worktree", "lock", text]);
+    let said = run(&sandbox, &sandbox.home(), &["sweep", "--quiet-for", "0s"]);
+    assert!(
+        said.text().contains("is locked") && !said.text().contains("prune"),
+        "{said}"
+    );
+    sandbox.git(&source, &["worktree", "unlock", text]);
+    // What it says helps, and then it is captured again.
+    write(&moved, "new", "in the linked one\n");
+    sandbox.git(
+        &source,
+        &["worktree", "repair", moved.to_str().expect("UTF-8")],
+    );
+    let said = sweep(&sandbox).succeeded();
+    assert_outcome(&said, "/one/.git", "sealed");
+    let said = run(&sandbox, &source, &["status"]);
+    assert!(!said.text().contains("is not there"), "{said}");
+}

@@ -326,3 +326,31 @@ fn a_guard_that_is_refused_for_real_shows_in_the_status() {
         "{findings:?}"
     );
 }
+
+#[test]
+fn a_commit_in_a_linked_worktree_at_which_no_hook_fired_is_found() {
+    let scene = Scene::new();
+    scene.install_hooks("program = \"/bin/sh\"\n");
+    scene.touched(&scene.git_dir().join("logs/HEAD"), 90_000);
+    let linked = scene.sandbox.path("linked");
+    let text = linked.to_str().expect("UTF-8");
+    let words = ["worktree", "add", "-q", "-b", "topic", text];
+    scene.sandbox.git(&scene.source, &words);
+    assert!(scene.findings().is_empty(), "{:?}", scene.findings());
+    let date = format!("{} +0000", scene.now - 3600);
+    let words = ["commit", "--quiet", "--allow-empty", "-m", "there"];
+    let environment = [("GIT_COMMITTER_DATE", &*date)];
+    scene.sandbox.git_with(&linked, &environment, &words);
+    let log = scene.git_dir().join("worktrees/linked/logs/HEAD");
+    scene.touched(&log, 3600);
+    let found = scene.findings();
+    assert!(
+        found
+            .iter()
+            .any(|one| one.starts_with("no hook fired at the commit of")
+                && one.contains("in linked worktree 'linked'")),
+        "{found:?}"
+    );
+    scene.beat("hook/post-commit", 3599, Outcome::Sealed, "abc");
+    assert!(scene.findings().is_empty(), "{:?}", scene.findings());
+}

@@ -138,8 +138,7 @@ fn swept_status(report: &SweepReport) -> u8 {
         | Outcome::NoRepository
         | Outcome::NoVault(_) => None,
     });
-    let needs_attention = |swept: &Swept| swept.outcome.needs_attention();
-    let is_well = report.strange.is_empty() && !report.swept.iter().any(needs_attention);
+    let is_well = report.strange.is_empty() && !report.swept.iter().any(Swept::needs_attention);
     refused.unwrap_or(if is_well { 0 } else { ATTENTION })
 }
 

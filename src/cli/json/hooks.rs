@@ -7,7 +7,7 @@ use crate::ops::hooks::{Carrier, HooksReport, LastSecond, Part, Scope, State};
 
 fn part(part: &Part) -> Value {
     let reason = match &part.state {
-        State::Shadowed(reason) => Some(reason),
+        State::Shadowed(reason) | State::Elsewhere(reason) => Some(reason),
         State::Intact | State::Modified | State::Missing | State::Foreign | State::Removed => None,
     };
     json!({

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::path;
+use crate::cli::text::schedule::next;
+use crate::ops::schedule::scheduler::Overlay;
 use crate::ops::schedule::{FileState, InstallReport, Ledger, ScheduleStatus};
 
 fn schedule(ledger: &Ledger) -> Value {
@@ -47,9 +49,20 @@ pub fn status(status: &ScheduleStatus) -> Value {
         "schema": "git-vault/schedule-status/1",
         "schedule": status.ledger.as_ref().map(schedule),
         "files": files.collect::<Vec<_>>(),
+        "overlays": status.overlays.iter().map(overlay).collect::<Vec<_>>(),
         "on": status.is_on,
         "has_program": status.has_program,
         "last_sweep": status.last.as_ref().map(|last| last.began),
         "attention": status.needs_attention(),
+        "next": next(status).iter().map(|(command, purpose)| json!({ "command": command, "purpose": purpose })).collect::<Vec<_>>(),
     })
+}
+
+fn overlay(overlay: &Overlay) -> Value {
+    let (kind, unit, file) = match overlay {
+        Overlay::DropIn(unit, file) => ("drop-in", unit, Some(file)),
+        Overlay::Masked(unit) => ("masked", unit, None),
+        Overlay::NotRead(unit) => ("not-read", unit, None),
+    };
+    json!({ "kind": kind, "unit": unit, "path": file })
 }

@@ -40,7 +40,8 @@ fn one(swept: &Swept, noted: &Noted) -> Value {
         "vault": swept.vault.as_deref().map(path),
         "outcome": word,
         "detail": detail,
-        "attention": swept.outcome.needs_attention(),
+        "away": swept.away.iter().map(|away| json!({ "path": path(&away.path), "locked": away.is_locked })).collect::<Vec<_>>(),
+        "attention": swept.needs_attention(),
         "warnings": swept.warnings,
         "next": next.collect::<Vec<_>>(),
     })

@@ -1,10 +1,11 @@
 //! What `git vault schedule` says to people.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Lines, age, count, shown};
-use crate::ops::schedule::scheduler::every;
-use crate::ops::schedule::{FileState, InstallReport, Ledger, ScheduleStatus};
+use crate::ops::schedule::scheduler::{Overlay, every};
+use crate::ops::schedule::{FileState, InstallReport, Ledger, ScheduleStatus, set_aside};
 
 fn how_often(ledger: &Ledger) -> String {
     let often = every(Duration::from_secs(ledger.every_seconds));
@@ -70,11 +71,70 @@ pub fn status(status: &ScheduleStatus) -> String {
         let line = format!("'{}' is gone; the scheduler starts nothing", ledger.program);
         lines.add("PROGRAM", line);
     }
+    for overlay in &status.overlays {
+        let line = match overlay {
+            Overlay::DropIn(unit, file) => format!("'{}' changes {unit}", shown(Path::new(file))),
+            Overlay::Masked(unit) => format!("{unit} is masked: the scheduler never starts it"),
+            Overlay::NotRead(unit) => format!("{unit} was changed since the scheduler has read it"),
+        };
+        lines.add("BUT", line);
+    }
     last(&mut lines, status);
-    if status.needs_attention() {
-        lines.add("", "-> git vault schedule install");
+    for (command, purpose) in next(status) {
+        lines.add("", format!("-> {command}      ({purpose})"));
     }
     lines.0
+}
+
+/// What helps, where something needs attention, in the order in which it is to be done.
+#[must_use]
+pub fn next(status: &ScheduleStatus) -> Vec<(String, String)> {
+    let mut steps = Vec::new();
+    let mut say = |command: String, purpose: &str| steps.push((command, purpose.to_owned()));
+    if !status.needs_attention() {
+        return steps;
+    }
+    for overlay in &status.overlays {
+        match overlay {
+            Overlay::DropIn(unit, _) => say(
+                format!("systemctl --user cat {unit}"),
+                "shows all that holds of it; 'revert' in place of 'cat' removes what was laid over it",
+            ),
+            Overlay::Masked(unit) => say(
+                format!("systemctl --user unmask {unit}"),
+                "lets it be started again",
+            ),
+            Overlay::NotRead(_) => say(
+                "systemctl --user daemon-reload".to_owned(),
+                "has it read again",
+            ),
+        }
+    }
+    let is_masked = |name: Option<&std::ffi::OsStr>| {
+        let masked = |overlay: &Overlay| matches!(overlay, Overlay::Masked(unit) if name == Some(unit.as_ref()));
+        status.overlays.iter().any(masked)
+    };
+    let changed = status
+        .files
+        .iter()
+        .filter(|(_, state)| *state == FileState::Changed);
+    for (file, _) in changed.filter(|(file, _)| !is_masked(file.file_name())) {
+        say(
+            set_aside(file),
+            "sets aside what somebody wrote there; installing never writes over it",
+        );
+    }
+    let is_whole = status
+        .files
+        .iter()
+        .all(|(_, state)| *state == FileState::Intact);
+    if !(is_whole && status.is_on == Some(true) && status.has_program) {
+        say(
+            "git vault schedule install".to_owned(),
+            "writes what is missing and switches it on",
+        );
+    }
+    steps
 }
 
 fn last(lines: &mut Lines, status: &ScheduleStatus) {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Lines, count, shown, word};
 use crate::ops::absent::Absent;
+use crate::ops::links::Away;
 use crate::ops::sweep::{Outcome, SweepReport, Swept};
 
 /// What was captured, and a line or two for everything that needs attention; with a sum at the end.
@@ -27,6 +28,7 @@ pub fn sweep(report: &SweepReport) -> String {
         let outcomes = report.swept.iter().map(|swept| &swept.outcome);
         outcomes.filter(|outcome| is(outcome)).count()
     };
+    let to_look_at = report.swept.iter().filter(|swept| swept.needs_attention());
     lines.add(
         "SWEPT",
         format!(
@@ -35,7 +37,7 @@ pub fn sweep(report: &SweepReport) -> String {
             number(|outcome| matches!(outcome, Outcome::Sealed(_))),
             number(|outcome| matches!(outcome, Outcome::Unchanged(_))),
             number(|outcome| matches!(outcome, Outcome::Busy(_))),
-            number(Outcome::needs_attention),
+            to_look_at.count(),
         ),
     );
     lines.0
@@ -72,14 +74,46 @@ fn one(lines: &mut Lines, swept: &Swept) {
     for warning in &swept.warnings {
         lines.add("WARNING", warning);
     }
+    for away in &swept.away {
+        lines.add("AWAY", away_line(away));
+    }
     for (command, purpose) in next(swept) {
         lines.add("", format!("-> {command}      ({purpose})"));
     }
 }
 
+fn away_line(away: &Away) -> String {
+    let path = shown(&away.path);
+    let locked = if away.is_locked {
+        ", and is locked, as those on disks that come and go are"
+    } else {
+        ""
+    };
+    format!("linked worktree '{path}' is not there{locked}; nothing in it is captured")
+}
+
 /// What helps, where something needs attention.
 #[must_use]
 pub fn next(swept: &Swept) -> Vec<(String, String)> {
+    let mut steps = next_of_outcome(swept);
+    if let Some(away) = swept.away.first() {
+        let here = word(&swept.workplace.lookup.start);
+        let mut say = |command: String, purpose: &str| steps.push((command, purpose.to_owned()));
+        say(
+            format!("git -C {here} worktree repair /where/it/is/now"),
+            "if it was moved: tells the repository where it is",
+        );
+        if !away.is_locked {
+            say(
+                format!("git -C {here} worktree prune"),
+                "if it is gone for good: the repository forgets it",
+            );
+        }
+    }
+    steps
+}
+
+fn next_of_outcome(swept: &Swept) -> Vec<(String, String)> {
     let place = word(swept.git_dir.parent().unwrap_or(Path::new("/")));
     let say = |command: String, purpose: &str| (command, purpose.to_owned());
     match &swept.outcome {

@@ -37,8 +37,9 @@ fn line(path: &str) -> String {
     format!("\tpath = {}\n", quoted(path))
 }
 
-/// The paths that a file includes, in its own words.
-fn included(config: &[u8]) -> Option<Vec<Vec<u8>>> {
+/// The paths that a file includes, in its own words; `None` when the file cannot be understood.
+#[must_use]
+pub fn includes(config: &[u8]) -> Option<Vec<Vec<u8>>> {
     let file = parse(config)?;
     let sections = file.sections_by_name("include").into_iter().flatten();
     let values = sections.flat_map(|section| section.body().values("path"));
@@ -48,20 +49,20 @@ fn included(config: &[u8]) -> Option<Vec<Vec<u8>>> {
 /// Whether a file includes a path; `None` when the file cannot be understood.
 #[must_use]
 pub fn has_include(config: &[u8], path: &str) -> Option<bool> {
-    Some(included(config)?.iter().any(|one| one == path.as_bytes()))
+    Some(includes(config)?.iter().any(|one| one == path.as_bytes()))
 }
 
 /// The file with the include at its end; `None` when the file cannot be understood.
 #[must_use]
 pub fn with_include(config: &[u8], path: &str) -> Option<Vec<u8>> {
-    let before = included(config)?;
+    let before = includes(config)?;
     let mut text = config.to_vec();
     if lacks_newline(config) {
         text.push(b'\n');
     }
     text.extend_from_slice(HEADER.as_bytes());
     text.extend_from_slice(line(path).as_bytes());
-    let after = included(&text)?;
+    let after = includes(&text)?;
     let (last, others) = after.split_last()?;
     (last == path.as_bytes() && others == before.as_slice()).then_some(text)
 }

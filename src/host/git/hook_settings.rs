@@ -10,6 +10,8 @@ use super::repository::{Lookup, OpenError, classify, join_bytes, open_options};
 pub struct HookSettings {
     /// `core.hooksPath`, resolved as git does in the main working tree.
     pub hooks_path: Option<PathBuf>,
+    /// The same as it is set, when it is relative: git resolves it in each working tree anew.
+    pub hooks_path_relative: Option<PathBuf>,
     /// `core.fsmonitor`, when it is set to anything but false.
     pub fsmonitor: Option<String>,
     /// `gc.recentObjectsHook`, all of them.
@@ -37,6 +39,8 @@ pub fn read(
     let hooks_path = config
         .trusted_path("core.hooksPath")
         .map_err(|error| OpenError::Setting(format!("core.hooksPath: {error}")))?;
+    let relative = hooks_path.as_ref().filter(|path| path.is_relative());
+    let hooks_path_relative = relative.map(|path| PathBuf::from(path.as_os_str()));
     let hooks_path = hooks_path.map(|path| {
         let base = worktree.unwrap_or(git_dir);
         join_bytes(base, path.as_os_str().as_encoded_bytes())
@@ -80,6 +84,7 @@ pub fn read(
     }
     Ok(HookSettings {
         hooks_path,
+        hooks_path_relative,
         fsmonitor: fsmonitor.filter(|value| !is_off(value)),
         recent_objects: recent_objects
             .unwrap_or_default()

@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::ledger::{Carrier, Found, Include, Ledger, WrittenFile};
+use super::include;
+use super::ledger::{self, Carrier, Found, Include, Ledger, WrittenFile};
 use super::refusals::{self, Keeper};
 use super::shim::{self, Places};
-use super::survey::{describe, git_of, settings_of, site_of};
+use super::stray::{self, Strays};
+use super::survey::{describe, git_of, hooks_of, settings_of, site_of};
 use super::{HOOKS_IN_SETTINGS, HooksReport, HooksRequest, LastSecond, Part, Scope, Site, State};
 use super::{text_of, version_numbers};
 use crate::host::disk;
-use crate::host::git::config_include::{Removal, lacks_newline, with_include, without_include};
 use crate::host::git::hook_settings::HookSettings;
 use crate::host::lock;
-use crate::host::locked_edit::{Change, LockedFile};
+use crate::host::locked_edit::Change;
+use crate::host::nameless;
 use crate::model::hook_event::HookEvent;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
@@ -54,6 +56,24 @@ struct Plan {
     include: Option<String>,
 }
 
+/// What is there of ours before an installation.
+struct Known<'a> {
+    old: Option<&'a Ledger>,
+    strays: &'a Strays,
+}
+
+impl Known<'_> {
+    /// The files, each as it was written.
+    fn files(&self) -> impl Iterator<Item = &WrittenFile> {
+        let old = self.old.iter().flat_map(|old| &old.files);
+        old.chain(&self.strays.files)
+    }
+
+    fn file(&self, path: &Path) -> Option<&WrittenFile> {
+        self.files().find(|file| file.path == path)
+    }
+}
+
 /// Installs hooks.
 ///
 /// # Errors
@@ -80,8 +100,14 @@ pub fn install(
     let old = Ledger::load(&site.directory).map_err(refuse)?;
     let settings = settings_of(workplace, &site)?;
     let plan = plan(workplace, &site, request, carrier, last_second)?;
-    check_places(&site, &settings, &plan, old.as_ref())?;
-    carry_out(&site, plan, old.as_ref())?;
+    let hooks = hooks_of(&site, &settings);
+    let strays = stray::find(workplace, &site, hooks.as_deref(), old.as_ref())?;
+    let known = Known {
+        old: old.as_ref(),
+        strays: &strays,
+    };
+    check_places(&site, &settings, &plan, &known)?;
+    carry_out(&site, plan, &known)?;
     describe(workplace, &site, request)
 }
 
@@ -210,20 +236,14 @@ fn check_places(
     site: &Site,
     settings: &HookSettings,
     plan: &Plan,
-    old: Option<&Ledger>,
+    known: &Known<'_>,
 ) -> Result<()> {
     let program = &plan.ledger.program;
-    let known = |path: &Path| {
-        let files = old
-            .map(|ledger| ledger.files.as_slice())
-            .unwrap_or_default();
-        files.iter().find(|file| file.path == path)
-    };
     let mut slots = Vec::new();
     for (file, _, ground) in &plan.texts {
         let event = HookEvent::parse(&file.purpose);
         let is_there = file.path.symlink_metadata().is_ok();
-        match (known(&file.path), ground) {
+        match (known.file(&file.path), ground) {
             // In a directory of ours, what an interrupted installation left, too, is replaced.
             (Some(known), Ground::Slot) if known.look().map_err(refuse)? == Found::Modified => {
                 return Err(refusals::changed(&file.path));
@@ -249,7 +269,11 @@ fn check_places(
     }
     let own = text_of(&site.directory.join(shim::ASK_MONITOR)).map(|path| shim::word(&path))?;
     match &settings.fsmonitor {
-        Some(value) if plan.ledger.last_second && *value != own => Err(refusals::monitor(value)),
+        Some(value)
+            if plan.ledger.last_second && *value != own && !known.strays.has_program(value) =>
+        {
+            Err(refusals::monitor(value))
+        }
         _ => Ok(()),
     }
 }
@@ -264,15 +288,25 @@ fn sign_of_lfs(site: &Site, hooks: &Path) -> Option<PathBuf> {
         .or_else(|| directory.exists().then_some(directory))
 }
 
-fn carry_out(site: &Site, plan: Plan, old: Option<&Ledger>) -> Result<()> {
-    let mut created = Vec::new();
-    let outcome = write_all(site, plan, old, &mut created);
+/// What was done in this very run, to be taken back.
+#[derive(Default)]
+struct Done {
+    created: Vec<PathBuf>,
+    replaced: Vec<(PathBuf, Vec<u8>)>,
+}
+
+fn carry_out(site: &Site, plan: Plan, known: &Known<'_>) -> Result<()> {
+    let mut done = Done::default();
+    let outcome = write_all(site, plan, known, &mut done);
     if outcome.is_err() {
         // All or nothing: what was made in this very run goes again, the rest is as it was.
-        for path in &created {
+        for path in &done.created {
             drop(std::fs::remove_file(path));
         }
-        match old {
+        for (path, bytes) in &done.replaced {
+            drop(nameless::replace_program(path, bytes));
+        }
+        match known.old {
             Some(old) => drop(old.store(&site.directory)),
             // As long as the configuration includes our file, what is needed to take that out again stays.
             None if includes_ours(site) => {}
@@ -291,14 +325,9 @@ fn includes_ours(site: &Site) -> bool {
     )
 }
 
-fn write_all(
-    site: &Site,
-    plan: Plan,
-    old: Option<&Ledger>,
-    created: &mut Vec<PathBuf>,
-) -> Result<()> {
+fn write_all(site: &Site, plan: Plan, known: &Known<'_>, done: &mut Done) -> Result<()> {
     let mut ledger = plan.ledger;
-    ledger.made_directory = old.and_then(|old| old.made_directory.clone());
+    ledger.made_directory = known.old.and_then(|old| old.made_directory.clone());
     let mut slots = plan
         .texts
         .iter()
@@ -308,28 +337,21 @@ fn write_all(
     if let Some(hooks) = missing {
         ledger.made_directory = Some(hooks.to_owned());
     }
-    let kept = old.and_then(|old| old.include.clone());
-    let config = LockedFile::open(&site.config).map_err(|error| refuse_config(&error))?;
-    let change = include_change(site, &config, plan.include.as_deref(), kept, &mut ledger);
-    let change = match change {
-        Ok(change) => change,
-        Err(refusal) => {
-            drop(config.finish(&Change::Nothing));
-            return Err(refusal);
-        }
-    };
+    let kept = known.old.and_then(|old| old.include.clone());
+    let kept = kept.filter(|kept| kept.config == site.config);
+    let strays = &known.strays.includes;
+    let edit = include::open(&site.config)?;
+    let wanted = plan.include.as_deref();
+    let change = include::change(site, &edit, (wanted, kept), strays, &mut ledger)?;
+    include::check_free(&site.config, &edit, &change)?;
     ledger.files = plan.texts.iter().map(|(file, ..)| file.clone()).collect();
     // What was there before and is not wanted any more stays in the ledger until it is gone.
-    let is_wanted = |file: &WrittenFile| ledger.files.iter().any(|new| new.path == file.path);
-    let former: Vec<_> = old.iter().flat_map(|old| &old.files).collect();
-    let former: Vec<_> = former
-        .into_iter()
-        .filter(|file| !is_wanted(file))
-        .cloned()
-        .collect();
+    let is_wanted = |file: &&WrittenFile| ledger.files.iter().any(|new| new.path == file.path);
+    let former = known.files().filter(|file| !is_wanted(file)).cloned();
+    let former: Vec<WrittenFile> = former.collect();
     let mut whole = ledger.clone();
     whole.files.extend(former.iter().cloned());
-    let written = whole
+    whole
         .store(&site.directory)
         .and_then(|()| {
             missing.map_or(Ok(()), |hooks| {
@@ -337,109 +359,46 @@ fn write_all(
                     .map_err(|error| disk::Error::new("create directory", hooks, error))
             })
         })
-        .and_then(|()| write_texts(&plan.texts, old, created));
-    if let Err(error) = written {
-        drop(config.finish(&Change::Nothing));
-        return Err(refuse(error));
+        .and_then(|()| write_texts(&plan.texts, known, done))
+        .map_err(refuse)?;
+    include::finish(&site.config, edit, &change)?;
+    // From here on it is installed; what is left of before goes.
+    *done = Done::default();
+    let elsewhere = strays.iter().filter(|stray| stray.config != site.config);
+    for stray in elsewhere {
+        let edit = include::open(&stray.config)?;
+        let change = include::take_out(&edit, &[stray])?.unwrap_or(Change::Nothing);
+        include::check_free(&stray.config, &edit, &change)?;
+        include::finish(&stray.config, edit, &change)?;
     }
-    config.finish(&change).map_err(refuse)?;
     for file in &former {
         if file.look().map_err(refuse)? == Found::Intact {
             std::fs::remove_file(&file.path)
                 .map_err(|error| refuse(disk::Error::new("remove", &file.path, error)))?;
         }
     }
+    known.strays.forget().map_err(refuse)?;
     ledger.store(&site.directory).map_err(refuse)
-}
-
-fn refuse_config(error: &disk::Error) -> Refusal {
-    let fact = if error.is_already_there() {
-        format!("git, or another program, holds '{}'", error.path.display())
-    } else {
-        error.to_string()
-    };
-    refusals::config(&error.path, &fact)
-}
-
-/// What becomes of the configuration file; the ledger is told how to undo it.
-fn include_change(
-    site: &Site,
-    config: &LockedFile,
-    wanted: Option<&str>,
-    kept: Option<Include>,
-    ledger: &mut Ledger,
-) -> Result<Change> {
-    use crate::host::git::config_include::has_include;
-    let content = config.content().unwrap_or_default();
-    let not_understood = || refusals::config(&site.config, "it cannot be understood");
-    match (wanted, kept) {
-        (None, None) => Ok(Change::Nothing),
-        (None, Some(kept)) => {
-            take_out(site, config, &kept).map(|change| change.unwrap_or(Change::Nothing))
-        }
-        (Some(path), kept) => {
-            if has_include(content, path).ok_or_else(not_understood)? {
-                let kept = kept.filter(|kept| kept.path == path);
-                ledger.include = Some(kept.unwrap_or_else(|| Include {
-                    config: site.config.clone(),
-                    path: path.to_owned(),
-                    lacked_newline: false,
-                    made_config: false,
-                }));
-                return Ok(Change::Nothing);
-            }
-            ledger.include = Some(Include {
-                config: site.config.clone(),
-                path: path.to_owned(),
-                lacked_newline: lacks_newline(content),
-                made_config: config.content().is_none(),
-            });
-            let text = with_include(content, path).ok_or_else(not_understood)?;
-            Ok(Change::Content(text))
-        }
-    }
-}
-
-/// How the include goes; `None` when it is gone already.
-fn take_out(site: &Site, config: &LockedFile, include: &Include) -> Result<Option<Change>> {
-    let content = config.content().unwrap_or_default();
-    match without_include(content, &include.path, include.lacked_newline) {
-        Removal::Absent => Ok(None),
-        Removal::Without(text) if text.is_empty() && include.made_config => {
-            Ok(Some(Change::Removal))
-        }
-        Removal::Without(text) => Ok(Some(Change::Content(text))),
-        Removal::NotUnderstood => {
-            let fact = "the include of git-vault is not as it was written";
-            let command = format!(
-                "git config --file {} --edit",
-                shim::word(&site.config.display().to_string())
-            );
-            let purpose = format!("take out the line that names '{}'", include.path);
-            Err(refusals::config(&site.config, fact).next(command, purpose))
-        }
-    }
 }
 
 fn write_texts(
     texts: &[(WrittenFile, String, Ground)],
-    old: Option<&Ledger>,
-    created: &mut Vec<PathBuf>,
+    known: &Known<'_>,
+    done: &mut Done,
 ) -> disk::Result<()> {
-    let is_known = |file: &WrittenFile| {
-        let files = old
-            .map(|ledger| ledger.files.as_slice())
-            .unwrap_or_default();
-        files.iter().any(|known| known.path == file.path) && file.path.exists()
-    };
+    let is_known = |file: &WrittenFile| known.file(&file.path).is_some() && file.path.exists();
     for (file, text, ground) in texts {
         match ground {
             Ground::Own => disk::replace(&file.path, text.as_bytes())?,
-            Ground::OwnProgram => disk::replace_program(&file.path, text.as_bytes())?,
-            Ground::Slot if is_known(file) => disk::replace_program(&file.path, text.as_bytes())?,
+            Ground::OwnProgram => nameless::replace_program(&file.path, text.as_bytes())?,
+            Ground::Slot if is_known(file) => {
+                let before = disk::read_bounded(&file.path, ledger::LIMIT_BYTES)?;
+                nameless::replace_program(&file.path, text.as_bytes())?;
+                done.replaced.push((file.path.clone(), before));
+            }
             Ground::Slot => {
-                disk::write_new_program(&file.path, text.as_bytes())?;
-                created.push(file.path.clone());
+                nameless::write_new_program(&file.path, text.as_bytes())?;
+                done.created.push(file.path.clone());
             }
         }
         if let Some(directory) = file.path.parent() {
@@ -447,6 +406,30 @@ fn write_texts(
         }
     }
     Ok(())
+}
+
+/// Takes the includes out of every file that holds one of them, or out of none; gives the files.
+fn take_out_includes(own: Option<&Include>, strays: &Strays) -> Result<Vec<PathBuf>> {
+    let all: Vec<&Include> = own.into_iter().chain(&strays.includes).collect();
+    let mut configs: Vec<&PathBuf> = all.iter().map(|include| &include.config).collect();
+    configs.sort();
+    configs.dedup();
+    let mut edits = Vec::new();
+    for config in configs {
+        let edit = include::open(config)?;
+        let here = all.iter().filter(|include| include.config == *config);
+        let here: Vec<&Include> = here.copied().collect();
+        if let Some(change) = include::take_out(&edit, &here)? {
+            include::check_free(config, &edit, &change)?;
+            edits.push((config, edit, change));
+        }
+    }
+    let mut taken = Vec::new();
+    for (config, edit, change) in edits {
+        include::finish(config, edit, &change)?;
+        taken.push(config.clone());
+    }
+    Ok(taken)
 }
 
 /// Takes away what was installed, and nothing that was changed since.
@@ -463,13 +446,17 @@ pub fn uninstall(workplace: &Workplace, request: &HooksRequest) -> Result<HooksR
         git: git_of(request),
         parts: Vec::new(),
     };
-    if !Ledger::path(&site.directory).exists() {
+    let settings = settings_of(workplace, &site)?;
+    let hooks = hooks_of(&site, &settings);
+    if !Ledger::path(&site.directory).exists()
+        && stray::find(workplace, &site, hooks.as_deref(), None)?.is_empty()
+    {
         return Ok(report);
     }
+    disk::create_directories(&site.directory).map_err(refuse)?;
     let _lock = lock(&site)?;
-    let Some(mut ledger) = Ledger::load(&site.directory).map_err(refuse)? else {
-        return Ok(report);
-    };
+    let old = Ledger::load(&site.directory).map_err(refuse)?;
+    let strays = stray::find(workplace, &site, hooks.as_deref(), old.as_ref())?;
     let mut part = |purpose: &str, path: &Path, state| {
         report.parts.push(Part {
             purpose: purpose.to_owned(),
@@ -477,24 +464,15 @@ pub fn uninstall(workplace: &Workplace, request: &HooksRequest) -> Result<HooksR
             state,
         });
     };
-    // The include first: git is never told of a file that is not there.
-    if let Some(include) = ledger.include.take() {
-        let config = LockedFile::open(&include.config).map_err(|error| refuse_config(&error))?;
-        match take_out(&site, &config, &include) {
-            Ok(change) => {
-                if change.is_some() {
-                    part("include", &include.config, State::Removed);
-                }
-                config
-                    .finish(&change.unwrap_or(Change::Nothing))
-                    .map_err(refuse)?;
-            }
-            Err(refusal) => {
-                drop(config.finish(&Change::Nothing));
-                return Err(refusal);
-            }
-        }
+    // The includes first: git is never told of a file that is not there.
+    let own = old.as_ref().and_then(|old| old.include.as_ref());
+    for config in take_out_includes(own, &strays)? {
+        part("include", &config, State::Removed);
     }
+    let has_ledger = old.is_some();
+    let mut ledger = old.unwrap_or_else(|| Ledger::new(Carrier::Files, false, ""));
+    ledger.include = None;
+    ledger.files.extend(strays.files.iter().cloned());
     let mut left = Vec::new();
     for file in ledger.files {
         match file.look().map_err(refuse)? {
@@ -516,7 +494,11 @@ pub fn uninstall(workplace: &Workplace, request: &HooksRequest) -> Result<HooksR
         // rmdir(2) removes nothing but an empty directory.
         drop(std::fs::remove_dir(directory));
     }
+    strays.forget().map_err(refuse)?;
     ledger.files = left;
+    if !has_ledger {
+        return Ok(report);
+    }
     if ledger.files.is_empty() {
         let path = Ledger::path(&site.directory);
         std::fs::remove_file(&path)

@@ -1,9 +1,11 @@
 //! `git vault hooks`: makes git call this program, says whether it does, and takes all of it away again.
 
+mod include;
 mod installed;
 pub mod ledger;
 mod refusals;
 pub mod shim;
+mod stray;
 mod survey;
 
 use std::path::{Path, PathBuf};
@@ -42,6 +44,8 @@ pub struct HooksRequest {
     pub git: Option<PathBuf>,
     /// Where git writes settings of the user.
     pub global_config: PathBuf,
+    /// All files in which git looks for settings of the user, whether they are there or not.
+    pub global_configs: Vec<PathBuf>,
     /// The variables that say where vaults, keys and states lie: hooks are run without them, too.
     pub variables: Vec<(&'static str, PathBuf)>,
 }
@@ -57,6 +61,8 @@ pub enum State {
     Missing,
     /// As it was written, but git does not heed it, for this reason.
     Shadowed(String),
+    /// Written by this program for another place, and brought here: what it is, in a few words.
+    Elsewhere(String),
     /// Not ours.
     Foreign,
     /// Taken away just now.
@@ -72,6 +78,7 @@ impl State {
             Self::Modified => "modified",
             Self::Missing => "missing",
             Self::Shadowed(_) => "shadowed",
+            Self::Elsewhere(_) => "elsewhere",
             Self::Foreign => "foreign",
             Self::Removed => "removed",
         }
@@ -111,7 +118,7 @@ impl HooksReport {
     #[must_use]
     pub fn needs_attention(&self) -> bool {
         self.parts.iter().any(|part| match part.state {
-            State::Modified | State::Missing | State::Shadowed(_) => true,
+            State::Modified | State::Missing | State::Shadowed(_) | State::Elsewhere(_) => true,
             State::Intact | State::Foreign | State::Removed => false,
         })
     }
@@ -138,8 +145,10 @@ struct Site {
     repository: Option<crate::host::git::repository::Repository>,
     /// The directory of ours.
     directory: PathBuf,
-    /// The configuration file of git.
+    /// The configuration file of git that is written.
     config: PathBuf,
+    /// All that count, of which some may have been written before.
+    configs: Vec<PathBuf>,
 }
 
 impl Site {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::shim::line_for_others;
+use super::shim::{line_for_others, word};
 use crate::host::disk;
 use crate::model::hook_event::HookEvent;
 use crate::model::refusal::Refusal;
@@ -59,13 +59,15 @@ impl Keeper {
             Self::Husky => (line, format!("a line for '.husky/{name}'")),
             Self::Lefthook => (
                 format!(
-                    "{name}: {{commands: {{git-vault: {{run: \"{program} hook {name} {{0}}\"}}}}}}"
+                    "{name}: {{commands: {{git-vault: {{run: {}}}}}}}",
+                    yaml(&format!("{} hook {name} {{0}}", word(program)))
                 ),
                 "lines for 'lefthook.yml'; then 'lefthook install'".to_owned(),
             ),
             Self::PreCommit | Self::Prek => (
                 format!(
-                    "{{id: git-vault-{name}, name: git-vault, language: system, always_run: true, pass_filenames: false, stages: [{name}], entry: \"{program} hook {name}\"}}"
+                    "{{id: git-vault-{name}, name: git-vault, language: system, always_run: true, pass_filenames: false, stages: [{name}], entry: {}}}",
+                    yaml(&format!("{} hook {name}", word(program)))
                 ),
                 format!(
                     "a hook of 'repo: local' in '.pre-commit-config.yaml'; then '{} install --hook-type {name}'",
@@ -86,6 +88,12 @@ impl Keeper {
             Self::Unknown => (line, format!("a line for '{}'", path.display())),
         }
     }
+}
+
+/// A text as one word of YAML.
+fn yaml(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", text.replace('\t', "\\t"))
 }
 
 /// Hooks of others stand where ours would be. Each event comes with its place, and with who keeps that; what to do is said of all of
@@ -233,4 +241,26 @@ pub(super) fn not_text(path: &Path) -> Refusal {
     )
     .because("it is not UTF-8, or has a line feed in it")
     .keeping(NOTHING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_others_holds_any_path_as_one_word() {
+        let program = "/a b/it's \\ \"x\"/git-vault";
+        let path = Path::new("/r/.git/hooks/post-merge");
+        let advice = |keeper: Keeper| keeper.advice(HookEvent::PostMerge, path, program).0;
+        let quoted = r#"'/a b/it'\\''s \\ \"x\"/git-vault' hook post-merge"#;
+        let lefthook = format!("run: \"{quoted} {{0}}\"}}");
+        assert!(advice(Keeper::Lefthook).contains(&lefthook));
+        for keeper in [Keeper::PreCommit, Keeper::Prek] {
+            assert!(advice(keeper).ends_with(&format!("entry: \"{quoted}\"}}")));
+        }
+        let word = r#"'/a b/it'\''s \ "x"/git-vault' hook post-merge "$@""#;
+        for keeper in [Keeper::Husky, Keeper::Lfs, Keeper::Unknown] {
+            assert!(advice(keeper).starts_with(word));
+        }
+    }
 }

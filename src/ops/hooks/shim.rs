@@ -61,6 +61,51 @@ pub fn hook_file(event: HookEvent, places: &Places) -> String {
     fill(template, event.name(), places)
 }
 
+/// The mark that a hook of ours for this event makes; `None` when the text is none of ours. A hook that makes none says so by an
+/// empty text.
+#[must_use]
+pub fn mark_in(event: HookEvent, text: &str) -> Option<String> {
+    let mut lines = text.lines();
+    let begins = format!("# git-vault hook 1: {};", event.name());
+    if lines.next() != Some("#!/bin/sh") || !lines.next()?.starts_with(&begins) {
+        return None;
+    }
+    let mut marks = lines.filter_map(|line| line.split_once(" p=").map(|(_, word)| word));
+    marks.next().map_or(Some(String::new()), unquoted)
+}
+
+/// Whether a hook is what this program writes, for whatever places it names.
+#[must_use]
+pub fn is_as_written(event: HookEvent, text: &str) -> bool {
+    const NAMES: [&str; 4] = [
+        "GIT_VAULT_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+    ];
+    let value = |beginning: &str| {
+        let mut lines = text.lines();
+        lines.find_map(|line| line.strip_prefix(beginning).and_then(unquoted))
+    };
+    let Some(program) = value("gv=") else {
+        return false;
+    };
+    let variables = NAMES.into_iter();
+    let variables = variables.filter_map(|name| Some((name, value(&format!("export {name}="))?)));
+    let places = Places {
+        program,
+        pending: mark_in(event, text).filter(|mark| !mark.is_empty()),
+        variables: variables.collect(),
+    };
+    hook_file(event, &places) == text
+}
+
+/// The text that [`word`] has quoted.
+fn unquoted(word: &str) -> Option<String> {
+    let inner = word.strip_prefix('\'')?.strip_suffix('\'')?;
+    Some(inner.replace("'\\''", "'"))
+}
+
 /// The programs of the last second, by their names.
 #[must_use]
 pub fn last_second_files(places: &Places) -> [(&'static str, String); 2] {
@@ -126,8 +171,8 @@ mod tests {
     fn a_text_begins_with_the_shell_and_then_says_whose_it_is() {
         let places = Places {
             program: "/a b/it's".to_owned(),
-            pending: None,
-            variables: Vec::new(),
+            pending: Some("/state/it's/pending".to_owned()),
+            variables: vec![("XDG_DATA_HOME", "/data 'x'".to_owned())],
         };
         for event in HookEvent::ALL {
             let text = hook_file(event, &places);
@@ -138,6 +183,7 @@ mod tests {
             assert!(text.contains("gv='/a b/it'\\''s'"), "{text}");
             assert!(!text.contains('@') || !text.contains("@E"), "{text}");
             assert_ne!(hook_name(event), event.name());
+            assert!(is_as_written(event, &text) && !is_as_written(event, &format!("{text}\n")));
         }
     }
 }

@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::ledger::{Carrier, Found, Ledger, WrittenFile};
-use super::shim;
 use super::{HOOKS_IN_SETTINGS, HooksReport, HooksRequest, LastSecond, Part, RECENT_OBJECTS};
 use super::{Scope, Site, State, version_numbers};
+use super::{shim, stray};
 use crate::host::disk;
 use crate::host::git::config_include::has_include;
 use crate::host::git::hook_settings::{self, HookSettings};
@@ -14,6 +14,7 @@ use crate::host::git_program::GitProgram;
 use crate::model::hook_event::HookEvent;
 use crate::model::refusal::Result;
 use crate::model::refusal_code::RefusalCode;
+use crate::ops::links;
 use crate::ops::locate::{Workplace, refuse_open};
 use crate::vault::pending::directory;
 use crate::vault::registry::real_path;
@@ -38,6 +39,7 @@ pub(super) fn site_of(workplace: &Workplace, request: &HooksRequest) -> Result<S
             Site {
                 directory: directory(state, &repository.git_dir),
                 config: repository.git_dir.join("config"),
+                configs: vec![repository.git_dir.join("config")],
                 repository: Some(repository),
             }
         }
@@ -45,6 +47,7 @@ pub(super) fn site_of(workplace: &Workplace, request: &HooksRequest) -> Result<S
             repository: None,
             directory: state.join("hooks").join("global"),
             config: request.global_config.clone(),
+            configs: request.global_configs.clone(),
         },
     })
 }
@@ -84,7 +87,8 @@ pub(super) fn describe(
     let ledger = Ledger::load(&site.directory).map_err(refuse)?;
     let settings = settings_of(workplace, site)?;
     let git = git_of(request);
-    let hooks = settings.hooks_path.clone();
+    let hooks = hooks_of(site, &settings);
+    let strays = stray::find(workplace, site, hooks.as_deref(), ledger.as_ref())?;
     let mut report = HooksReport {
         scope: request.scope,
         git_dir: site.git_dir(),
@@ -114,13 +118,19 @@ pub(super) fn describe(
             report.parts.extend(judge.parts_of(file).map_err(refuse)?);
         }
     }
-    let hooks = hooks.or_else(|| site.git_dir().map(|git_dir| git_dir.join("hooks")));
-    report.parts.extend(
-        hooks
-            .iter()
-            .flat_map(|hooks| foreign(hooks, ledger.as_ref())),
-    );
+    report.parts.extend(strays.parts());
+    let foreign = hooks
+        .iter()
+        .flat_map(|hooks| foreign(hooks, ledger.as_ref()));
+    let foreign = foreign.filter(|part| !strays.has_file(&part.path));
+    report.parts.extend(foreign);
     Ok(report)
+}
+
+/// The directory of hooks that git heeds in a repository.
+pub(super) fn hooks_of(site: &Site, settings: &HookSettings) -> Option<PathBuf> {
+    let set = settings.hooks_path.clone();
+    set.or_else(|| site.git_dir().map(|git_dir| git_dir.join("hooks")))
 }
 
 fn part(purpose: &str, path: &Path, state: State) -> Part {
@@ -242,6 +252,18 @@ impl Judge<'_> {
             && real_path(&set.join(event.name())) != real_path(&file.path)
         {
             return Some(format!("core.hooksPath leads to '{}'", set.display()));
+        }
+        if let Some(relative) = &self.settings.hooks_path_relative {
+            let git_dir = self.site.git_dir().unwrap_or_default();
+            let leads_here = |root: &PathBuf| {
+                real_path(&root.join(relative).join(event.name())) == real_path(&file.path)
+            };
+            if let Some(root) = links::roots(&git_dir).iter().find(|root| !leads_here(root)) {
+                return Some(format!(
+                    "core.hooksPath, which is relative, leads elsewhere in the linked worktree '{}'",
+                    root.display()
+                ));
+            }
         }
         let mode = std::fs::metadata(&file.path).map(|found| found.permissions().mode());
         mode.is_ok_and(|mode| mode & 0o111 == 0)

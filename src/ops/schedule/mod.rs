@@ -18,7 +18,7 @@ use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
 use crate::ops::sweep::{self, LastSweep};
 
-use scheduler::{Job, Scheduler};
+use scheduler::{Job, Overlay, Scheduler, overlays};
 
 /// Largest file read.
 const LIMIT_BYTES: u64 = 1 << 16;
@@ -101,6 +101,8 @@ pub struct ScheduleStatus {
     pub ledger: Option<Ledger>,
     /// What is there of it.
     pub files: Vec<(PathBuf, FileState)>,
+    /// What somebody has laid over them, as far as the scheduler says.
+    pub overlays: Vec<Overlay>,
     /// Whether the scheduler has it on; absent when it cannot be asked.
     pub is_on: Option<bool>,
     /// Whether the program that it starts is there.
@@ -117,7 +119,10 @@ impl ScheduleStatus {
     pub fn needs_attention(&self) -> bool {
         let is_intact = |(_, state): &(PathBuf, FileState)| *state == FileState::Intact;
         self.ledger.is_some()
-            && !(self.has_program && self.is_on == Some(true) && self.files.iter().all(is_intact))
+            && !(self.has_program
+                && self.is_on == Some(true)
+                && self.overlays.is_empty()
+                && self.files.iter().all(is_intact))
     }
 }
 
@@ -155,16 +160,29 @@ fn state_of(file: &LedgerFile) -> FileState {
     }
 }
 
-/// What is there of each file that was written.
+/// What is there of each file that was written. While a schedule is changed, a file may be one of two.
 #[must_use]
 pub fn states(ledger: &Ledger) -> Vec<(PathBuf, FileState)> {
-    let files = ledger.file.iter();
-    files.map(|file| (file.place(), state_of(file))).collect()
+    let mut states: Vec<(PathBuf, FileState)> = Vec::new();
+    for file in &ledger.file {
+        let (place, state) = (file.place(), state_of(file));
+        match states.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, known)) if state == FileState::Intact => *known = state,
+            Some(_) => {}
+            None => states.push((place, state)),
+        }
+    }
+    states
 }
 
 impl SchedulePlaces {
-    /// Asks the scheduler; an answer of `false` has its reason.
+    /// Tells the scheduler something; a no has its reason.
     fn ask(&self, words: &[String]) -> std::result::Result<(), String> {
+        self.answer(words).map(drop)
+    }
+
+    /// What the scheduler answers; a no has its reason.
+    fn answer(&self, words: &[String]) -> std::result::Result<String, String> {
         let Some(tool) = &self.tool else {
             return Err(format!("there is no {} on the path", self.scheduler.tool()));
         };
@@ -176,7 +194,7 @@ impl SchedulePlaces {
         };
         let answer = program.ask().map_err(|error| error.to_string())?;
         if answer.is_success {
-            return Ok(());
+            return Ok(answer.text);
         }
         let said = if answer.text.is_empty() {
             "it does not say why"
@@ -220,12 +238,29 @@ fn not_ours(path: &Path, fact: &str) -> Refusal {
     .about(path)
     .keeping("nothing was touched")
     .next(format!("cat {}", shell_word(path)), "shows it")
+    .next(
+        set_aside(path),
+        "sets it aside; after that, the same command again does what was asked",
+    )
+}
+
+/// The command that takes a file of somebody else out of the way, without writing over another.
+#[must_use]
+pub fn set_aside(path: &Path) -> String {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".aside");
+    format!(
+        "mv -n {} {}",
+        shell_word(path),
+        shell_word(Path::new(&aside))
+    )
 }
 
 /// Has the scheduler start a sweep every so often.
 ///
 /// # Errors
-/// When the scheduler cannot be asked or does not take it, or something foreign is in its place; then nothing is left of it.
+/// When the scheduler cannot be asked or does not take it, or something foreign is in its place; then what was there before is there
+/// again.
 pub fn install(
     surroundings: &SchedulePlaces,
     every: Duration,
@@ -274,19 +309,54 @@ pub fn install(
         });
     }
     let former = former(known.as_ref(), &files)?;
-    let told = write(surroundings, &directory, &former, &new, &files)
-        .map_err(|error| {
-            let refusal = Refusal::new(RefusalCode::SchedulerUnavailable, error.to_string());
-            refusal.keeping("nothing else was touched")
-        })
-        .and_then(|()| switch_on(surroundings, &directory));
+    let before = before(surroundings, known.as_ref(), &files)?;
+    let told = write(surroundings, &directory, &former, &new, &before, &files)
+        .map_err(|error| Refusal::new(RefusalCode::SchedulerUnavailable, error.to_string()))
+        .and_then(|()| switch_on(surroundings, &directory))
+        .and_then(|()| {
+            // Only now it is known that none of what was written before is needed any more.
+            store(&surroundings.state, &new)
+                .map_err(|error| Refusal::new(RefusalCode::SchedulerUnavailable, error.to_string()))
+        });
     match told {
         Ok(()) => Ok(InstallReport {
             ledger: new,
             is_as_before: false,
         }),
-        Err(refusal) => Err(undo(surroundings, &new, refusal)),
+        Err(refusal) => Err(undo(surroundings, &before, &files, refusal)),
     }
+}
+
+/// What is there before anything is written: that is put back when the scheduler does not take the new.
+struct Before {
+    ledger: Option<Ledger>,
+    /// Files of ours, as they are.
+    files: Vec<(PathBuf, Vec<u8>)>,
+    is_on: bool,
+}
+
+fn before(surroundings: &SchedulePlaces, known: Option<&Ledger>, files: &Files) -> Result<Before> {
+    let mut found = Vec::new();
+    let listed = known.map(states).unwrap_or_default().into_iter();
+    let new = files.iter().map(|(path, _)| path.clone());
+    for path in listed.map(|(path, _)| path).chain(new) {
+        if found.iter().any(|(known, _)| *known == path) {
+            continue;
+        }
+        match disk::read_bounded(&path, LIMIT_BYTES) {
+            Err(error) if error.is_nowhere() => {}
+            bytes => {
+                let bytes = bytes.map_err(|error| not_ours(&path, &error.to_string()))?;
+                found.push((path, bytes));
+            }
+        }
+    }
+    let is_on = known.is_some() && surroundings.ask(&surroundings.scheduler.is_on()).is_ok();
+    Ok(Before {
+        ledger: known.cloned(),
+        files: found,
+        is_on,
+    })
 }
 
 /// What was written at other places than now: the directory of settings may have been another one.
@@ -334,26 +404,42 @@ fn plan(surroundings: &SchedulePlaces, every: Duration) -> Result<(PathBuf, Path
     Ok((directory, program, files))
 }
 
-/// What was written before is ours, and goes first, so that at no moment a file is there that no note speaks of.
+/// At no moment a file is there that no note speaks of: until the scheduler has taken the new, the note speaks of both.
 fn write(
     surroundings: &SchedulePlaces,
     directory: &Path,
     former: &[PathBuf],
     ledger: &Ledger,
+    before: &Before,
     files: &Files,
 ) -> disk::Result<()> {
-    let new = files.iter().map(|(path, _)| path);
-    for path in former.iter().chain(new) {
-        remove(path)?;
-    }
-    disk::create_directories(&surroundings.state)?;
-    let text = toml::to_string(ledger).unwrap_or_default();
-    disk::replace(&ledger_path(&surroundings.state), text.as_bytes())?;
+    let mut both = ledger.clone();
+    let known = before.ledger.iter().flat_map(|ledger| &ledger.file);
+    both.file.extend(known.cloned());
+    store(&surroundings.state, &both)?;
     disk::create_directories(directory)?;
     for (path, text) in files {
-        disk::write_new(path, text.as_bytes())?;
+        put(path, text.as_bytes(), before)?;
+    }
+    for path in former {
+        remove(path)?;
     }
     disk::sync_directory(directory)
+}
+
+fn store(state: &Path, ledger: &Ledger) -> disk::Result<()> {
+    disk::create_directories(state)?;
+    let text = toml::to_string(ledger).unwrap_or_default();
+    disk::replace(&ledger_path(state), text.as_bytes())
+}
+
+/// Writes a file: in place of the one that was looked at before, or where there was none.
+fn put(path: &Path, bytes: &[u8], before: &Before) -> disk::Result<()> {
+    if before.files.iter().any(|(known, _)| known == path) {
+        disk::replace(path, bytes)
+    } else {
+        disk::write_new(path, bytes)
+    }
 }
 
 fn remove(path: &Path) -> disk::Result<()> {
@@ -375,27 +461,59 @@ fn switch_on(surroundings: &SchedulePlaces, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Takes back what was begun: a schedule that is only half there would be taken for one.
-fn undo(surroundings: &SchedulePlaces, ledger: &Ledger, refusal: Refusal) -> Refusal {
-    let _was_off = surroundings.ask(&surroundings.scheduler.switch_off());
-    let mut left = Vec::new();
-    let ours = states(ledger).into_iter();
-    for (path, _) in ours.filter(|(_, state)| *state == FileState::Intact) {
-        left.extend(remove(&path).err().map(|error| error.to_string()));
+/// Takes back what was begun: what was there before is there again, and on if it was on. A schedule that is only half there would be
+/// taken for one.
+fn undo(
+    surroundings: &SchedulePlaces,
+    before: &Before,
+    files: &Files,
+    refusal: Refusal,
+) -> Refusal {
+    if !before.is_on {
+        let _was_off = surroundings.ask(&surroundings.scheduler.switch_off());
     }
-    left.extend(
-        remove(&ledger_path(&surroundings.state))
-            .err()
-            .map(|error| error.to_string()),
-    );
+    let mut left = Vec::new();
+    let mut note = |outcome: disk::Result<()>| {
+        left.extend(outcome.err().map(|error| error.to_string()));
+    };
+    for (path, text) in files {
+        let is_new = !before.files.iter().any(|(known, _)| known == path);
+        let is_ours =
+            || disk::read_bounded(path, LIMIT_BYTES).is_ok_and(|bytes| bytes == text.as_bytes());
+        if is_new && is_ours() {
+            note(remove(path));
+        }
+    }
+    for (path, bytes) in &before.files {
+        note(disk::replace(path, bytes));
+    }
+    match &before.ledger {
+        Some(ledger) => note(store(&surroundings.state, ledger)),
+        None => note(remove(&ledger_path(&surroundings.state))),
+    }
     if let Some(words) = surroundings.scheduler.forget() {
         let _not_told = surroundings.ask(&words);
     }
-    if left.is_empty() {
-        refusal.having_changed("what was begun was taken back; no sweep is scheduled")
-    } else {
-        refusal.having_changed(format!("no sweep is scheduled; {}", left.join("; ")))
+    if !before.is_on {
+        let left = if left.is_empty() {
+            "what was begun was taken back; no sweep is scheduled".to_owned()
+        } else {
+            format!("no sweep is scheduled; {}", left.join("; "))
+        };
+        return refusal.having_changed(left);
     }
+    let first = before.files.iter().find_map(|(path, _)| path.parent());
+    let _not_told = first.map(|directory| switch_on(surroundings, directory));
+    let is_on = surroundings.ask(&surroundings.scheduler.is_on()).is_ok();
+    if left.is_empty() && is_on {
+        return refusal.keeping("the schedule that was there is there again, and on");
+    }
+    if !is_on {
+        left.push("the scheduler did not take that which was there before again".to_owned());
+    }
+    refusal
+        .having_changed(left.join("; "))
+        .next("git vault schedule status", "says how things stand")
 }
 
 /// How things stand.
@@ -411,7 +529,11 @@ pub fn status(surroundings: &SchedulePlaces, now: Timestamp) -> Result<ScheduleS
     };
     let is_on = (ledger.is_some() && is_there())
         .then(|| surroundings.ask(&surroundings.scheduler.is_on()).is_ok());
+    let holds = surroundings.scheduler.what_holds();
+    let holds = holds.filter(|_| is_on.is_some());
+    let answer = holds.and_then(|words| surroundings.answer(&words).ok());
     Ok(ScheduleStatus {
+        overlays: answer.as_deref().map(overlays).unwrap_or_default(),
         files: ledger.as_ref().map(states).unwrap_or_default(),
         is_on,
         has_program: ledger.as_ref().is_none_or(has_program),
@@ -459,8 +581,8 @@ pub fn uninstall(surroundings: &SchedulePlaces) -> Result<Option<Ledger>> {
         }
     }
     let refuse = |error: disk::Error| error.refuse(RefusalCode::SchedulerUnavailable);
-    for file in &ledger.file {
-        remove(&file.place()).map_err(refuse)?;
+    for (path, _) in states(&ledger) {
+        remove(&path).map_err(refuse)?;
     }
     remove(&ledger_path(&surroundings.state)).map_err(refuse)?;
     if let Some(words) = surroundings.scheduler.forget() {

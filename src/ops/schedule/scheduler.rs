@@ -18,8 +18,42 @@ const SERVICE: &str = include_str!("../../../templates/schedule/git-vault-sweep.
 const TIMER: &str = include_str!("../../../templates/schedule/git-vault-sweep.timer");
 const PLIST: &str = include_str!("../../../templates/schedule/git-vault.sweep.plist");
 
+const SERVICE_NAME: &str = "git-vault-sweep.service";
 const TIMER_NAME: &str = "git-vault-sweep.timer";
 const LABEL: &str = "git-vault.sweep";
+
+/// What somebody has laid over the files of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overlay {
+    /// A unit is changed by a file of somebody else.
+    DropIn(String, String),
+    /// The scheduler was told never to start this unit.
+    Masked(String),
+    /// The scheduler has not read what the file of this unit says now.
+    NotRead(String),
+}
+
+/// What is laid over the files of a job, by the answer to [`Scheduler::what_holds`]: blocks of properties, one for each unit.
+#[must_use]
+pub fn overlays(answer: &str) -> Vec<Overlay> {
+    let mut overlays = Vec::new();
+    for block in answer.split("\n\n") {
+        let property = |name: &str| {
+            let mut lines = block.lines().filter_map(|line| line.split_once('='));
+            lines.find_map(|(key, value)| (key == name).then(|| value.trim().to_owned()))
+        };
+        let id = property("Id").unwrap_or_default();
+        let drop_ins = property("DropInPaths").unwrap_or_default();
+        let words = drop_ins.split(' ').filter(|word| !word.is_empty());
+        overlays.extend(words.map(|path| Overlay::DropIn(id.clone(), path.to_owned())));
+        if property("LoadState").as_deref() == Some("masked") {
+            overlays.push(Overlay::Masked(id));
+        } else if property("NeedDaemonReload").as_deref() == Some("yes") {
+            overlays.push(Overlay::NotRead(id));
+        }
+    }
+    overlays
+}
 
 /// What is to be run, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,12 +101,12 @@ impl Scheduler {
                 });
                 let service = SERVICE
                     .replace("@ENVIRONMENT@\n", &lines.collect::<String>())
-                    .replace("@PROGRAM@", &quoted(program).replace('$', "$$"));
+                    .replace("@PROGRAM@", &command(program));
                 let timer = TIMER
                     .replace("@EVERY@", &every(job.every))
                     .replace("@CALENDAR@", &calendar(seconds / 60))
                     .replace("@DELAY@", &(seconds / 5).min(300).to_string());
-                vec![("git-vault-sweep.service", service), (TIMER_NAME, timer)]
+                vec![(SERVICE_NAME, service), (TIMER_NAME, timer)]
             }
             Self::Launchd => {
                 let lines = variables.iter().map(|(name, value)| {
@@ -103,6 +137,21 @@ impl Scheduler {
         match self {
             Self::Systemd => words(&["--user", "is-active", "--quiet", TIMER_NAME]),
             Self::Launchd => words(&["print", &format!("{}/{LABEL}", domain())]),
+        }
+    }
+
+    /// A question to which the scheduler answers with what holds of each of its files, as properties: see [`overlays`].
+    #[must_use]
+    pub fn what_holds(self) -> Option<Vec<String>> {
+        match self {
+            Self::Systemd => Some(words(&[
+                "--user",
+                "show",
+                "--property=Id,LoadState,DropInPaths,NeedDaemonReload",
+                SERVICE_NAME,
+                TIMER_NAME,
+            ])),
+            Self::Launchd => None,
         }
     }
 
@@ -157,6 +206,18 @@ fn domain() -> String {
 fn plain(path: &Path) -> Option<&str> {
     let text = path.to_str()?;
     (!text.chars().any(char::is_control)).then_some(text)
+}
+
+/// The command line of a service, up to the program. systemd takes only plain names for what it runs itself, and knows no way to write
+/// the others down; for the words of a command it does. So a shell becomes a program that is named otherwise.
+fn command(program: &str) -> String {
+    let is_plain = !program.contains(['"', '\'', '\\', '$']);
+    if is_plain {
+        quoted(program)
+    } else {
+        let program = quoted(program).replace('$', "$$");
+        format!("/bin/sh -c 'exec \"$$0\" \"$$@\"' {program}")
+    }
 }
 
 /// One word of a unit file.
@@ -227,11 +288,19 @@ mod tests {
             .files(&job("/opt/a b/$git\\vault%", 15))
             .unwrap();
         let service = &files[0].1;
-        assert!(service.contains("ExecStart=\"/opt/a b/$$git\\\\vault%%\" sweep\n"));
+        let line =
+            "ExecStart=/bin/sh -c 'exec \"$$0\" \"$$@\"' \"/opt/a b/$$git\\\\vault%%\" sweep\n";
+        assert!(service.contains(line), "{service}");
+        let plain = &Scheduler::Systemd.files(&job("/opt/a b%", 15)).unwrap()[0].1;
+        assert!(plain.contains("ExecStart=\"/opt/a b%%\" sweep\n"));
         let line = "Environment=\"GIT_VAULT_HOME=/v/a \\\"b\\\" 50%% $c & <d>\"\n";
         assert!(service.contains(line), "{service}");
         assert!(files[1].1.contains("OnCalendar=*-*-* *:00/15:00\n"));
-        assert!(!files.iter().any(|(_, text)| text.contains('@')));
+        assert!(
+            !files
+                .iter()
+                .any(|(_, text)| text.replace("$$@", "").contains('@'))
+        );
         let files = Scheduler::Launchd.files(&job("/opt/a&b", 120)).unwrap();
         assert!(files[0].1.contains("<string>/opt/a&amp;b</string>"));
         assert!(files[0].1.contains("50% $c &amp; &lt;d&gt;</string>"));

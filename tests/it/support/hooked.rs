@@ -72,6 +72,13 @@ impl Hooked {
         command
     }
 
+    /// The same for a shell that knows more than the standard asks for.
+    pub fn bash_command(&self, line: &str) -> Command {
+        let mut command = self.prepare("bash", &self.source);
+        command.args(["-c", line]);
+        command
+    }
+
     /// Runs git in a directory, however it ends.
     pub fn try_git_in(&self, directory: &Path, arguments: &[&str]) -> Output {
         let mut command = self.git_command(directory);
