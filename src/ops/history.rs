@@ -13,7 +13,7 @@ use crate::host::git::pack_copy::copy_entries;
 use crate::host::git::pack_reader::{Object, Pack};
 use crate::host::git::pack_writer::{FinishedPack, PackWriter};
 use crate::host::git::packs::Packs;
-use crate::host::git::stores::{PackStamp, Stores};
+use crate::host::git::stores::{Known, StoreStamp, Stores};
 use crate::model::escape::shell_word;
 use crate::model::event::{Event, Monitor, Phase};
 use crate::model::place::Spot;
@@ -84,10 +84,15 @@ pub fn open_stores(
     objects: &std::path::Path,
     format: ObjectFormat,
     is_partial: bool,
-    known: &[PackStamp],
+    known: &[StoreStamp],
+    settled_before_ns: Option<i128>,
 ) -> std::result::Result<Stores, MirrorError> {
-    let known: BTreeSet<&PackStamp> = known.iter().collect();
-    Stores::open(objects, format, is_partial, &|stamp| known.contains(stamp)).map_err(source)
+    let known: BTreeSet<&StoreStamp> = known.iter().collect();
+    let known = Known {
+        is_mirrored: &|stamp| known.contains(stamp),
+        settled_before_ns,
+    };
+    Stores::open(objects, format, is_partial, known).map_err(source)
 }
 
 /// Copies every object of a part that the source holds and the vault's history does not into one new pack; `None` when there

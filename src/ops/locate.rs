@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::host::git::error::Error as GitError;
 use crate::host::git::object::ObjectId;
 use crate::host::git::repository::{self, Lookup, OpenError, Repository};
-use crate::host::git::stores::Stores;
+use crate::host::git::stores::{Known, Stores};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::signed::SigningKey;
@@ -198,7 +198,7 @@ impl Workplace {
 pub(super) fn has_commit_in(repository: &Repository) -> impl Fn(&ObjectId) -> bool {
     let (objects, format) = (repository.git_dir.join("objects"), repository.format);
     move |id| {
-        Stores::open(&objects, format, false, &|_stamp| false)
+        Stores::open(&objects, format, false, Known::NOTHING)
             .is_ok_and(|stores| stores.contains(id))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::host::git::branches::{Branches, Unpushed};
 use crate::host::git::repository::{Lookup, Repository};
-use crate::host::git::stores::Stores;
+use crate::host::git::stores::{Known, Stores};
 use crate::host::git::tree::tree_of_commit;
 use crate::host::metadata::Fingerprint;
 use crate::host::walk::{Found, Walked, join};
@@ -141,7 +141,7 @@ fn is_staged(
         return true;
     };
     let objects = repository.git_dir.join("objects");
-    let stores = Stores::open(&objects, repository.format, false, &|_stamp| false);
+    let stores = Stores::open(&objects, repository.format, false, Known::NOTHING);
     let commit = stores.and_then(|stores| stores.read(&head));
     // A commit that cannot be read is said by `snapshot`.
     commit.is_ok_and(|commit| tree_of_commit(&commit.content).is_some_and(|own| own != tree))

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::host::file_system::quiet_ns;
 use crate::host::git::object::ObjectId;
 use crate::host::git::pack_writer::FinishedPack;
 use crate::host::git::repository::Repository;
-use crate::host::git::stores::{PackStamp, Stores, unpaired};
+use crate::host::git::stores::{StoreStamp, Stores, unpaired};
 use crate::model::escape::shell_word;
 use crate::model::ids::Digest;
 use crate::model::place::{Place, Spot};
@@ -26,7 +27,7 @@ pub(super) fn mirror_all(
     task: &Task<'_>,
     progress: &mut Progress,
     metadata: &Metadata,
-) -> Capturing<Vec<(Spot, PackStamp)>> {
+) -> Capturing<Vec<(Spot, StoreStamp)>> {
     let mut stamps = Vec::new();
     for (member, names) in metadata.each() {
         let own = mirror(task, progress, member, names)?;
@@ -46,7 +47,7 @@ fn mirror(
     progress: &mut Progress,
     member: &Member,
     names: &Names,
-) -> Capturing<Vec<PackStamp>> {
+) -> Capturing<Vec<StoreStamp>> {
     let format = task.vault.format;
     let git_dir = &member.git_dir;
     let objects = member.repository.git_dir.join("objects");
@@ -54,7 +55,7 @@ fn mirror(
         MirrorError::Moved(_) => CaptureError::Moved(objects.clone()),
         MirrorError::Refused(refusal) => CaptureError::Refused(refusal),
     };
-    let known: Vec<PackStamp> = progress
+    let known: Vec<StoreStamp> = progress
         .known
         .mirrored
         .iter()
@@ -62,7 +63,9 @@ fn mirror(
         .map(|(_, stamp)| stamp.clone())
         .collect();
     let is_partial = member.repository.is_partial;
-    let stores = history::open_stores(&objects, format, is_partial, &known).map_err(moved)?;
+    let settled_before_ns = quiet_ns().map(|quiet_ns| (task.clock)() - quiet_ns);
+    let stores = history::open_stores(&objects, format, is_partial, &known, settled_before_ns);
+    let stores = stores.map_err(moved)?;
     let is_main = *git_dir == Spot::top(Place::Gitdir);
     if is_main {
         let history = progress.store.history(git_dir);
@@ -86,7 +89,8 @@ fn mirror(
         let pack = history::pack_of_empty_tree(&target(task, progress, git_dir))?;
         take(task, progress, git_dir, Part::Own, pack)?;
     }
-    Ok(stores.packs.into_iter().map(|pack| pack.stamp).collect())
+    let packs = stores.packs.into_iter().map(|pack| pack.stamp);
+    Ok(packs.chain(stores.fans).collect())
 }
 
 fn target<'a>(task: &'a Task<'_>, progress: &'a Progress, git_dir: &'a Spot) -> Target<'a> {
@@ -155,9 +159,8 @@ fn check_same_repository(
         .iter()
         .filter_map(|hex| ObjectId::from_hex(hex.as_bytes()))
         .peekable();
-    let knows_a_pack = stores.packs.iter().any(|pack| pack.pack.is_none());
     if roots.peek().is_none()
-        || knows_a_pack
+        || stores.knows_something
         || roots.any(|root| stores.contains(&root))
         || is_known()
     {

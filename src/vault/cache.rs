@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::disk;
 use crate::host::git::object::{ObjectFormat, ObjectId};
 use crate::host::git::packs::SmallPacks;
-use crate::host::git::stores::PackStamp;
+use crate::host::git::stores::StoreStamp;
 use crate::host::metadata::Fingerprint;
 use crate::host::walk::path_bytes;
 use crate::model::ids::{Digest, SnapshotId};
@@ -53,8 +53,9 @@ pub struct ScanCache {
     pub small: SmallPacks,
     /// Other packs of which the same was done with their indices.
     pub large: BTreeSet<String>,
-    /// Packs of the sources whose objects are all in the vault, by the git directory of their repository.
-    pub mirrored: Vec<(Spot, PackStamp)>,
+    /// Packs of the sources, and directories of loose objects, whose objects are all in the vault, by the git directory of their
+    /// repository.
+    pub mirrored: Vec<(Spot, StoreStamp)>,
 }
 
 type StampRecord = (Vec<u8>, u64, u64, i128, i128, bool);
@@ -295,7 +296,7 @@ fn small_from(records: Vec<(String, Vec<u8>)>, format: ObjectFormat) -> Option<S
     records.collect()
 }
 
-fn stamp_to_record(stamp: &PackStamp) -> StampRecord {
+fn stamp_to_record(stamp: &StoreStamp) -> StampRecord {
     (
         stamp.path.clone(),
         stamp.bytes,
@@ -308,8 +309,8 @@ fn stamp_to_record(stamp: &PackStamp) -> StampRecord {
 
 fn stamp_from_record(
     (path, bytes, inode, mtime_ns, ctime_ns, is_promisor): StampRecord,
-) -> PackStamp {
-    PackStamp {
+) -> StoreStamp {
+    StoreStamp {
         path,
         bytes,
         inode,

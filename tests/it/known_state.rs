@@ -211,3 +211,83 @@ fn a_write_through_a_mapping_that_is_older_than_the_last_snapshot_is_seen() {
         assert!(writer.wait().expect("it ends").success());
     }
 }
+
+/// Writes an object that nothing names into a directory of loose objects that is there already; gives its id.
+fn add_to_a_known_fan(sandbox: &Sandbox, source: &Path, seed: &str) -> String {
+    for number in 0..10_000 {
+        let path = write(&sandbox.path("tmp"), "object", format!("{seed} {number}\n"));
+        let path = path.to_str().expect("UTF-8");
+        let id = sandbox.git_text(source, &["hash-object", "--no-filters", path]);
+        let (fan, _rest) = id.trim().split_at(2);
+        let fan = source.join(".git/objects").join(fan);
+        if !fan.is_dir() {
+            continue;
+        }
+        let before = fs::metadata(&fan).expect("it is there");
+        let before = before.modified().expect("its time");
+        sandbox.git(source, &["hash-object", "-w", "--no-filters", path]);
+        let directory = fs::File::open(&fan).expect("opened");
+        let back = directory.set_modified(before);
+        back.expect("the time is put back");
+        return id.trim().to_owned();
+    }
+    panic!("no object begins like another");
+}
+
+#[test]
+fn what_comes_to_known_directories_of_loose_objects_is_mirrored() {
+    let Some(library) = faketime_library("known loose objects") else {
+        return;
+    };
+    let sandbox = Sandbox::on_disk();
+    let source = states::small_repository(&sandbox);
+    let later = || snapshot_later(&sandbox, &source, &library);
+    assert_eq!(later().0, "sealed");
+    assert_eq!(later().0, "unchanged", "nothing new, and all is known");
+    let has = |id: &str, object: &str, name: &str| {
+        let restored = sandbox.restore(&source, id, name);
+        sandbox.git(&restored, &["cat-file", "-e", object]);
+        sandbox.git(&restored, &["fsck", "--full", "--strict"]);
+    };
+    let first = add_to_a_known_fan(&sandbox, &source, "first");
+    let (outcome, id) = later();
+    assert_eq!(outcome, "sealed", "an object came to a known directory");
+    has(&id, &first, "first");
+    assert_eq!(later().0, "unchanged");
+
+    // Another directory of the same name.
+    let second = add_to_a_known_fan(&sandbox, &source, "second");
+    let fan = source.join(".git/objects").join(&second[..2]);
+    let aside = sandbox.path("aside");
+    fs::rename(&fan, &aside).expect("moved away");
+    mkdir(&source.join(".git/objects"), &second[..2]);
+    for entry in fs::read_dir(&aside).expect("objects") {
+        let entry = entry.expect("an object");
+        fs::copy(entry.path(), fan.join(entry.file_name())).expect("copied");
+    }
+    let (outcome, id) = later();
+    assert_eq!(outcome, "sealed", "another directory");
+    has(&id, &second, "second");
+
+    // What is known of one repository says nothing of another at its place, and it stays known that this is none other.
+    sandbox.git(&source, &["checkout", "--quiet", "--orphan", "fresh"]);
+    let third = add_to_a_known_fan(&sandbox, &source, "third");
+    let (outcome, id) = later();
+    assert_eq!(outcome, "sealed");
+    has(&id, &third, "third");
+    sandbox.git(&source, &["gc", "--quiet", "--prune=now"]);
+    let (outcome, _id) = later();
+    assert!(["sealed", "unchanged"].contains(&outcome.as_str()));
+    let fourth = add_anywhere(&sandbox, &source);
+    let (outcome, id) = later();
+    assert_eq!(outcome, "sealed", "after a gc");
+    has(&id, &fourth, "fourth");
+}
+
+/// Writes an object that nothing names, wherever it belongs.
+fn add_anywhere(sandbox: &Sandbox, source: &Path) -> String {
+    let path = write(&sandbox.path("tmp"), "object", "the last one\n");
+    let path = path.to_str().expect("UTF-8");
+    let id = sandbox.git_text(source, &["hash-object", "-w", "--no-filters", path]);
+    id.trim().to_owned()
+}

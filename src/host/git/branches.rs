@@ -7,7 +7,7 @@ use super::error::{Error, Result};
 use super::object::{ObjectFormat, ObjectId, ObjectKind};
 use super::reftable::{self, Value};
 use super::remotes::{Place, Remotes};
-use super::stores::Stores;
+use super::stores::{Known, Stores};
 use crate::host::disk;
 
 /// Largest file of refs that is read.
@@ -108,7 +108,7 @@ impl Branches {
         if ahead.is_empty() && other.is_empty() {
             return Ok(unpushed);
         }
-        let stores = Stores::open(&git_dir.join("objects"), format, false, &|_stamp| false)?;
+        let stores = Stores::open(&git_dir.join("objects"), format, false, Known::NOTHING)?;
         if !ahead.is_empty() {
             let mut walk = Walk::new(&stores);
             walk.add_all(&ahead, ASKED);

@@ -1,5 +1,6 @@
 //! Loose objects: listed by name, read as streams, re-hashed always (nobody else hashes them on reading).
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -12,35 +13,36 @@ use super::object::{ObjectFormat, ObjectId, ObjectKind, hash_object};
 use super::pack_reader::Object;
 use crate::host::disk;
 
-/// The ids of the loose objects in an objects directory, by their file names.
+/// The directories of loose objects in an objects directory: `00` to `ff`, those that are there.
 ///
 /// # Errors
-/// When a directory cannot be listed.
-pub fn list(objects: &Path, format: ObjectFormat) -> Result<Vec<ObjectId>> {
-    let mut ids = Vec::new();
-    let fans = match disk::list(objects) {
-        Err(error) if error.is_not_found() => return Ok(ids),
-        fans => fans?,
+/// When it cannot be listed.
+pub fn fans(objects: &Path) -> Result<Vec<PathBuf>> {
+    let names = match disk::list(objects) {
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        names => names?,
     };
-    for fan in fans {
-        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if fan.len() != 2 || !fan.as_bytes().iter().all(is_digit) {
-            continue;
-        }
-        let names = match disk::list(&objects.join(&fan)) {
-            Err(error) if error.is_not_found() => continue,
-            names => names?,
-        };
-        for name in names {
-            let digits = [fan.as_bytes(), name.as_bytes()].concat();
-            if let Some(id) =
-                ObjectId::from_hex(&digits).filter(|id| id.as_bytes().len() == format.id_bytes())
-            {
-                ids.push(id);
-            }
-        }
-    }
-    Ok(ids)
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_fan = |name: &&OsString| name.len() == 2 && name.as_bytes().iter().all(is_digit);
+    let fans = names.iter().filter(is_fan);
+    Ok(fans.map(|name| objects.join(name)).collect())
+}
+
+/// The ids of the loose objects in one of those directories, by their file names; none when it is not there.
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn list(fan: &Path, format: ObjectFormat) -> Result<Vec<ObjectId>> {
+    let names = match disk::list(fan) {
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        names => names?,
+    };
+    let start = fan.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+    let ids = names.iter().filter_map(|name| {
+        ObjectId::from_hex(&[start, name.as_bytes()].concat())
+            .filter(|id| id.as_bytes().len() == format.id_bytes())
+    });
+    Ok(ids.collect())
 }
 
 /// The path of a loose object.

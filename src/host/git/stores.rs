@@ -9,8 +9,10 @@ use super::error::{Error, Result};
 use super::loose;
 use super::object::{ObjectFormat, ObjectId};
 use super::pack_reader::{Object, Pack};
+use crate::host::directory::open_directory;
 use crate::host::disk;
-use crate::host::metadata;
+use crate::host::file_system::has_change_times;
+use crate::host::metadata::{self, Kind};
 
 /// The stores, opened: what they held when they were listed.
 pub struct Stores {
@@ -18,8 +20,13 @@ pub struct Stores {
     pub alternates: Alternates,
     /// Ids of loose objects, each with the number of its directory.
     pub loose: Vec<(ObjectId, usize)>,
+    /// Directories of loose objects that were left alone for long enough before they were looked at, and what they held is in
+    /// `loose` or known to be mirrored.
+    pub fans: Vec<StoreStamp>,
     /// Packs, opened, with what identifies their files.
     pub packs: Vec<SourcePack>,
+    /// Whether something was not opened because it is known.
+    pub knows_something: bool,
     format: ObjectFormat,
 }
 
@@ -122,15 +129,33 @@ fn is_unfinished(name: &[u8]) -> bool {
 /// A pack of the source.
 pub struct SourcePack {
     /// What identifies the file: a pack of this fingerprint that is already mirrored need not be opened again.
-    pub stamp: PackStamp,
+    pub stamp: StoreStamp,
     /// The pack; `None` when the caller said that it is mirrored already.
     pub pack: Option<Pack>,
 }
 
-/// Identity of a pack file: names of packs are checksums of content or of ids, so the whole is what counts.
+/// What need not be opened, because all its objects are in the vault.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The packs and the directories of loose objects of which that is known.
+    pub is_mirrored: &'a dyn Fn(&StoreStamp) -> bool,
+    /// A directory of loose objects is relied on only if it has not changed since then, in ns since the epoch; none is without it.
+    pub settled_before_ns: Option<i128>,
+}
+
+impl Known<'_> {
+    /// Nothing is known.
+    pub const NOTHING: Known<'static> = Known {
+        is_mirrored: &|_stamp| false,
+        settled_before_ns: None,
+    };
+}
+
+/// Identity of a pack file, or of a directory of loose objects: names of packs are checksums of content or of ids, so the whole is
+/// what counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PackStamp {
-    /// Path of the pack file.
+pub struct StoreStamp {
+    /// Its path.
     pub path: Vec<u8>,
     /// Its size.
     pub bytes: u64,
@@ -154,27 +179,26 @@ impl Stores {
         objects: &Path,
         format: ObjectFormat,
         is_partial: bool,
-        is_mirrored: &dyn Fn(&PackStamp) -> bool,
+        known: Known<'_>,
     ) -> Result<Self> {
         let alternates = Alternates::find(objects)?;
         let mut stores = Self {
             alternates,
             loose: Vec::new(),
+            fans: Vec::new(),
             packs: Vec::new(),
+            knows_something: false,
             format,
         };
-        for (number, directory) in stores.alternates.directories.iter().enumerate() {
-            stores.loose.extend(
-                loose::list(directory, format)?
-                    .into_iter()
-                    .map(|id| (id, number)),
-            );
+        for number in 0..stores.alternates.directories.len() {
+            stores.list_loose(number, known)?;
         }
         let before = stores.pack_paths()?;
         for path in &before {
-            let mut stamp = PackStamp::of(path)?;
+            let mut stamp = StoreStamp::of(path)?;
             stamp.is_promisor &= is_partial;
-            let pack = if is_mirrored(&stamp) {
+            let pack = if (known.is_mirrored)(&stamp) {
+                stores.knows_something = true;
                 None
             } else {
                 Some(Pack::open(path, format)?)
@@ -188,6 +212,31 @@ impl Stores {
             let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
             Err(disk::Error::new("list the packs of", objects, gone).into())
         }
+    }
+
+    /// Lists the loose objects of one of the stores, but for directories that are known to hold nothing new: one to which an object came
+    /// has another change time, where the file system is known to tell.
+    fn list_loose(&mut self, number: usize, known: Known<'_>) -> Result<()> {
+        let Some(objects) = self.alternates.directories.get(number) else {
+            return Ok(());
+        };
+        let device = tells_of_changes(objects);
+        for fan in loose::fans(objects)? {
+            // Looked at before it is listed: what comes meanwhile makes it another one.
+            let settled = match known.settled_before_ns.zip(device) {
+                Some((before_ns, device)) => StoreStamp::of_fan(&fan, device, before_ns),
+                None => None,
+            };
+            let is_known = settled.as_ref().is_some_and(known.is_mirrored);
+            if is_known {
+                self.knows_something = true;
+            } else {
+                let ids = loose::list(&fan, self.format)?;
+                self.loose.extend(ids.into_iter().map(|id| (id, number)));
+            }
+            self.fans.extend(settled);
+        }
+        Ok(())
     }
 
     /// Paths of all packs that have an index.
@@ -244,7 +293,31 @@ impl Stores {
     }
 }
 
-impl PackStamp {
+/// The device of an objects directory, if its file system is known to tell of every name that comes and goes.
+fn tells_of_changes(objects: &Path) -> Option<u64> {
+    let open = open_directory(objects).ok()?;
+    let look = metadata::look_at_open(&open, objects).ok()?;
+    has_change_times(&open).then_some(look.device)
+}
+
+impl StoreStamp {
+    /// Looks at a directory of loose objects: nothing when it lies on another device, or changed too late.
+    fn of_fan(fan: &Path, device: u64, before_ns: i128) -> Option<Self> {
+        let look = metadata::look_at(fan).ok()?;
+        let is_settled = look.kind() == Kind::Directory
+            && look.device == device
+            && look.ctime_ns < before_ns
+            && look.mtime_ns < before_ns;
+        is_settled.then(|| Self {
+            path: fan.as_os_str().as_bytes().to_vec(),
+            bytes: look.bytes,
+            inode: look.inode,
+            mtime_ns: look.mtime_ns,
+            ctime_ns: look.ctime_ns,
+            is_promisor: false,
+        })
+    }
+
     /// Looks at a pack file.
     ///
     /// # Errors
