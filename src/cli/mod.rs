@@ -53,6 +53,13 @@ pub fn run() -> ExitCode {
     if let Command::Hook { event, words: told } = &arguments.command {
         return hook::answer(&arguments, event, told, words);
     }
+    if let Command::Agents {
+        command: AgentsCommand::Hook { tool },
+    } = &arguments.command
+    {
+        let answer = agents::attempt(&arguments, *tool);
+        return finish(&answer.text, answer.status);
+    }
     let core_limit = if matches!(arguments.command, Command::Guard { .. }) {
         Some(machine::leave_no_core_file_for_now())
     } else {
@@ -82,16 +89,20 @@ pub fn run() -> ExitCode {
     }
     let output = match format {
         Format::Json => format!("{}\n", for_json(&answer.json.to_string())),
-        Format::Text if arguments.quiet => String::new(),
+        Format::Text if arguments.quiet && !agents::is_work(&arguments) => String::new(),
         Format::Text => answer.text,
     };
-    finish(&output, answer.status)
+    let status = match format {
+        Format::Json => agents::status_with_json(&answer.json).unwrap_or(answer.status),
+        Format::Text => answer.status,
+    };
+    finish(&output, status)
 }
 
 /// The answer when not even home and current directory are known. A coding agent is answered in its own way, whatever is wrong.
 fn no_surroundings(arguments: &Arguments, refusal: Refusal, format: Format) -> commands::Answer {
     if let Command::Agents {
-        command: AgentsCommand::Hook { tool },
+        command: AgentsCommand::Work { tool },
     } = &arguments.command
     {
         return agents::answer_without_surroundings(*tool, refusal);

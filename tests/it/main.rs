@@ -22,6 +22,7 @@
 mod acknowledged;
 mod agents;
 mod agents_elsewhere;
+mod agents_ends;
 mod agents_settings;
 mod agents_trouble;
 mod answers;

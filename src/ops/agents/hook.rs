@@ -99,10 +99,37 @@ pub fn hook(
     report
 }
 
+/// What is known of where a hook runs, before anything was looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Its current directory.
+    pub directory: Option<PathBuf>,
+    /// The home directory of its user.
+    pub home: Option<PathBuf>,
+}
+
 /// What the tool is told when nothing could even be looked for.
 #[must_use]
-pub fn without_surroundings(tool: Tool, call: &Call, refusal: Refusal) -> HookReport {
-    let verdict = match reason_to_wait(Path::new("/"), None, call) {
+pub fn without_surroundings(
+    tool: Tool,
+    call: &Call,
+    surroundings: &Surroundings,
+    refusal: Refusal,
+) -> HookReport {
+    let start = call
+        .directory
+        .as_deref()
+        .or(surroundings.directory.as_deref());
+    let waits = match (&call.action, start) {
+        (Action::Write(files), None) if files.iter().any(|file| !file.starts_with('/')) => {
+            Some("it cannot be told which file would be written")
+        }
+        (_, start) => {
+            let start = start.unwrap_or(Path::new("/"));
+            reason_to_wait(start, surroundings.home.as_deref(), call)
+        }
+    };
+    let verdict = match waits {
         Some(reason) => Verdict::Block {
             reason,
             refusal: refusal.clone(),
