@@ -623,3 +623,34 @@ fn an_install_that_fails_leaves_everything_as_it_was() {
     assert_eq!(listing::differences("home", &before, &after), [""; 0]);
     assert!(!home.ledger("claude").exists());
 }
+
+/// Whoever comes second must not lose what the first one noted: it is what `uninstall` gives back.
+#[test]
+fn installs_at_the_same_time_lose_no_note() {
+    for _ in 0..4 {
+        let home = Home::new();
+        let path = home.write(".claude/settings.json", CLAUDE);
+        let commands = |words: &[&str]| {
+            let running: Vec<_> = (0..4)
+                .map(|_| {
+                    let mut command = home.sandbox.vault_command(&home.sandbox.path("tmp"));
+                    command.arg("agents").args(words);
+                    command
+                        .stdout(std::process::Stdio::null())
+                        .stderr(std::process::Stdio::null());
+                    command.spawn().expect("it starts")
+                })
+                .collect();
+            for mut one in running {
+                assert!(one.wait().expect("its end").success());
+            }
+        };
+        commands(&["install", "claude"]);
+        assert!(home.ledger("claude").exists());
+        assert_eq!(home.state("claude"), "installed");
+        assert_eq!(text(&path).matches("agents hook claude").count(), 2);
+        commands(&["uninstall", "claude"]);
+        assert_eq!(text(&path), CLAUDE);
+        assert!(!home.ledger("claude").exists());
+    }
+}

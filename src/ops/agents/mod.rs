@@ -137,6 +137,9 @@ impl Agents<'_> {
         named: &[Tool],
         act: &dyn Fn(Tool) -> Result<Change>,
     ) -> Result<Vec<ToolReport>> {
+        // Held to the end: what is noted must be what was written last.
+        let lock = ledger::lock(self.state).map_err(|error| refuse_file(&error))?;
+        let _lock = lock.ok_or_else(somebody_else)?;
         if let [tool] = named {
             let change = act(*tool)?;
             return Ok(vec![self.report(*tool, Some(Ok(change)))]);
@@ -437,6 +440,15 @@ fn changed_by_hand(file: &Path, tool: Tool) -> Refusal {
         format!("git vault agents status {}", tool.word()),
         "looks again, once it was removed by hand",
     )
+}
+
+fn somebody_else() -> Refusal {
+    Refusal::new(
+        RefusalCode::SettingsNotUnderstood,
+        "somebody else has been changing settings of coding agents for half a minute",
+    )
+    .keeping(KEPT)
+    .next("git vault agents status", "looks how they stand")
 }
 
 fn refuse_file(error: &disk::Error) -> Refusal {
