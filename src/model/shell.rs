@@ -271,7 +271,7 @@ impl Reader {
             if !word.is_quoted && !word.is_dynamic {
                 match word.text.as_str() {
                     "if" | "then" | "else" | "elif" | "fi" | "while" | "until" | "do" | "done"
-                    | "{" | "}" | "!" | "time" => return Ok(()),
+                    | "{" | "}" | "!" => return Ok(()),
                     "for" | "select" => {
                         self.skips_words = true;
                         return Ok(());
@@ -291,7 +291,12 @@ impl Reader {
 
     fn word(&mut self) -> Result<Word, Unclear> {
         let mut word = Word::default();
+        // Where braces begin that make several words of one: what follows is not known as text.
+        let mut braces = None;
         while let Some(next) = self.peek() {
+            if next == '{' && braces.is_none() && self.makes_several() {
+                braces = Some(word.text.len());
+            }
             match next {
                 ' ' | '\t' | '\n' | ';' | '&' | '|' | '(' | ')' | '<' | '>' => break,
                 '\'' => {
@@ -330,7 +335,18 @@ impl Reader {
                 }
             }
         }
+        if let Some(length) = braces {
+            word.text.truncate(length);
+            word.is_dynamic = true;
+        }
         Ok(word)
+    }
+
+    /// Whether `{a,b}` or `{1..9}` comes next.
+    fn makes_several(&self) -> bool {
+        let within = |one: &&char| !one.is_whitespace() && **one != '}';
+        let inner: String = self.rest.iter().take_while(within).collect();
+        inner.contains(',') || inner.contains("..")
     }
 
     fn until_quote(&mut self, text: &mut String) -> Result<(), Unclear> {

@@ -1,0 +1,358 @@
+//! Lines of shell that must be told apart, by what they can do.
+
+#![cfg(test)]
+
+use crate::model::danger::{Danger, judge};
+
+#[track_caller]
+fn all(danger: Danger, lines: &[&str]) {
+    for line in lines {
+        assert_eq!(judge(line).danger, danger, "{line}");
+    }
+}
+
+#[test]
+fn what_destroys_work_is_known() {
+    all(
+        Danger::Destructive,
+        &[
+            "git reset --hard",
+            "git reset",
+            "git checkout .",
+            "git checkout -- a.txt",
+            "git checkout main",
+            "git checkout -b x -f",
+            "git switch -C x",
+            "git restore .",
+            "git clean -fdx",
+            "git stash drop",
+            "git stash pop",
+            "git stash clear",
+            "git worktree remove ../x",
+            "git branch -D x",
+            "git branch --del x",
+            "git rebase main",
+            "git push --force",
+            "git push origin +main",
+            "git push origin :main",
+            "git commit --amend -m x",
+            "git commit --ame",
+            "git pull",
+            "git merge x",
+            "git gc --prune=now",
+            "git reflog expire --all",
+            "git read-tree -u --reset HEAD",
+            "git checkout-index -f -a",
+            "git apply -R x.patch",
+            "git diff --output=x",
+            "git format-patch HEAD~2",
+            "git archive -o x.tar HEAD",
+            "git unknown-alias",
+            "git -C /x reset --hard",
+            "git --no-pager -c color.ui=always clean -f",
+            "git --git-dir=/x/.git --work-tree=/x checkout .",
+            "cd /x && git reset --hard",
+            "A=1 sudo -u me git clean -f",
+            "env A=1 git clean -f",
+            "timeout -k 5 10s git clean -f",
+            "nice -n 5 rm x",
+            "bash -c 'git reset --hard'",
+            "sh -ec \"cd x; git clean -f\"",
+            "ls | tee out",
+            "ls > out",
+            ": > out",
+            "rm -rf build",
+            "/bin/rm x",
+            "\\rm x",
+            "find . -name '*.o' -delete",
+            "find . -fprint x",
+            "mv a b",
+            "cp a b",
+            "sed -i s/a/b/ x",
+            "sed -n 's/a/b/w x' y",
+            "awk '{ print > \"x\" }' y",
+            "tar xf a.tar",
+            "unzip a.zip",
+            "curl -o x https://example.com",
+            "dd if=a of=b",
+            "if true; then rm x; fi",
+            "for f in *; do rm \"$f\"; done",
+            "(rm x)",
+            "echo $(rm x)",
+            "X=$(git reset --hard)",
+            "npx -y rimraf dist",
+            "git status; rm x",
+            "git status &\nrm x",
+            "yes | rm -ri x",
+        ],
+    );
+}
+
+/// Options, quotes and other programs stand before what destroys work.
+const HIDDEN: &[&str] = &[
+    "mv $F a",
+    "cp $S a",
+    "mv \"$F\" a",
+    "mv -n -f a b",
+    "mv -n $F b",
+    "mv -Sn a b",
+    "mv -S -n a b",
+    "cp -n --remove-destination a b",
+    "tee $F",
+    "tee \"$F\"",
+    "tee -- -a",
+    "gawk -i inplace '{ print }' f",
+    "awk -f script f",
+    "gawk --dump-variables=f 1",
+    "sed 'w f' x",
+    "sed -n 'w' x",
+    "sed -n /x/wf y",
+    "sed -ne 's/a/b/w f' y",
+    "sed --expression='w f' y",
+    "sed 's/a/rm x/e' y",
+    "sed -f script y",
+    "sed --in-place=.b s/a/b/ x",
+    "sed \"s/a/$B/\" x",
+    "gsed -i s/a/b/ x",
+    "git shortlog --output=f",
+    "git rev-list HEAD --outp=f",
+    "git blame --output f a",
+    "git stash show --output=f",
+    "git stash list --output f",
+    "git reflog show --output=f",
+    "git reflog --output=f",
+    "git notes --ref list remove HEAD",
+    "git bundle create f --all",
+    "git config --remove-section a",
+    "git config unset a.b",
+    "git branch {-D,main}",
+    "git branch \"$X\"",
+    "git push origin \"$X\"",
+    "git push origin {+,}main",
+    "git log -$X",
+    "git symbolic-ref $X",
+    "nice --adjustment 5 rm x",
+    "nice --adjustment=5 rm x",
+    "env --chdir=.. rm x",
+    "env --chdir .. git reset --hard",
+    "timeout --signal=9 5 rm x",
+    "timeout --foreground -v 5 rm x",
+    "xargs --max-args=1 rm",
+    "xargs --max-args 1 rm",
+    "xargs --unheard of rm",
+    "sudo --user=x rm x",
+    "sudo --user x rm x",
+    "sudo --unheard of rm x",
+    "stdbuf --output L rm x",
+    "time -p rm x",
+    "/usr/bin/time -v rm x",
+    "bash -euo pipefail -c 'rm x'",
+    "bash -o pipefail -c 'rm x'",
+    "bash -c -e 'rm x'",
+    "bash --norc -c 'rm x'",
+    "sh +x -c 'rm x'",
+    "strace -f rm x",
+    "flock f rm x",
+    "flock f -c 'rm x'",
+    "poetry run git reset --hard",
+    "noglob rm x",
+    "=rm x",
+    "grm x",
+    "/BIN/RM x",
+    "sort --compress-program=x y",
+    "uniq a b",
+    "xxd -r a b",
+    "shuf -o x y",
+    "tree -o x",
+    "history -w x",
+    "tar tf x --to-command=y",
+    "tar -t -I x -f y",
+    "curl -D x https://example.com",
+    "wget -O x https://example.com",
+    "sponge x",
+    "{ rm x; }",
+];
+
+/// Something else decides what is run.
+const UNCLEAR: &[&str] = &[
+    "rg --pre x y",
+    "rg --pre=x y",
+    "rg --hostname-bin x y",
+    "git grep -Ox y",
+    "git grep --open-files-in-pager=x y",
+    "git ls-remote --upload-pack=x y",
+    "git fetch --upload-pack x y",
+    "git clone -u x y",
+    "git push --receive-pack=x",
+    "git st$X",
+    "git --no-pager$X x",
+    "less +!x y",
+    "less -o x y",
+    "man -P x y",
+    "awk \"$X\"",
+    "export PATH=/x",
+    "LD_PRELOAD=x ls",
+    "env LD_PRELOAD=x ls",
+    "trap 'x' EXIT",
+    "alias ls=rm",
+    "watch x",
+    "npx -c x",
+    "time -o x true",
+    "bash -c \"$X\"",
+    "bash -s x",
+    "bash $X",
+    "fish --command x",
+    "python3.11 -c x",
+    "python3 -W ignore -c x",
+    "perl -Ilib -e x",
+    "node --require y -e x",
+    "{rm,-rf} x",
+    "sqlite3 x y",
+];
+
+/// Much the same, and nothing is written.
+const HARMLESS: &[&str] = &[
+    "mv -nv a b",
+    "cp -rn a b",
+    "ls | tee -a out",
+    "ls | tee -a \"$F\"",
+    "sed -n '1,5p' x",
+    "sed -E 's/a+/b/g' x",
+    "sed -e s/a/b/ -e '/x/d' y",
+    "awk -F: '{ print $1 }' x",
+    "awk -v a=1 '{ print a }' x",
+    "uniq -c x",
+    "sort x | uniq",
+    "history 20",
+    "git shortlog -sn",
+    "git rev-parse --short \"$X\"",
+    "git ls-remote origin",
+    "git grep -n x",
+    "git stash show -p",
+    "git config --get user.name",
+    "command -v rm",
+    "tar tzf x",
+    "rg -n foo src",
+    "ls {a,b}",
+    "export A=1",
+    "less x",
+];
+
+/// What is run is in files.
+const UNSEEN: &[&str] = &[
+    "git commit -m \"$X\"",
+    "git -C x commit -qam \"$(date)\"",
+    "npm install",
+    "bash -x script.sh",
+    "python -m pytest -c x",
+    "python3.11 script.py -c x",
+    "FOO=1 cargo test",
+    "docker run -it x",
+];
+
+#[test]
+fn options_do_not_hide_what_destroys_work() {
+    all(Danger::Destructive, HIDDEN);
+    all(Danger::Unclear, UNCLEAR);
+    all(Danger::Harmless, HARMLESS);
+    all(Danger::Unseen, UNSEEN);
+}
+
+#[test]
+fn what_hides_what_it_does_is_not_trusted() {
+    all(
+        Danger::Unclear,
+        &[
+            "$X",
+            "git $X",
+            "git -c alias.st='!rm x' st",
+            "git -c core.fsmonitor=x status",
+            "git --exec-path=/x status",
+            "GIT_DIR=/x git status",
+            "GIT_EXTERNAL_DIFF=rm git diff",
+            "python -c 'print(1)'",
+            "python3 - <<'E'\nprint(1)\nE",
+            "perl -pi -e s/a/b/ x",
+            "node -e 1",
+            "echo 'rm x' | sh",
+            "bash",
+            "bash -c \"$X\"",
+            "eval 'rm x'",
+            "source x",
+            "find . -exec sh -c 'x y' ';'",
+            "ls | xargs make",
+            "{rm,-rf,x}",
+            "echo `rm x`",
+            "echo 'open",
+            "sudo -s",
+            "env -S 'rm x'",
+        ],
+    );
+    all(
+        Danger::Destructive,
+        &["ls | xargs rm", "find . -exec rm {} +", "git branch $X"],
+    );
+}
+
+#[test]
+fn what_only_looks_is_harmless_and_programs_are_not_seen_through() {
+    all(
+        Danger::Harmless,
+        &[
+            "",
+            "# a comment",
+            "git status --short",
+            "git --no-pager log --oneline -5 | head",
+            "git diff HEAD~1 -- a b",
+            "git stash list",
+            "git archive HEAD | tar tf -",
+            "git -C /x rev-parse HEAD",
+            "git --version",
+            "ls -la $HOME 2>/dev/null",
+            "cat a | grep b | wc -l",
+            "find . -name '*.rs' -exec grep -l x {} +",
+            "cd src && ls",
+            "rg foo | xargs -n 1 echo",
+            "sed -n 1,5p x",
+            "test -f x && echo yes",
+            "python3 --version",
+            "mv -n a b",
+            "cat <<'E'\nrm -rf /\nE",
+        ],
+    );
+    all(
+        Danger::Unseen,
+        &[
+            "cargo test",
+            "npm run build && npm test",
+            "make -j4",
+            "./script.sh",
+            "bash script.sh -c",
+            "python3 script.py -c x",
+            "python -m pytest -x",
+            "git add -A && git commit -m \"$(cat <<'E'\nrm (x) 'y\nE\n)\"",
+            "git push",
+            "git fetch origin",
+            "git stash",
+            "git checkout -b new",
+            "git switch -c new",
+            "git branch new",
+            "cargo test 2>&1 | tail -20",
+        ],
+    );
+}
+
+#[test]
+fn places_that_a_line_names_are_found() {
+    for (line, expected) in [
+        ("git reset --hard", &[][..]),
+        ("cd sub && git clean -f", &["sub"]),
+        ("cd /a && cd b && git -C c reset", &["/a", "/a/b", "/a/b/c"]),
+        ("git -C '/x y' status", &["/x y"]),
+        ("rm -rf ~/p ../q r /s", &["~/p", "../q", "/s"]),
+        ("cd \"$X\" && ls", &[]),
+        ("git --work-tree=/w checkout .", &["/w"]),
+    ] {
+        assert_eq!(judge(line).places, expected, "{line}");
+    }
+}
