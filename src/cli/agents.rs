@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ const BLOCKED: u8 = 2;
 const SCHEMA: &str = "git-vault/agents-hook/1";
 
 /// Largest message that is read.
-const LIMIT_BYTES: u64 = 4 << 20;
+const LIMIT_BYTES: u64 = 64 << 20;
 /// Most of a larger one that is passed over: a tool may take it amiss when nobody reads what it writes.
 const DRAIN_BYTES: u64 = 1 << 30;
 
@@ -45,10 +46,24 @@ pub fn is_work(arguments: &Arguments) -> bool {
     matches!(command, AgentsCommand::Work { .. })
 }
 
+/// Answers a tool, whatever happens: an answer that cannot be written, or an error of ours, is a no to all of them.
+#[must_use]
+pub fn hook(arguments: &Arguments, tool: Tool) -> ExitCode {
+    let blocked = ExitCode::from(BLOCKED);
+    let Ok(answer) = std::panic::catch_unwind(|| attempt(arguments, tool)) else {
+        return blocked;
+    };
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(answer.text.as_bytes());
+    match written.and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::from(answer.status),
+        Err(_) => blocked,
+    }
+}
+
 /// Has the work done by a process of its own and hands its answer on. Whatever ends that process - a signal, the system that is out of
 /// memory, an error of ours - and also when it takes too long, there is somebody left who answers.
-#[must_use]
-pub fn attempt(arguments: &Arguments, tool: Tool) -> Answer {
+fn attempt(arguments: &Arguments, tool: Tool) -> Answer {
     machine::leave_no_core_file();
     let message = read_message();
     let text = message.as_ref().map(Value::to_string).unwrap_or_default();

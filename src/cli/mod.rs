@@ -57,8 +57,7 @@ pub fn run() -> ExitCode {
         command: AgentsCommand::Hook { tool },
     } = &arguments.command
     {
-        let answer = agents::attempt(&arguments, *tool);
-        return finish(&answer.text, answer.status);
+        return agents::hook(&arguments, *tool);
     }
     let core_limit = if matches!(arguments.command, Command::Guard { .. }) {
         Some(machine::leave_no_core_file_for_now())

@@ -132,12 +132,16 @@ impl Program {
             .spawn()
             .context("run", &self.file)?;
         let stdin = child.stdin.take();
-        std::thread::spawn(move || {
+        let thread = std::thread::Builder::new;
+        let feed = thread().spawn(move || {
             // Whoever does not read all of it has read enough.
             stdin.map(|mut stdin| stdin.write_all(&input))
         });
         let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        let wait = thread().spawn(move || sender.send(child.wait_with_output()));
+        // Where there may be no more threads, the program goes on, and nobody hears of it.
+        feed.context("feed", &self.file)?;
+        wait.context("wait for", &self.file)?;
         match receiver.recv_timeout(patience) {
             Ok(output) => output.map(End::from).context("wait for", &self.file),
             Err(_) => Ok(End::Late),

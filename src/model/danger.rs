@@ -38,7 +38,7 @@ pub struct Judgement {
 /// Most levels of shells within shells.
 const DEPTH: usize = 5;
 /// Most places that are looked at.
-const PLACES: usize = 16;
+const PLACES: usize = 1024;
 
 /// Judges a line of shell.
 #[must_use]
@@ -137,7 +137,8 @@ impl Judge {
 
     fn note(&mut self, place: &str) {
         let is_known = place.is_empty() || self.places.iter().any(|known| known == place);
-        if is_known {
+        // A text of many lines is no place.
+        if is_known || place.contains('\n') {
             return;
         }
         if self.places.len() < PLACES {
@@ -147,12 +148,17 @@ impl Judge {
         }
     }
 
-    /// Arguments that say by themselves where they lie.
+    /// Arguments that say by themselves where they lie, or are no single words. Whoever asks looks for single words, too.
     fn note_places(&mut self, words: &[Word]) {
         for word in words.iter().skip(1).filter(|word| !word.is_dynamic) {
             let text = word.text.as_str();
-            if text.starts_with('/') || text.starts_with("~/") || text.starts_with("../") {
+            let is_option = text.starts_with('-');
+            if !is_option && (text.contains('/') || text.contains(char::is_whitespace)) {
                 let place = self.below(text);
+                self.note(&place);
+            } else if let Some(start) = text.find(['.', '/', '~']).filter(|_| is_option) {
+                // `-C../x`, `--directory=/x`
+                let place = self.below(text.get(start..).unwrap_or_default());
                 self.note(&place);
             }
         }
@@ -334,16 +340,19 @@ impl Judge {
 
     fn find(&mut self, arguments: &[Word], depth: usize) -> Danger {
         let mut danger = Danger::Harmless;
-        for (position, word) in arguments.iter().enumerate() {
+        let mut rest = arguments;
+        while let Some((word, after)) = rest.split_first() {
+            rest = after;
             match word.text.as_str() {
                 "-delete" | "-fprint" | "-fprint0" | "-fprintf" | "-fls" => {
                     return Danger::Destructive;
                 }
                 "-exec" | "-execdir" | "-ok" | "-okdir" => {
-                    let inner = arguments.get(position + 1..).unwrap_or_default();
                     let ends = |word: &Word| word.text == ";" || word.text == "+";
-                    let end = inner.iter().position(ends).unwrap_or(inner.len());
-                    let inner = inner.get(..end).unwrap_or_default();
+                    let end = after.iter().position(ends).unwrap_or(after.len());
+                    let inner = after.get(..end).unwrap_or_default();
+                    // What is within is judged once.
+                    rest = after.get(end..).unwrap_or_default();
                     if depth == 0 {
                         return Danger::Unclear;
                     }

@@ -14,7 +14,7 @@ const HARMLESS: &str = "\
 
 /// Programs that remove files or write over them, whatever their options.
 const DESTRUCTIVE: &str = "\
-    7z 7za 7zz brotli bsdtar bzip2 cpio csplit dd del dos2unix ed emacs ex gt gunzip gzip hg install jj ln lz4 lzma mkfs nano \
+    7z 7za 7zz applypatch apply_patch brotli bsdtar bzip2 cpio csplit dd del dos2unix ed emacs ex gt gunzip gzip hg install jj ln lz4 lzma mkfs nano \
     nvim patch pax pbzip2 pigz rclone rename rimraf rm rmdir rsync scp shred sl split sponge srm stg svn trash truncate unar \
     unix2dos unlink unlzma unpigz unrar unxz unzip unzstd vi vim wipe wipefs xz zip zstd \
     clear-content copy-item move-item out-file remove-item rename-item set-content";

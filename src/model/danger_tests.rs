@@ -352,6 +352,8 @@ fn places_that_a_line_names_are_found() {
         ("rm -rf ~/p ../q r /s", &["~/p", "../q", "/s"]),
         ("cd \"$X\" && ls", &[]),
         ("git --work-tree=/w checkout .", &["/w"]),
+        ("rm -rf 'a b' c/d", &["a b", "c/d"]),
+        ("make -C../x --directory=/y", &["../x", "/y"]),
     ] {
         assert_eq!(judge(line).places, expected, "{line}");
     }

@@ -40,8 +40,10 @@ pub struct Simple {
     pub is_fed: bool,
 }
 
-/// Most characters of a line that are looked at.
-const LIMIT: usize = 1 << 20;
+/// Most bytes of a line that are looked at: systems take no longer argument of a shell.
+const LIMIT: usize = 1 << 18;
+/// Most characters between braces.
+const BRACES: usize = 256;
 /// Most levels of commands within commands.
 const DEPTH: usize = 8;
 
@@ -342,11 +344,12 @@ impl Reader {
         Ok(word)
     }
 
-    /// Whether `{a,b}` or `{1..9}` comes next.
+    /// Whether `{a,b}` or `{1..9}` comes next; also when that is not seen at once.
     fn makes_several(&self) -> bool {
         let within = |one: &&char| !one.is_whitespace() && **one != '}';
-        let inner: String = self.rest.iter().take_while(within).collect();
-        inner.contains(',') || inner.contains("..")
+        let inner = self.rest.iter().take(BRACES).take_while(within);
+        let inner: String = inner.collect();
+        inner.contains(',') || inner.contains("..") || inner.chars().count() == BRACES
     }
 
     fn until_quote(&mut self, text: &mut String) -> Result<(), Unclear> {

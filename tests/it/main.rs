@@ -25,6 +25,7 @@ mod agents_elsewhere;
 mod agents_ends;
 mod agents_keeping;
 mod agents_settings;
+mod agents_shapes;
 mod agents_status;
 mod agents_trouble;
 mod answers;
