@@ -222,6 +222,46 @@ class Bench:
         print(f"\n{row}: {each / 1024:.1f} KiB each; wall {begin:.4f} s in the first hundred, {end:.4f} s in the last, "
               f"ratio {end / begin:.2f}", flush=True)
 
+        if count < 1_000:
+            return
+
+        def next_ones():
+            # What is younger than a minute is read again, whatever is known of it.
+            time.sleep(65)
+            more = []
+            for number in range(100):
+                with open(os.path.join(path, f"d{number % 12:02}/file{number:03}.txt"), "a") as file:
+                    file.write(f"edited again {time.time()}\n")
+                more.append(self.run(self.vault("snapshot"), path))
+            return statistics.median(run[0] for run in more)
+
+        later = next_ones()
+        optimized = self.run(self.vault("optimize"), path)[0]
+        at_last = next_ones()
+        print(f"a minute later, the next hundred: {later:.4f} s, ratio {later / begin:.2f}; after optimize ({optimized:.1f} s), the next "
+              f"hundred: {at_last:.4f} s, ratio {at_last / begin:.2f}", flush=True)
+
+    def found(self, count):
+        """What finding something costs in a vault of many snapshots of 5,000 files."""
+        row = f"finding in {count} snapshots of 5,000 files"
+        if not self.is_wanted(row):
+            return
+        self.clear_vaults()
+        path = self.below("repository-finding")
+        shutil.rmtree(path, ignore_errors=True)
+        self.make("middle", path)
+        for number in range(count):
+            with open(os.path.join(path, f"d{number % 250:03}/file{number * 250 % 5_000 + number % 250:04}.txt"), "a") as file:
+                file.write(f"edited {number}\n")
+            self.run(self.vault("snapshot"), path)
+        print(f"\n{row}, the median of {SHORT_ROUNDS} after the first:", flush=True)
+        commands = [["find", "file0007"], ["log", "d007/file0007.txt"], ["list"], ["list", "--path", "d007"], ["list", "-n", "20"],
+                    ["show", "@{1 minute ago}"], ["grep", "-F", "edited 7"]]
+        for command in commands:
+            first = self.run(self.vault(*command), path)[0]
+            times = [self.run(self.vault(*command), path)[0] for _ in range(SHORT_ROUNDS)]
+            print(f"* `{' '.join(command)}`: {statistics.median(times):.3f} s (the first time {first:.3f} s)", flush=True)
+
     def memory(self, name, label):
         row = f"memory: {label}"
         if self.is_wanted(row):
@@ -255,6 +295,7 @@ class Bench:
             self.verified(name, label)
         self.series(100)
         self.series(2_000)
+        self.found(2_000)
         self.memory("wide", "100,000 files")
         self.memory("huge_untracked", "an untracked file of 4 GB")
         self.memory("huge_blob", "a blob of 2 GB in the history")

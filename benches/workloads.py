@@ -47,6 +47,11 @@ def small(path, environment):
     imported(path, 400, [f"d{n % 12:02}/file{n:03}.txt" for n in range(300)], environment)
 
 
+def middle(path, environment):
+    """5,000 files in 250 directories, 100 commits."""
+    imported(path, 100, [f"d{n % 250:03}/file{n:04}.txt" for n in range(5_000)], environment)
+
+
 def medium(path, environment):
     """5,000 files in 250 directories, 80,000 commits."""
     imported(path, 80_000, [f"d{n % 250:03}/file{n:04}.txt" for n in range(5_000)], environment)

@@ -455,7 +455,9 @@ impl Call<'_> {
             AgentsCommand::Install { tools } => agents.install(tools)?,
             AgentsCommand::Status { tools } => agents.status(tools),
             AgentsCommand::Uninstall { tools } => agents.uninstall(tools)?,
-            AgentsCommand::Hook { tool } => return Ok(self.agents_hook(*tool)),
+            AgentsCommand::Hook { tool } | AgentsCommand::Work { tool } => {
+                return Ok(self.agents_hook(*tool));
+            }
         };
         let mut refused = reports.iter().filter_map(|report| match &report.change {
             Some(Err(refusal)) => Some(refusal.code.exit()),

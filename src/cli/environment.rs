@@ -18,6 +18,7 @@ use crate::model::escape::text_name;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
+use crate::ops::agents::hook::Surroundings;
 use crate::ops::agents::tools::{Tool, ToolHomes};
 use crate::ops::firing::ToldByGit;
 use crate::ops::guard::Redirects;
@@ -212,7 +213,7 @@ fn current_directory(arguments: &Arguments) -> std::io::Result<PathBuf> {
     let is_hook = matches!(
         &arguments.command,
         Command::Agents {
-            command: AgentsCommand::Hook { .. }
+            command: AgentsCommand::Work { .. }
         }
     );
     match std::env::current_dir() {
@@ -222,6 +223,15 @@ fn current_directory(arguments: &Arguments) -> std::io::Result<PathBuf> {
             Ok(root)
         }
         current => current,
+    }
+}
+
+/// Where this process works and whose it is, as far as that is known, when nothing else is.
+#[must_use]
+pub fn around() -> Surroundings {
+    Surroundings {
+        directory: std::env::current_dir().ok(),
+        home: etcetera::home_dir().ok(),
     }
 }
 

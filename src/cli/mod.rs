@@ -63,6 +63,12 @@ pub fn run() -> ExitCode {
     if let Command::Habit(HabitCommand::Complete { form, words }) = &arguments.command {
         return finish(&completion::answer(&arguments, *form, words), 0);
     }
+    if let Command::Agents {
+        command: AgentsCommand::Hook { tool },
+    } = &arguments.command
+    {
+        return agents::hook(&arguments, *tool);
+    }
     let core_limit = if matches!(arguments.command, Command::Guard { .. }) {
         Some(machine::leave_no_core_file_for_now())
     } else {
@@ -98,23 +104,27 @@ pub fn run() -> ExitCode {
     }
     let output = match format {
         Format::Json => format!("{}\n", for_json(&answer.json.to_string())),
-        Format::Text if arguments.quiet => String::new(),
+        Format::Text if arguments.quiet && !agents::is_work(&arguments) => String::new(),
         Format::Text => answer.text,
     };
+    let status = match format {
+        Format::Json => agents::status_with_json(&answer.json).unwrap_or(answer.status),
+        Format::Text => answer.status,
+    };
     if let Some(pager) = &pager
-        && answer.status == 0
+        && status == 0
         && !output.is_empty()
         && std::io::stdout().is_terminal()
     {
         pager::become_it(pager, &output);
     }
-    finish(&output, answer.status)
+    finish(&output, status)
 }
 
 /// The answer when not even home and current directory are known. A coding agent is answered in its own way, whatever is wrong.
 fn no_surroundings(arguments: &Arguments, refusal: Refusal, format: Format) -> commands::Answer {
     if let Command::Agents {
-        command: AgentsCommand::Hook { tool },
+        command: AgentsCommand::Work { tool },
     } = &arguments.command
     {
         return agents::answer_without_surroundings(*tool, refusal);

@@ -301,6 +301,61 @@ fn is_user_xattr(name: &[u8]) -> bool {
     }
 }
 
+/// Attributes that the kernel computes of the content, or keeps for itself.
+const COMPUTED: [&[u8]; 3] = [b"security.evm", b"security.ima", b"com.apple.provenance"];
+
+fn all_xattrs(file: &File, path: &Path) -> Result<Xattrs> {
+    let mut xattrs = Xattrs::new();
+    for name in xattr_names(file, path)?.split(|byte| *byte == 0) {
+        if !name.is_empty() && !COMPUTED.contains(&name) {
+            xattrs.insert(name.to_vec(), xattr(file, name, path)?);
+        }
+    }
+    Ok(xattrs)
+}
+
+/// Gives an open file the owner, group, extended attributes (on Linux, access lists are among them) and mode of another one, and
+/// reads them back.
+///
+/// # Errors
+/// When one cannot be given: then the file may be put to no use in place of the other.
+pub fn make_alike(file: &File, model: &File, path: &Path) -> Result<()> {
+    let wanted = rustix::fs::fstat(model).context("look at", path)?;
+    let found = rustix::fs::fstat(file).context("look at", path)?;
+    if (found.st_uid, found.st_gid) != (wanted.st_uid, wanted.st_gid) {
+        let owner =
+            (found.st_uid != wanted.st_uid).then(|| rustix::process::Uid::from_raw(wanted.st_uid));
+        let group = rustix::process::Gid::from_raw(wanted.st_gid);
+        rustix::fs::fchown(file, owner, Some(group)).context("keep owner and group of", path)?;
+    }
+    let (wanted_xattrs, found_xattrs) = (all_xattrs(model, path)?, all_xattrs(file, path)?);
+    let surplus = found_xattrs.keys();
+    for name in surplus.filter(|name| !wanted_xattrs.contains_key(*name)) {
+        rustix::fs::fremovexattr(file, &name[..])
+            .context("keep the extended attributes of", path)?;
+    }
+    for (name, value) in &wanted_xattrs {
+        if found_xattrs.get(name) != Some(value) {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::fsetxattr(file, &name[..], value, flags)
+                .context("keep the extended attributes of", path)?;
+        }
+    }
+    // Last, for a change of the owner takes bits away.
+    set_mode(file, wanted.st_mode as u32 & 0o7777, path)?;
+    let now = rustix::fs::fstat(file).context("look at", path)?;
+    let is_alike = (now.st_uid, now.st_gid, now.st_mode)
+        == (wanted.st_uid, wanted.st_gid, wanted.st_mode)
+        && all_xattrs(file, path)? == wanted_xattrs;
+    if is_alike {
+        return Ok(());
+    }
+    let message =
+        "another file in its place would not have the same owner, group, mode and attributes";
+    let error = std::io::Error::other(message);
+    Err(Error::new("replace", path, error))
+}
+
 /// Sets mode, extended attributes and modification time of an open file or directory, and reads them back.
 ///
 /// # Errors

@@ -75,14 +75,15 @@ impl SettingsFile {
         self.found.as_ref().map(|found| found.text.as_str())
     }
 
-    /// Puts a text in place of what was read, by way of a file beside it. The permissions stay, and so do links that lead to it.
+    /// Puts a text in place of what was read, by way of a file beside it. Owner, group, permissions, access list and extended attributes
+    /// stay, and so do links that lead to it.
     ///
     /// # Errors
     /// When the file is not the one that was read any more, belongs to somebody else or may not be written, or a step fails; the
     /// old file is then still in place.
     pub fn replace(&self, text: &str) -> Result<()> {
         let directory = self.real.parent().unwrap_or(Path::new("/"));
-        let mode = self.check()?;
+        self.check()?;
         let mut file = tempfile::Builder::new()
             .prefix(".git-vault-")
             .tempfile_in(directory)
@@ -90,10 +91,14 @@ impl SettingsFile {
         let temporary = file.path().to_owned();
         file.write_all(text.as_bytes())
             .context("write", &temporary)?;
-        let permissions = std::fs::Permissions::from_mode(mode);
-        file.as_file()
-            .set_permissions(permissions)
-            .context("set the permissions of", &temporary)?;
+        if self.found.is_some() {
+            let model = disk::open_regular(&self.real)?;
+            metadata::make_alike(file.as_file(), &model, &self.path)?;
+        } else {
+            let permissions = std::fs::Permissions::from_mode(MODE);
+            let set = file.as_file().set_permissions(permissions);
+            set.context("set the permissions of", &temporary)?;
+        }
         file.as_file()
             .sync_all()
             .context("make durable", &temporary)?;
@@ -122,11 +127,11 @@ impl SettingsFile {
         disk::sync_directory(self.real.parent().unwrap_or(Path::new("/")))
     }
 
-    /// Whether what is there is what was read, and may be replaced; its permissions.
-    fn check(&self) -> Result<u32> {
+    /// Whether what is there is what was read, and may be replaced.
+    fn check(&self) -> Result<()> {
         let Some(found) = &self.found else {
             return match std::fs::symlink_metadata(&self.real) {
-                Err(error) if disk::is_nowhere(&error) => Ok(MODE),
+                Err(error) if disk::is_nowhere(&error) => Ok(()),
                 Err(error) => Err(Error::new("look at", &self.path, error)),
                 Ok(_) => Err(unfit(&self.path, "it was made by somebody else meanwhile")),
             };
@@ -149,11 +154,10 @@ impl SettingsFile {
                 "it has another name, which would stay as it is",
             ));
         }
-        let mode = metadata.permissions().mode() & 0o7777;
-        if mode & 0o200 == 0 {
+        if metadata.permissions().mode() & 0o200 == 0 {
             return Err(unfit(&self.path, "it may not be written"));
         }
-        Ok(mode)
+        Ok(())
     }
 }
 

@@ -2,6 +2,9 @@
 
 pub mod danger;
 mod danger_git;
+mod danger_programs;
+mod danger_sed;
+mod danger_tests;
 pub mod escape;
 pub mod event;
 pub mod hook_event;

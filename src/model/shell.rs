@@ -40,8 +40,10 @@ pub struct Simple {
     pub is_fed: bool,
 }
 
-/// Most characters of a line that are looked at.
-const LIMIT: usize = 1 << 20;
+/// Most bytes of a line that are looked at: systems take no longer argument of a shell.
+const LIMIT: usize = 1 << 18;
+/// Most characters between braces.
+const BRACES: usize = 256;
 /// Most levels of commands within commands.
 const DEPTH: usize = 8;
 
@@ -271,7 +273,7 @@ impl Reader {
             if !word.is_quoted && !word.is_dynamic {
                 match word.text.as_str() {
                     "if" | "then" | "else" | "elif" | "fi" | "while" | "until" | "do" | "done"
-                    | "{" | "}" | "!" | "time" => return Ok(()),
+                    | "{" | "}" | "!" => return Ok(()),
                     "for" | "select" => {
                         self.skips_words = true;
                         return Ok(());
@@ -291,7 +293,12 @@ impl Reader {
 
     fn word(&mut self) -> Result<Word, Unclear> {
         let mut word = Word::default();
+        // Where braces begin that make several words of one: what follows is not known as text.
+        let mut braces = None;
         while let Some(next) = self.peek() {
+            if next == '{' && braces.is_none() && self.makes_several() {
+                braces = Some(word.text.len());
+            }
             match next {
                 ' ' | '\t' | '\n' | ';' | '&' | '|' | '(' | ')' | '<' | '>' => break,
                 '\'' => {
@@ -330,7 +337,19 @@ impl Reader {
                 }
             }
         }
+        if let Some(length) = braces {
+            word.text.truncate(length);
+            word.is_dynamic = true;
+        }
         Ok(word)
+    }
+
+    /// Whether `{a,b}` or `{1..9}` comes next; also when that is not seen at once.
+    fn makes_several(&self) -> bool {
+        let within = |one: &&char| !one.is_whitespace() && **one != '}';
+        let inner = self.rest.iter().take(BRACES).take_while(within);
+        let inner: String = inner.collect();
+        inner.contains(',') || inner.contains("..") || inner.chars().count() == BRACES
     }
 
     fn until_quote(&mut self, text: &mut String) -> Result<(), Unclear> {

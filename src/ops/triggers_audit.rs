@@ -10,7 +10,7 @@ use crate::host::git::config_file::hooks_path_setting;
 use crate::host::git::repository::Repository;
 use crate::host::lock;
 use crate::host::walk::path_bytes;
-use crate::model::escape::text_name;
+use crate::model::escape::{name_from_text, text_name};
 use crate::model::refusal_code::Severity;
 use crate::model::timestamp::Timestamp;
 use crate::ops::links;
@@ -20,6 +20,8 @@ use crate::vault::heartbeats::{self, Heartbeat, Outcome, repository_key};
 
 /// Largest note read.
 const LIMIT_BYTES: u64 = 1 << 20;
+/// Largest settings file read.
+const SETTINGS_BYTES: u64 = 16 << 20;
 /// How much of the end of a reflog is read.
 const REFLOG_BYTES: usize = 1 << 16;
 /// Seconds for which a hook may be late, and a worker at work.
@@ -134,6 +136,7 @@ pub fn audit(
     };
     for one in &installed {
         report.findings.extend(lost_program(one));
+        report.findings.extend(lost_entry(one));
     }
     if let Some(hooks) = installed.iter().find(|one| one.name == "hooks") {
         report.findings.extend(audit.hooks(hooks));
@@ -150,6 +153,35 @@ fn lost_program(one: &Installed) -> Option<Finding> {
         severity: Severity::Sev2,
         what: format!("{} cannot fire: '{program}' is gone", one.name),
         next: one.mend,
+    })
+}
+
+/// What an agent was told, if that is not where it was put any more.
+fn lost_entry(one: &Installed) -> Option<Finding> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let tool = one.name.strip_prefix("agent/")?;
+    let file = name_from_text(one.text("file")?)?;
+    let file = PathBuf::from(std::ffi::OsString::from_vec(file));
+    let is_lost = match disk::read_bounded(&file, SETTINGS_BYTES) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            // As a command, or as its words.
+            let forms = [
+                format!("agents hook {tool}"),
+                format!("\"hook\", \"{tool}\""),
+            ];
+            !forms.iter().any(|form| text.contains(form))
+        }
+        Err(error) => error.is_not_found(),
+    };
+    is_lost.then(|| Finding {
+        severity: Severity::Sev2,
+        what: format!(
+            "{} cannot fire: somebody took it out of '{}'",
+            one.name,
+            file.display()
+        ),
+        next: "git vault agents status",
     })
 }
 

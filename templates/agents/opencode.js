@@ -11,7 +11,7 @@ const ask = (message) =>
   new Promise((resolve) => {
     const child = spawn(program, ["agents", "hook", "opencode"], { stdio: ["pipe", "ignore", "pipe"] })
     const said = []
-    child.on("error", (error) => resolve({ status: 1, text: String(error) }))
+    child.on("error", (error) => resolve({ status: null, text: String(error) }))
     child.on("close", (status) => resolve({ status, text: Buffer.concat(said).toString("utf8") }))
     child.stderr.on("data", (piece) => said.push(piece))
     child.stdin.on("error", () => {})
@@ -27,7 +27,8 @@ export const GitVault = async ({ client, directory }) => ({
       return
     }
     const answer = await ask({ tool: input.tool, args: output.args, cwd: directory })
-    if (answer.status === 2) throw new Error(answer.text)
+    // Only 0 is a yes: no status at all is a hook that was killed, or could not be started.
+    if (answer.status !== 0) throw new Error(answer.text || "git-vault: the hook was stopped before it could answer")
     if (answer.text === "") return
     const entry = { service: "git-vault", level: "warn", message: answer.text }
     // Versions differ in where they want it; a warning that cannot be shown must not stop the tool.

@@ -534,7 +534,7 @@ fn the_command_that_was_installed_works_in_a_bare_environment() {
 }
 
 /// The plugin for OpenCode, run as OpenCode runs it.
-fn plugin(sandbox: &Sandbox, directory: &Path, calls: &str) -> Option<Said> {
+pub fn plugin(sandbox: &Sandbox, directory: &Path, calls: &str) -> Option<Said> {
     let file = sandbox.path("config/opencode/plugins/git-vault.js");
     let script = format!(
         "import('{}').then(async (module) => {{\n\

@@ -20,7 +20,7 @@ pub const ENTRIES: [(&str, &str, &str, &str); 5] = [
     ("windsurf", ".codeium/windsurf", "hooks.json", WINDSURF),
 ];
 
-const CLAUDE: &str = r#"{
+pub const CLAUDE: &str = r#"{
   "$schema": "https://json.schemastore.org/claude-code-settings.json",
   "permissions": {
     "allow": ["Bash(npm run lint)", "Read(~/.zshrc)"],
@@ -57,34 +57,35 @@ const GEMINI: &str = "{\r\n  // the look\r\n  \"ui\": { \"theme\": \"Default\" }
 const WINDSURF: &str =
     r#"{"hooks":{"post_write_code":[{"command":"python3 /opt/audit.py","show_output":false}]}}"#;
 
-struct Home {
-    sandbox: Sandbox,
+/// The home directory of somebody who uses tools.
+pub struct Home {
+    pub sandbox: Sandbox,
 }
 
 impl Home {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             sandbox: Sandbox::new(),
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Said {
+    pub fn run(&self, arguments: &[&str]) -> Said {
         let arguments = [&["agents"], arguments].concat();
         run(&self.sandbox, &self.sandbox.path("tmp"), &arguments)
     }
 
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         write(&self.sandbox.home(), name, text)
     }
 
-    fn ledger(&self, tool: &str) -> PathBuf {
+    pub fn ledger(&self, tool: &str) -> PathBuf {
         self.sandbox
             .path(&format!("state/git-vault/agents/{tool}.toml"))
     }
 
     /// How a tool stands, in one word.
     #[track_caller]
-    fn state(&self, tool: &str) -> String {
+    pub fn state(&self, tool: &str) -> String {
         let said = run(
             &self.sandbox,
             &self.sandbox.path("tmp"),
@@ -100,7 +101,7 @@ impl Home {
 }
 
 #[track_caller]
-fn text(path: &Path) -> String {
+pub fn text(path: &Path) -> String {
     fs::read_to_string(path).expect("the file is read")
 }
 
@@ -558,7 +559,7 @@ fn settings_that_switch_hooks_off_need_attention() {
     assert_eq!(said.code, Some(3), "{said}");
     let said = home.run(&["status", "claude"]);
     assert_eq!(said.code, Some(3), "{said}");
-    assert!(said.text().contains("switch all hooks off"), "{said}");
+    assert!(said.text().contains("switch hooks off"), "{said}");
 }
 
 #[test]

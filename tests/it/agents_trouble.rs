@@ -197,7 +197,7 @@ fn nothing_of_a_message_is_written_down() {
     assert!(
         fs::read_to_string(&log)
             .expect("a log")
-            .contains("agents hook claude")
+            .contains("agents work claude")
     );
 }
 

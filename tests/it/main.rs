@@ -22,7 +22,11 @@
 mod acknowledged;
 mod agents;
 mod agents_elsewhere;
+mod agents_ends;
+mod agents_keeping;
 mod agents_settings;
+mod agents_shapes;
+mod agents_status;
 mod agents_trouble;
 mod answers;
 mod architecture;

@@ -58,6 +58,14 @@ pub enum AgentsCommand {
         #[arg(value_name = "TOOL", value_parser = tool)]
         tool: Tool,
     },
+
+    /// What `hook` has done by a process of its own, whose end it watches
+    #[command(hide = true)]
+    Work {
+        /// The tool
+        #[arg(value_name = "TOOL", value_parser = tool)]
+        tool: Tool,
+    },
 }
 
 /// The name of a coding agent.

@@ -24,7 +24,8 @@ pub fn reports(reports: &[ToolReport]) -> Value {
             "file": report.file.as_deref().map(path),
             "state": state(&report.state),
             "detail": detail(&report.state),
-            "hooks_off": report.is_off,
+            "hooks_off": report.off.is_some(),
+            "hooks_off_by": report.off,
             "change": change,
             "advice": report.tool.advice(),
             "refusal": refusal,
@@ -50,6 +51,7 @@ fn state(state: &State) -> &'static str {
         State::NotSupported(_) => "not-supported",
         State::NotHere => "not-here",
         State::NotInstalled => "not-installed",
+        State::Vanished => "vanished",
         State::Installed => "installed",
         State::Incomplete => "incomplete",
         State::OtherProgram(_) => "other-program",
@@ -64,6 +66,7 @@ fn detail(state: &State) -> Option<&str> {
         State::OtherProgram(text) | State::NotUnderstood(text) => Some(text),
         State::NotHere
         | State::NotInstalled
+        | State::Vanished
         | State::Installed
         | State::Incomplete
         | State::Changed => None,

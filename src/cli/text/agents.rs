@@ -2,6 +2,7 @@
 
 use super::{Lines, shown};
 use crate::cli::refusals;
+use crate::model::escape::for_terminal;
 use crate::ops::agents::{Change, State, ToolReport};
 use crate::ops::incident::Noted;
 
@@ -25,10 +26,17 @@ pub fn reports(reports: &[ToolReport]) -> String {
             (None, state) => (word(state), fact(state, &file)),
         };
         lines.add(word, format!("{name}: {fact}"));
-        if report.is_off && report.state != State::NotInstalled {
+        if let Some(off) = report
+            .off
+            .as_deref()
+            .filter(|_| report.state != State::NotInstalled)
+        {
             lines.add(
                 "ATTENTION",
-                format!("{name}: its settings switch all hooks off"),
+                format!(
+                    "{name}: its settings switch hooks off: {}",
+                    for_terminal(off)
+                ),
             );
         }
         let is_new = matches!(report.change, Some(Ok(Change::Installed | Change::Updated)));
@@ -62,9 +70,11 @@ fn word(state: &State) -> &'static str {
         State::Installed => "OK",
         State::NotInstalled => "OFF",
         State::NotHere | State::NotSupported(_) => "-",
-        State::Incomplete | State::OtherProgram(_) | State::Changed | State::NotUnderstood(_) => {
-            "ATTENTION"
-        }
+        State::Vanished
+        | State::Incomplete
+        | State::OtherProgram(_)
+        | State::Changed
+        | State::NotUnderstood(_) => "ATTENTION",
     }
 }
 
@@ -74,6 +84,9 @@ fn fact(state: &State, file: &str) -> String {
         State::NotInstalled => "not installed".to_owned(),
         State::NotHere => "its settings directory is not there".to_owned(),
         State::NotSupported(reason) => format!("not supported: {reason}"),
+        State::Vanished => {
+            format!("it was installed, and somebody took it out again, {file}")
+        }
         State::Incomplete => format!("a part of what is due is missing, {file}"),
         State::OtherProgram(program) => format!("names the program {program}, {file}"),
         State::Changed => format!("what is there was changed by hand, {file}"),
@@ -88,6 +101,9 @@ fn next(report: &ToolReport) -> String {
             format!("remove it from the file by hand, then git vault agents install {name}")
         }
         State::NotUnderstood(_) => format!("git vault agents install {name} says more"),
+        State::Vanished => {
+            format!("git vault agents install {name}, or uninstall {name} if that was meant")
+        }
         State::Installed
         | State::NotInstalled
         | State::NotHere

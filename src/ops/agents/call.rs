@@ -30,7 +30,7 @@ pub struct Call {
     pub action: Action,
     /// Where, if it says so.
     pub directory: Option<PathBuf>,
-    /// The other directories that a person has open in it.
+    /// Other directories where it may act.
     pub others: Vec<PathBuf>,
     /// Whether the answer has the form that Cursor asks for before a prompt.
     pub is_prompt: bool,
@@ -43,7 +43,8 @@ const LOOKING: &str = "\
     update_todo ask_user askuserquestion notebookread bashoutput exitplanmode skill report_intent";
 
 /// Tools that run a line of shell.
-const SHELLS: &str = "bash shell powershell run_shell_command run_command run_in_terminal exec_command local_shell unified_exec";
+const SHELLS: &str = "bash shell powershell run_shell_command run_command run_in_terminal exec_command local_shell unified_exec \
+    write_stdin write_bash write_powershell";
 
 /// Tools that write files.
 const WRITERS: &str = "\
@@ -68,18 +69,56 @@ pub fn read(tool: Tool, message: Option<&Value>) -> Call {
         Tool::Claude | Tool::Cline | Tool::Codex | Tool::Gemini => common(value),
     };
     let is_there = |directory: &PathBuf| directory.is_absolute() && directory.is_dir();
-    let places = ["/cwd", "/tool_info/cwd", "/workspace_roots/0"];
-    let places = places.iter().filter_map(|place| text(value, place));
-    let directory = places.map(PathBuf::from).find(is_there);
+    let named = ["/cwd", "/tool_info/cwd"];
+    let named = named.iter().filter_map(|place| text(value, place));
+    let named = named.map(PathBuf::from).find(is_there);
     let roots = value.get("workspace_roots").and_then(Value::as_array);
     let roots = roots.into_iter().flatten().filter_map(Value::as_str);
+    let roots: Vec<PathBuf> = roots.map(PathBuf::from).filter(is_there).collect();
+    let is_prompt = action == Action::Prompt;
+    // Where it is not said in which of them, it may be any.
+    let mut others = if is_prompt || named.is_none() {
+        roots.clone()
+    } else {
+        Vec::new()
+    };
+    let directory = named.or_else(|| roots.first().cloned());
+    let inner = ["tool_input", "args", "toolArgs"]
+        .iter()
+        .filter_map(|name| value.get(name))
+        .flat_map(|input| {
+            DIRECTORIES
+                .iter()
+                .filter_map(|name| input.get(name)?.as_str())
+        })
+        .next();
+    let from = directory.clone().unwrap_or_default();
+    let inner = inner.map(|inner| from.join(inner)).filter(is_there);
+    // A command works there; what it was called from is saved all the same.
+    let directory = match (inner, directory) {
+        (Some(inner), Some(outer)) => {
+            others.push(outer);
+            Some(inner)
+        }
+        (inner, outer) => inner.or(outer),
+    };
     Call {
-        is_prompt: action == Action::Prompt,
         action,
         directory,
-        others: roots.map(PathBuf::from).filter(is_there).collect(),
+        others,
+        is_prompt,
     }
 }
+
+/// Members of the input of a tool that say in which directory a command runs.
+const DIRECTORIES: [&str; 6] = [
+    "workdir",
+    "cwd",
+    "dir_path",
+    "directory",
+    "working_directory",
+    "workingDirectory",
+];
 
 fn text<'a>(value: &'a Value, place: &str) -> Option<&'a str> {
     value
@@ -138,11 +177,14 @@ fn line(value: Option<&Value>) -> Action {
         Some(Value::String(line)) => Action::Command(line.clone()),
         Some(Value::Array(words)) => {
             let quote = |word: &Value| {
-                let word = word.as_str().unwrap_or_default();
-                format!("'{}'", word.replace('\'', r"'\''"))
+                let word = word.as_str()?;
+                Some(format!("'{}'", word.replace('\'', r"'\''")))
             };
-            let words: Vec<String> = words.iter().map(quote).collect();
-            Action::Command(words.join(" "))
+            let quoted: Option<Vec<String>> = words.iter().map(quote).collect();
+            match quoted {
+                Some(words) if !words.is_empty() => Action::Command(words.join(" ")),
+                Some(_) | None => Action::Unknown,
+            }
         }
         _ => Action::Unknown,
     }
@@ -157,32 +199,66 @@ fn named(name: Option<&str>, input: Option<&Value>) -> Action {
     }
     let input = input.unwrap_or(&Value::Null);
     if is_in(SHELLS, name) {
-        let command = ["command", "cmd", "command_line", "script"];
+        let command = ["command", "cmd", "command_line", "script", "input", "chars"];
         return line(command.iter().find_map(|name| input.get(name)));
     }
     if !is_in(WRITERS, name) {
         return Action::Other;
     }
-    let names = [
-        "file_path",
-        "filePath",
-        "notebook_path",
-        "path",
-        "absolute_path",
-        "target_file",
-    ];
-    let file = names.iter().find_map(|name| input.get(name)?.as_str());
-    if let Some(file) = file {
-        return Action::Write(vec![file.to_owned()]);
-    }
-    let patch = ["command", "patch", "input", "patchText"];
-    let patch = patch.iter().find_map(|name| input.get(name)?.as_str());
-    let files = patch.or(input.as_str()).map(patched).unwrap_or_default();
+    let mut files = Vec::new();
+    let is_complete = collect(input, DEPTH, &mut files);
     if files.is_empty() {
+        let patch = ["command", "patch", "input", "patchText"];
+        let patch = patch.iter().find_map(|name| input.get(name)?.as_str());
+        files = patch.or(input.as_str()).map(patched).unwrap_or_default();
+    }
+    if files.is_empty() || !is_complete {
         Action::Unknown
     } else {
         Action::Write(files)
     }
+}
+
+/// Members of the input of a tool that name files, alone or in lists.
+const FILES: &str = "\
+    file_path filePath notebook_path path paths files absolute_path target_file old_path new_path oldPath newPath source destination \
+    file_paths filePaths uri";
+
+/// Most levels of the input of a tool that are looked at.
+const DEPTH: usize = 4;
+/// Most files of one call.
+const MOST_FILES: usize = 1024;
+
+/// Collects the names of files in the input of a tool; whether all were.
+fn collect(input: &Value, depth: usize, files: &mut Vec<String>) -> bool {
+    let Some(members) = input.as_object() else {
+        return true;
+    };
+    let mut is_complete = true;
+    for (name, value) in members {
+        let elements = value
+            .as_array()
+            .map_or(std::slice::from_ref(value), Vec::as_slice);
+        for element in elements {
+            match element {
+                Value::String(file) if FILES.split_whitespace().any(|known| known == name) => {
+                    let file = file.strip_prefix("file://").unwrap_or(file);
+                    if files.len() == MOST_FILES {
+                        return false;
+                    }
+                    files.push(file.to_owned());
+                }
+                Value::Object(_) if depth > 0 => is_complete &= collect(element, depth - 1, files),
+                Value::Object(_) => return false,
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_) => {}
+            }
+        }
+    }
+    is_complete
 }
 
 /// The files that a patch of the form `*** Update File: NAME` names.
@@ -198,6 +274,13 @@ fn patched(patch: &str) -> Vec<String> {
         headings.find_map(|heading| line.trim().strip_prefix(heading))
     });
     names.map(|name| name.trim().to_owned()).collect()
+}
+
+/// Whether it can be told which file a name means: tools may or may not know variables, homes of others, and addresses.
+#[must_use]
+pub fn is_plain(place: &str) -> bool {
+    let is_home = place == "~" || place.starts_with("~/") || !place.starts_with('~');
+    is_home && !place.contains('$') && !place.contains("://")
 }
 
 /// A place as it was named, seen from a directory.

@@ -7,7 +7,7 @@ use crate::model::danger::{Danger, judge};
 use crate::model::event::Monitor;
 use crate::model::refusal::Refusal;
 use crate::model::refusal_code::RefusalCode;
-use crate::ops::agents::call::{Action, Call, resolve};
+use crate::ops::agents::call::{Action, Call, is_plain, resolve};
 use crate::ops::agents::tools::Tool;
 use crate::ops::contents::Clock;
 use crate::ops::locate::Workplace;
@@ -82,7 +82,8 @@ pub fn hook(
         warnings.push("what the agent is about to do could not be understood".to_owned());
     }
     let mut seen = BTreeSet::new();
-    for place in places(workplace, call) {
+    let places = places(workplace, call);
+    for place in places.all {
         let mut there = workplace.clone();
         // A vault that was named is for the repository at hand, not for any that a call is about.
         there.vault = None;
@@ -96,13 +97,70 @@ pub fn hook(
         );
     }
     report.verdict = verdict(workplace, call, &report.refused, warnings);
+    if let (true, Verdict::Pass | Verdict::Warn(_)) = (places.has_more, &report.verdict) {
+        let start = call.directory.as_deref();
+        let start = start.unwrap_or(&workplace.lookup.start);
+        if let Some(reason) = reason_to_wait(start, workplace.lookup.home.as_deref(), call) {
+            report.verdict = Verdict::Block {
+                reason,
+                refusal: too_many(),
+            };
+        }
+    }
     report
+}
+
+fn too_many() -> Refusal {
+    Refusal::new(
+        RefusalCode::SourceNotSupported,
+        "the command names more places than are looked at",
+    )
+    .because("what is there might not be in a snapshot")
+    .keeping("snapshots of what was looked at were made")
+    .next(
+        "git vault snapshot",
+        "in each repository that it is about; or do it in several steps",
+    )
+}
+
+/// Where a call acts.
+struct Places {
+    all: Vec<PathBuf>,
+    /// Whether it may act elsewhere, too.
+    has_more: bool,
+}
+
+/// What is known of where a hook runs, before anything was looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Its current directory.
+    pub directory: Option<PathBuf>,
+    /// The home directory of its user.
+    pub home: Option<PathBuf>,
 }
 
 /// What the tool is told when nothing could even be looked for.
 #[must_use]
-pub fn without_surroundings(tool: Tool, call: &Call, refusal: Refusal) -> HookReport {
-    let verdict = match reason_to_wait(Path::new("/"), None, call) {
+pub fn without_surroundings(
+    tool: Tool,
+    call: &Call,
+    surroundings: &Surroundings,
+    refusal: Refusal,
+) -> HookReport {
+    let start = call
+        .directory
+        .as_deref()
+        .or(surroundings.directory.as_deref());
+    let waits = match (&call.action, start) {
+        (Action::Write(files), None) if files.iter().any(|file| !file.starts_with('/')) => {
+            Some("it cannot be told which file would be written")
+        }
+        (_, start) => {
+            let start = start.unwrap_or(Path::new("/"));
+            reason_to_wait(start, surroundings.home.as_deref(), call)
+        }
+    };
+    let verdict = match waits {
         Some(reason) => Verdict::Block {
             reason,
             refusal: refusal.clone(),
@@ -124,12 +182,13 @@ pub fn without_surroundings(tool: Tool, call: &Call, refusal: Refusal) -> HookRe
 }
 
 /// Where the call acts: its directory first, then what it names.
-fn places(workplace: &Workplace, call: &Call) -> Vec<PathBuf> {
+fn places(workplace: &Workplace, call: &Call) -> Places {
     let start = call
         .directory
         .clone()
         .unwrap_or_else(|| workplace.lookup.start.clone());
     let home = workplace.lookup.home.as_deref();
+    let mut has_more = false;
     let named = match &call.action {
         Action::Command(line) => match judge(line) {
             // What only looks leads nowhere, as far as all of it can be read.
@@ -137,8 +196,10 @@ fn places(workplace: &Workplace, call: &Call) -> Vec<PathBuf> {
                 Vec::new()
             }
             judgement => {
+                let (words, has_more_words) = words_that_are_there(&start, home, line);
+                has_more = judgement.has_more_places || has_more_words;
                 let mut named = judgement.places;
-                named.extend(words_that_are_there(&start, home, line));
+                named.extend(words);
                 named
             }
         },
@@ -153,14 +214,14 @@ fn places(workplace: &Workplace, call: &Call) -> Vec<PathBuf> {
         let mut above = place.ancestors();
         above.find(|place| place.is_dir()).map(Path::to_owned)
     });
-    let others = call.others.iter().filter(|_| call.is_prompt).cloned();
-    let mut places: Vec<PathBuf> = vec![start.clone()];
-    for place in named.chain(others) {
-        if !places.contains(&place) {
-            places.push(place);
-        }
+    let mut known = BTreeSet::new();
+    let all = std::iter::once(start.clone())
+        .chain(named)
+        .chain(call.others.iter().cloned());
+    Places {
+        all: all.filter(|place| known.insert(place.clone())).collect(),
+        has_more,
     }
-    places
 }
 
 /// A file, and where it leads if it is a link.
@@ -171,11 +232,13 @@ fn with_target(start: &Path, home: Option<&Path>, file: &str) -> Vec<String> {
 }
 
 /// So many words of a line are looked for.
-const WORDS: usize = 256;
+const WORDS: usize = 8192;
+/// From so many directories.
+const STARTS: usize = 16;
 
 /// Words of a line that are the names of something, from the directory of the call or from one that the line names: a line that cannot
 /// be taken apart, or that names files of another repository by relative paths, must not be thought to act here only.
-fn words_that_are_there(start: &Path, home: Option<&Path>, line: &str) -> Vec<String> {
+fn words_that_are_there(start: &Path, home: Option<&Path>, line: &str) -> (Vec<String>, bool) {
     let home_text = home.and_then(Path::to_str).unwrap_or_default();
     let start_text = start.to_str().unwrap_or_default();
     let mut line = line.to_owned();
@@ -190,30 +253,39 @@ fn words_that_are_there(start: &Path, home: Option<&Path>, line: &str) -> Vec<St
     }
     let is_between =
         |character: char| character.is_whitespace() || ";&|()<>{}\"'`$=,".contains(character);
-    let words: Vec<&str> = line
-        .split(is_between)
-        .filter(|word| !word.is_empty() && !word.starts_with('-'))
-        .take(WORDS)
-        .collect();
+    let mut words = BTreeSet::new();
+    let mut has_more = false;
+    let mut in_order = Vec::new();
+    let all = line.split(is_between);
+    for word in all.filter(|word| !word.is_empty() && !word.starts_with('-')) {
+        if !words.contains(word) {
+            has_more = words.len() == WORDS;
+            if has_more {
+                break;
+            }
+            words.insert(word);
+            in_order.push(word);
+        }
+    }
     let mut found: Vec<PathBuf> = Vec::new();
     let mut from = vec![start.to_owned()];
-    for word in words {
+    for word in in_order {
         let all = from.iter().map(|from| resolve(from, home, word));
         let there: Vec<PathBuf> = all.filter(|path| path.symlink_metadata().is_ok()).collect();
         from.extend(
             there
                 .iter()
                 .filter(|path| path.is_dir())
-                .take(WORDS / 16)
+                .take(STARTS)
                 .cloned(),
         );
-        from.truncate(WORDS / 16);
+        from.truncate(STARTS);
         found.extend(there);
     }
-    found
+    let found = found
         .into_iter()
-        .filter_map(|path| path.to_str().map(str::to_owned))
-        .collect()
+        .filter_map(|path| path.to_str().map(str::to_owned));
+    (found.collect(), has_more)
 }
 
 /// Takes a snapshot of the repository at a place, unless there is none or it has been taken already.
@@ -311,12 +383,6 @@ fn verdict(
         }
         warnings.extend(refused.iter().map(|one| no_snapshot(&one.refusal)));
     }
-    if let Action::Command(line) = &call.action {
-        let judgement = judge(line);
-        if judgement.has_more_places && judgement.danger != Danger::Harmless {
-            warnings.push("the command names more places than are looked at".to_owned());
-        }
-    }
     if warnings.is_empty() {
         Verdict::Pass
     } else {
@@ -333,7 +399,9 @@ fn reason_to_wait(start: &Path, home: Option<&Path>, call: &Call) -> Option<&'st
             Danger::Destructive => Some("the command can destroy work"),
         },
         Action::Write(files) => {
-            let is_there = |file: &String| resolve(start, home, file).symlink_metadata().is_ok();
+            let is_there = |file: &String| {
+                !is_plain(file) || resolve(start, home, file).symlink_metadata().is_ok()
+            };
             let is_overwriting = files.iter().any(is_there);
             is_overwriting.then_some("a file that is there would be written over")
         }

@@ -2,10 +2,12 @@
 //! what the tool asks for.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::host::disk::{self, Context as _, Error, Result};
+use crate::host::lock::{self, Lock};
 use crate::host::walk::path_bytes;
 use crate::model::escape::{name_from_text, text_name};
 use crate::model::ids::{Digest, to_hex};
@@ -14,6 +16,19 @@ use crate::ops::agents::tools::Tool;
 
 /// Largest ledger read.
 const LIMIT_BYTES: u64 = 1 << 20;
+
+/// How long one run waits for another: what it does takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Keeps others from changing settings and ledgers at the same time; `None` when they do so for too long.
+///
+/// # Errors
+/// When there can be no lock in the state home.
+pub fn lock(state_home: &Path) -> Result<Option<Lock>> {
+    let directory = state_home.join("agents");
+    disk::create_directories(&directory)?;
+    lock::lock(&directory.join("lock"), PATIENCE)
+}
 
 /// What was done to one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

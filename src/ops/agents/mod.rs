@@ -4,6 +4,7 @@ pub mod call;
 pub mod hook;
 pub mod ledger;
 pub mod settings;
+pub mod switches;
 pub mod tools;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::ops::agents::ledger::{Ledger, Put, digest, forget};
 use crate::ops::agents::settings::{
     Presence, Survey, survey, text_of, with_entries, without_entries,
 };
+use crate::ops::agents::switches::switched_off;
 use crate::ops::agents::tools::{Form, Tool, ToolHomes};
 
 /// What the commands are given.
@@ -54,6 +56,8 @@ pub enum State {
     NotHere,
     /// Nothing of ours is there.
     NotInstalled,
+    /// It was installed, and nothing of it is there any more.
+    Vanished,
     /// All is there.
     Installed,
     /// Some is there, and some is missing.
@@ -72,9 +76,11 @@ impl State {
     pub fn needs_attention(&self) -> bool {
         match self {
             Self::NotSupported(_) | Self::NotHere | Self::NotInstalled | Self::Installed => false,
-            Self::Incomplete | Self::OtherProgram(_) | Self::Changed | Self::NotUnderstood(_) => {
-                true
-            }
+            Self::Vanished
+            | Self::Incomplete
+            | Self::OtherProgram(_)
+            | Self::Changed
+            | Self::NotUnderstood(_) => true,
         }
     }
 }
@@ -88,8 +94,8 @@ pub struct ToolReport {
     pub file: Option<PathBuf>,
     /// How it stands now.
     pub state: State,
-    /// Whether it was told to run no hooks at all.
-    pub is_off: bool,
+    /// The setting by which it was told not to run our hooks, if there is one.
+    pub off: Option<String>,
     /// What was done, or why not; nothing when it was only looked at.
     pub change: Option<Result<Change>>,
 }
@@ -99,7 +105,7 @@ impl ToolReport {
     #[must_use]
     pub fn needs_attention(&self) -> bool {
         let is_installed = self.state != State::NotInstalled && self.state != State::NotHere;
-        self.state.needs_attention() || (self.is_off && is_installed)
+        self.state.needs_attention() || (self.off.is_some() && is_installed)
     }
 }
 
@@ -137,6 +143,9 @@ impl Agents<'_> {
         named: &[Tool],
         act: &dyn Fn(Tool) -> Result<Change>,
     ) -> Result<Vec<ToolReport>> {
+        // Held to the end: what is noted must be what was written last.
+        let lock = ledger::lock(self.state).map_err(|error| refuse_file(&error))?;
+        let _lock = lock.ok_or_else(somebody_else)?;
         if let [tool] = named {
             let change = act(*tool)?;
             return Ok(vec![self.report(*tool, Some(Ok(change)))]);
@@ -174,36 +183,47 @@ impl Agents<'_> {
     }
 
     fn report(&self, tool: Tool, change: Option<Result<Change>>) -> ToolReport {
-        let (state, is_off) = self.look(tool);
+        let (state, off) = self.look(tool);
         ToolReport {
             tool,
             file: tool.file(self.homes),
             state,
-            is_off,
+            off,
             change,
         }
     }
 
-    fn look(&self, tool: Tool) -> (State, bool) {
-        let file = match (tool.form(), tool.file(self.homes)) {
-            (Form::NotSupported(reason), _) => return (State::NotSupported(reason), false),
-            (_, None) => return (State::NotHere, false),
-            (_, Some(file)) => file,
+    fn look(&self, tool: Tool) -> (State, Option<String>) {
+        let (state, off) = self.look_at_file(tool);
+        let is_nowhere = matches!(state, State::NotHere | State::NotInstalled);
+        let noted = tool
+            .file(self.homes)
+            .filter(|_| is_nowhere)
+            .and_then(|file| Ledger::load(self.state, tool, &file));
+        (noted.map_or(state, |_| State::Vanished), off)
+    }
+
+    fn look_at_file(&self, tool: Tool) -> (State, Option<String>) {
+        let path = match (tool.form(), tool.file(self.homes)) {
+            (Form::NotSupported(reason), _) => return (State::NotSupported(reason), None),
+            (_, None) => return (State::NotHere, None),
+            (_, Some(path)) => path,
         };
         if !self.homes.of(tool).is_some_and(Path::is_dir) {
-            return (State::NotHere, false);
+            return (State::NotHere, None);
         }
-        let file = match SettingsFile::read(&file) {
+        let file = match SettingsFile::read(&path) {
             Ok(file) => file,
-            Err(error) => return (State::NotUnderstood(error.to_string()), false),
+            Err(error) => return (State::NotUnderstood(error.to_string()), None),
         };
+        let off = |found| switched_off(tool, self.homes, &path, found);
         match tool.form() {
             Form::Entries { comments, .. } => match survey(tool, comments, text_of(&file)) {
-                Ok(found) => (self.judge(&found), found.is_off),
-                Err(reason) => (State::NotUnderstood(reason), false),
+                Ok(found) => (self.judge(&found), off(Some(&found))),
+                Err(reason) => (State::NotUnderstood(reason), None),
             },
-            Form::Own { .. } => (self.look_at_own(tool, &file), false),
-            Form::NotSupported(reason) => (State::NotSupported(reason), false),
+            Form::Own { .. } => (self.look_at_own(tool, &file), off(None)),
+            Form::NotSupported(reason) => (State::NotSupported(reason), None),
         }
     }
 
@@ -437,6 +457,15 @@ fn changed_by_hand(file: &Path, tool: Tool) -> Refusal {
         format!("git vault agents status {}", tool.word()),
         "looks again, once it was removed by hand",
     )
+}
+
+fn somebody_else() -> Refusal {
+    Refusal::new(
+        RefusalCode::SettingsNotUnderstood,
+        "somebody else has been changing settings of coding agents for half a minute",
+    )
+    .keeping(KEPT)
+    .next("git vault agents status", "looks how they stand")
 }
 
 fn refuse_file(error: &disk::Error) -> Refusal {

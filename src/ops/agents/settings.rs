@@ -31,8 +31,8 @@ pub enum Presence {
 pub struct Survey {
     /// One for each entry that is due.
     pub entries: Vec<Presence>,
-    /// Whether the tool was told to run no hooks at all.
-    pub is_off: bool,
+    /// What the text means; nothing if there is none.
+    pub settings: Value,
 }
 
 /// Looks what there is of our entries in a text.
@@ -47,12 +47,9 @@ pub fn survey(tool: Tool, comments: Comments, text: &str) -> Result<Survey, Stri
     }
     let due = tool.entries("");
     let entries = due.iter().map(|entry| presence(tool, &value, entry));
-    let is_off = tool
-        .switch_off()
-        .is_some_and(|name| value.get(name) == Some(&Value::Bool(true)));
     Ok(Survey {
         entries: entries.collect(),
-        is_off,
+        settings: value,
     })
 }
 

@@ -170,12 +170,6 @@ impl Tool {
         (self == Self::Cursor).then_some(1)
     }
 
-    /// The setting that switches all hooks off, if the tool has one.
-    #[must_use]
-    pub fn switch_off(self) -> Option<&'static str> {
-        (self == Self::Claude).then_some("disableAllHooks")
-    }
-
     /// The command that the tool runs.
     #[must_use]
     pub fn command(self, program: &str) -> String {
