@@ -89,7 +89,7 @@ pub struct GrepReport {
     pub searched: u64,
     /// Contents that were read.
     pub contents: u64,
-    /// Contents that were not, because they are larger than [`LIMIT_BYTES`].
+    /// Contents that were not, because they have more than 64 MiB.
     pub too_large: u64,
     /// The newest snapshot.
     pub newest: Option<LoggedSnapshot>,

@@ -4,9 +4,11 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::host::disk;
+use crate::host::parallel;
 use crate::model::ids::Digest;
 use crate::model::manifest::Manifest;
 use crate::model::refusal::{Refusal, Result};
@@ -115,21 +117,24 @@ impl SnapshotIndex {
             let (found, expected) = (lines.len(), covered.len());
             return Err(format!("it holds {found} snapshots, the log {expected}"));
         }
-        let mut snapshots = Vec::with_capacity(lines.len());
-        for (logged, line) in covered.into_iter().zip(lines) {
+        let pairs: Vec<(&LoggedSnapshot, Line)> = covered.into_iter().zip(lines).collect();
+        let shared: &Vault = vault;
+        parallel::map(&pairs, |(logged, line)| {
             if line.manifest_blake3 != logged.record.manifest_blake3 {
                 let id = &logged.record.id;
                 return Err(format!("the log names another manifest of snapshot {id}"));
             }
-            let checked = check_copy(vault, logged, &line.manifest);
-            checked.map_err(|refusal| refusal.to_string())?;
-            if vault.log.find(&logged.record.id).is_some() {
-                snapshots.push((logged.clone(), line.manifest));
-            }
-        }
+            let checked = check_copy(shared, logged, &line.manifest);
+            checked.map_err(|refusal| refusal.to_string())
+        })?;
+        let there = pairs
+            .into_iter()
+            .filter(|(logged, _)| shared.log.find(&logged.record.id).is_some());
         Ok(Self {
             entry: header.entry,
-            snapshots,
+            snapshots: there
+                .map(|(logged, line)| (logged.clone(), line.manifest))
+                .collect(),
         })
     }
 }
@@ -319,22 +324,28 @@ fn body(header: Header, lines: impl Iterator<Item = Line>) -> serde_json::Result
 
 /// Takes a body apart; any but the canonical form is refused.
 fn parse(text: &str) -> std::result::Result<(Header, Vec<Line>), String> {
+    let strange = || "it is not in canonical form".to_owned();
+    let whole = text.strip_suffix('\n').ok_or_else(strange)?;
+    let mut texts = whole.split('\n');
+    let header: Header = canonical(texts.next().unwrap_or_default())?;
+    let texts: Vec<&str> = texts.collect();
+    let lines = parallel::map(&texts, |text| canonical(text))?;
+    if header.snapshots == lines.len() as u64 {
+        Ok((header, lines))
+    } else {
+        Err(strange())
+    }
+}
+
+/// What a line says, if it says it in the only form that it has.
+fn canonical<T: Serialize + DeserializeOwned>(text: &str) -> std::result::Result<T, String> {
     let reason = |error: serde_json::Error| format!("it cannot be understood: {error}");
-    let mut texts = text.lines();
-    let first = texts.next().ok_or("it is empty")?;
-    let header: Header = serde_json::from_str(first).map_err(reason)?;
-    let mut lines = Vec::new();
-    let mut again = serde_json::to_string(&header).map_err(reason)? + "\n";
-    for text in texts {
-        let line: Line = serde_json::from_str(text).map_err(reason)?;
-        again += &serde_json::to_string(&line).map_err(reason)?;
-        again.push('\n');
-        lines.push(line);
+    let value: T = serde_json::from_str(text).map_err(reason)?;
+    if serde_json::to_string(&value).map_err(reason)? == text {
+        Ok(value)
+    } else {
+        Err("it is not in canonical form".to_owned())
     }
-    if again != text || header.snapshots != lines.len() as u64 {
-        return Err("it is not in canonical form".to_owned());
-    }
-    Ok((header, lines))
 }
 
 fn damaged(path: &Path, reason: String) -> Refusal {
