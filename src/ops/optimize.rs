@@ -23,7 +23,7 @@ use crate::vault::store::{Store, of};
 
 /// So many packs are worth putting together.
 const WORTH_MERGING: usize = 4;
-/// A pack joins those that were gathered if it is at most so many times as large as they are together.
+/// See [`joining`].
 const FACTOR: u64 = 2;
 /// A pack is rewritten when less than this part of it is needed.
 const NEEDED_PART: (u64, u64) = (3, 4);
@@ -268,25 +268,35 @@ fn histories<'v>(
     Ok(newest.collect())
 }
 
-/// From the newest pack back, those that are not much larger than what was gathered so far, if that makes enough of them; oldest first.
+/// From the newest pack back, those that [`joining`] takes, if that makes enough of them; oldest first.
 fn newest<'v>(
     packs: &[&'v PackRecord],
     is_movable: &dyn Fn(&PackRecord) -> bool,
 ) -> Vec<&'v PackRecord> {
-    let mut gathered: u64 = 0;
-    let mut going = Vec::new();
-    for record in packs.iter().rev().copied() {
-        if !is_movable(record) || gathered > 0 && record.bytes > gathered.saturating_mul(FACTOR) {
-            break;
-        }
-        gathered = gathered.saturating_add(record.bytes);
-        going.push(record);
-    }
+    let newest_first = packs.iter().rev().copied();
+    let movable: Vec<&PackRecord> = newest_first.take_while(|one| is_movable(one)).collect();
+    let sizes: Vec<u64> = movable.iter().map(|one| one.bytes).collect();
+    let mut going: Vec<&PackRecord> = movable.into_iter().take(joining(0, &sizes)).collect();
     going.reverse();
     if going.len() < WORTH_MERGING {
         going.clear();
     }
     going
+}
+
+/// How many packs, from the first one on, are put together with what is gathered already: up to the last one that is at most [`FACTOR`] times
+/// as large as all before it. So sizes grow by a factor from pack to pack, as in `git repack --geometric`, and each byte is rewritten
+/// seldom.
+fn joining(gathered_bytes: u64, sizes: &[u64]) -> usize {
+    let mut gathered_bytes = gathered_bytes;
+    let mut count = 0;
+    for (before, bytes) in sizes.iter().enumerate() {
+        if gathered_bytes > 0 && *bytes <= gathered_bytes.saturating_mul(FACTOR) {
+            count = before + 1;
+        }
+        gathered_bytes = gathered_bytes.saturating_add(*bytes);
+    }
+    count
 }
 
 /// A capture pack, and how much of it is needed.
@@ -401,25 +411,37 @@ fn used<'a>(reach: &Reach<'_>, record: &'a PackRecord, pack: &'a Pack) -> Result
     Ok(used)
 }
 
-/// Those that are rewritten anyway, and, from the smallest one up, those that are not much larger than what was gathered so far, if
-/// that makes enough of them.
+/// Those that are rewritten anyway, and, from the smallest one up, those that [`joining`] takes, if that makes enough of them.
 fn gather<'v>(
     rewritten: &[(u64, &'v PackRecord)],
     mut others: Vec<(u64, &'v PackRecord)>,
 ) -> Vec<&'v PackRecord> {
     others.sort_by_key(|(bytes, record)| (*bytes, &record.name));
-    let mut gathered: u64 = rewritten.iter().map(|(bytes, _)| *bytes).sum();
+    let gathered_bytes = rewritten.iter().map(|(bytes, _)| *bytes).sum();
     let mut going: Vec<&PackRecord> = rewritten.iter().map(|(_, record)| *record).collect();
-    let mut more = Vec::new();
-    for (bytes, record) in others {
-        if gathered > 0 && bytes > gathered.saturating_mul(FACTOR) {
-            break;
-        }
-        gathered = gathered.saturating_add(bytes);
-        more.push(record);
-    }
+    let sizes: Vec<u64> = others.iter().map(|(bytes, _)| *bytes).collect();
+    let more = others.into_iter().map(|(_, record)| record);
+    let more: Vec<&PackRecord> = more.take(joining(gathered_bytes, &sizes)).collect();
     if going.len() + more.len() >= WORTH_MERGING {
         going.extend(more);
     }
     going
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joining;
+
+    #[test]
+    fn packs_join_until_they_grow_by_a_factor() {
+        assert_eq!(joining(0, &[]), 0);
+        assert_eq!(joining(0, &[5]), 0);
+        assert_eq!(joining(0, &[5, 5, 5, 5]), 4);
+        assert_eq!(joining(0, &[1, 3, 9, 27, 81]), 0);
+        assert_eq!(joining(0, &[1, 3, 8, 100]), 3);
+        // A few very small ones do not keep the others apart.
+        assert_eq!(joining(0, &[150, 160, 14_000, 14_000, 14_000]), 5);
+        assert_eq!(joining(0, &[1, 1, 1, 1, 1_000_000]), 4);
+        assert_eq!(joining(10, &[15, 100]), 1);
+    }
 }

@@ -163,6 +163,27 @@ fn many_small_packs_become_few_and_every_snapshot_stays() {
     }
 }
 
+/// Two packs much smaller than all others must not keep those from being put together.
+#[test]
+fn packs_of_very_different_sizes_become_few() {
+    let sandbox = Sandbox::new();
+    let source = states::small_repository(&sandbox);
+    let mut kept = vec![take(&sandbox, &source)];
+    for number in 0..2 {
+        write(&source, "little", format!("{number}\n"));
+        kept.push(take(&sandbox, &source));
+    }
+    for seed in 0..8 {
+        write(&source, format!("noise-{seed}"), noise(seed, 100_000));
+        kept.push(take(&sandbox, &source));
+    }
+    let before = packs(&sandbox).len();
+    let _said = sandbox.vault(&source, &["optimize"]).succeeded();
+    assert!(before >= 11, "{before}");
+    assert!(packs(&sandbox).len() <= 3, "{:?}", packs(&sandbox));
+    assert_all(&sandbox, &source, &kept);
+}
+
 /// The file that a dropped snapshot had comes back with the very inode and times it had then, and so does the cache that says that its
 /// content is stored: it is stored again.
 #[test]
