@@ -191,7 +191,9 @@ fn lines_are_counted_as_git_counts_them_and_names_stand_alone() {
         assert!(text.lines().any(|found| found == line), "{line}\n{stat}");
     }
     assert!(
-        text.ends_with("10 paths differ, 5 lines added, 3 lines removed\n"),
+        text.ends_with(
+            "10 paths differ, 5 lines added, 3 lines removed; 2 paths without lines to count\n"
+        ),
         "{stat}"
     );
     let names = run(&sandbox, &source, &["diff", "--name-only", &first]).succeeded();

@@ -199,6 +199,12 @@ pub fn diff(report: &DiffReport, manner: Manner) -> String {
         });
         let (added, removed) = (count(added, "line"), count(removed, "line"));
         let _infallible = write!(differ, ", {added} added, {removed} removed");
+        let others = report.changes.iter().filter(|one| one.lines.is_none());
+        let others = others.count() as u64;
+        if others > 0 {
+            let others = count(others, "path");
+            let _infallible = write!(differ, "; {others} without lines to count");
+        }
     }
     lines.add(
         "COMPARED",
