@@ -135,25 +135,10 @@ pub enum Command {
 
     /// Show what differs between two snapshots, or between one and the working tree now
     ///
-    /// A line for each path: A for one that came, D for one that is gone, M for one that is another. With -p, the lines that differ.
-    /// `git vault diff @latest`, `git vault diff before:rebase @latest -- src`.
-    Diff {
-        /// The older snapshot
-        #[arg(value_name = "SNAP", default_value = "@latest")]
-        old: String,
-
-        /// The newer snapshot; the working tree now if none is given
-        #[arg(value_name = "SNAP2")]
-        new: Option<String>,
-
-        /// Show the lines that differ
-        #[arg(short, long)]
-        patch: bool,
-
-        /// Only these paths, from the top of the working tree
-        #[arg(value_name = "PATH", last = true)]
-        paths: Vec<OsString>,
-    },
+    /// A line for each path: A for one that came, D for one that is gone, M for one that is another; compared with now, also whether
+    /// it is staged, not staged or untracked, and I for one that is the same while the index has something else of it.
+    /// `git vault diff @latest`, `git vault diff -p before:rebase @latest -- src`.
+    Diff(looking::DiffArguments),
 
     /// Find out which snapshots hold a path
     ///

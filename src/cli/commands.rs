@@ -128,12 +128,7 @@ pub fn run(
         }
         Command::Ls { asked, recursive } => call.ls(asked, *recursive),
         Command::Cat { asked } => call.cat(asked),
-        Command::Diff {
-            old,
-            new,
-            patch,
-            paths,
-        } => call.diff(old, new.as_deref(), *patch, paths),
+        Command::Diff(asked) => call.diff(asked),
         Command::Find { pattern } => call.find(pattern),
         Command::Grep(asked) => call.grep(asked),
         Command::Compare { compared, asked } => call.compare(compared, asked),

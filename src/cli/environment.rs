@@ -12,6 +12,7 @@ use crate::cli::args::{Arguments, Command};
 use crate::cli::pager::Pager;
 use crate::host::background;
 use crate::host::git::repository::Lookup;
+use crate::host::git::user_settings::UserSettings;
 use crate::host::program::Program;
 use crate::host::walk::path_bytes;
 use crate::model::escape::text_name;
@@ -405,12 +406,32 @@ impl Environment {
         own_program()
     }
 
-    /// The pager of the user: what `GIT_PAGER` or `PAGER` say, as git understands them, or `less`. An empty one and `cat` are none.
+    /// Settings of the user about how text is shown.
+    fn user_settings(&self) -> UserSettings {
+        UserSettings::read(&self.global_configs(), self.home.as_deref())
+    }
+
+    /// Whether the answer may be in colour: on a terminal that can, and unless `NO_COLOR` or the settings of the user say no.
+    #[must_use]
+    pub fn allows_colour(&self, key: &str) -> bool {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let can = std::env::var_os("TERM").is_some_and(|kind| kind != "dumb");
+        if !can || is_set("NO_COLOR") || !std::io::stdout().is_terminal() {
+            return false;
+        }
+        let settings = self.user_settings();
+        let for_pager = settings.colour("color.pager").unwrap_or(true);
+        let wanted = settings.colour(key).or_else(|| settings.colour("color.ui"));
+        wanted.unwrap_or(true) && (for_pager || self.pager().is_none())
+    }
+
+    /// The pager of the user, as git finds it: `GIT_PAGER`, `core.pager` in the settings of the user, `PAGER`, or `less`. An empty one and
+    /// `cat` are none.
     #[must_use]
     pub fn pager(&self) -> Option<Pager> {
-        let named = ["GIT_PAGER", "PAGER"]
-            .into_iter()
-            .find_map(std::env::var_os);
+        let set = || self.user_settings().text("core.pager").map(OsString::from);
+        let named = std::env::var_os("GIT_PAGER").or_else(set);
+        let named = named.or_else(|| std::env::var_os("PAGER"));
         let (file, arguments) = match named {
             Some(named) if named.is_empty() || named == "cat" => return None,
             // As git: a plain name is run as it stands, and where there is no such program the text is written without one.

@@ -45,7 +45,7 @@ pub const EXAMPLES: &[Example] = &[
     (&["log"], "git vault log src/main.rs"),
     (
         &["diff"],
-        "git vault diff\ngit vault diff -p @~1 @latest -- src",
+        "git vault diff\ngit vault diff --stat before:rebase\ngit vault diff -p @~1 @latest -- src",
     ),
     (
         &["restore"],

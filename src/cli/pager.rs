@@ -26,7 +26,7 @@ pub fn is_for_reading(arguments: &Arguments) -> bool {
             | Command::Ls { .. }
             | Command::Find { .. }
             | Command::Log { .. }
-            | Command::Diff { .. }
+            | Command::Diff(_)
             | Command::Runbook { .. }
             | Command::Incident {
                 command: IncidentCommand::List | IncidentCommand::Show { .. }

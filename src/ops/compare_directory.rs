@@ -174,13 +174,7 @@ impl Tree<'_> {
     }
 
     fn change(&mut self, path: Vec<u8>, old: Option<Side>, new: Option<Side>) {
-        self.changes.push(Change {
-            path,
-            old,
-            new,
-            is_tracked: None,
-            texts: None,
-        });
+        self.changes.push(Change::new(path, old, new));
     }
 
     /// Everything at a path that the snapshot does not have.

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::host::disk;
+use crate::host::git::index::Index;
+use crate::host::git::object::ObjectFormat;
 use crate::host::git::repository::join_bytes;
 use crate::host::metadata::Fingerprint;
 use crate::host::walk::{Found, join};
@@ -16,6 +18,8 @@ use crate::model::place::{Place, below};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops::capture::{CaptureError, changing, find_borders};
+use crate::ops::diff_index::{Indices, Standing};
+use crate::ops::line_diff::{LineCounts, LineDiff};
 use crate::ops::locate::Workplace;
 use crate::ops::look::Opened;
 use crate::ops::metadata::open_index;
@@ -50,8 +54,40 @@ pub struct Change {
     pub new: Option<Side>,
     /// Whether git tracks it now; `None` between two snapshots.
     pub is_tracked: Option<bool>,
+    /// What the index has of it now; `None` between two snapshots, and where it cannot be told.
+    pub standing: Option<Standing>,
+    /// How many lines came and went, when that was asked for and both can be shown line by line.
+    pub lines: Option<LineCounts>,
     /// Both texts, when they were asked for and can be shown line by line.
     pub texts: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Two texts.
+type Texts = (Vec<u8>, Vec<u8>);
+
+impl Change {
+    /// What two snapshots have of a path.
+    #[must_use]
+    pub fn new(path: Vec<u8>, old: Option<Side>, new: Option<Side>) -> Self {
+        Self {
+            path,
+            old,
+            new,
+            is_tracked: None,
+            standing: None,
+            lines: None,
+            texts: None,
+        }
+    }
+
+    fn with_texts(mut self, texts: Option<Texts>, detail: Detail) -> Self {
+        if detail == Detail::Lines {
+            self.lines = texts.map(|(old, new)| LineDiff::new(&old, &new).counts());
+        } else {
+            self.texts = texts;
+        }
+        self
+    }
 }
 
 /// What differs.
@@ -61,8 +97,25 @@ pub struct DiffReport {
     pub old: LoggedSnapshot,
     /// The newer side; `None` for the working tree now.
     pub new: Option<LoggedSnapshot>,
+    /// The working tree, when it is not the one that was asked in.
+    pub elsewhere: Option<PathBuf>,
     /// In the order of their paths.
     pub changes: Vec<Change>,
+    /// Paths whose files are the same, while the index now has something else of them; `None` between two snapshots, and where the
+    /// index of the snapshot cannot be read by itself.
+    pub only_in_index: Option<Vec<Vec<u8>>>,
+}
+
+/// How much is wanted of each path.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// That it changed.
+    #[default]
+    Paths,
+    /// How many lines came and went.
+    Lines,
+    /// Both texts.
+    Texts,
 }
 
 /// What is compared.
@@ -70,11 +123,15 @@ pub struct DiffReport {
 pub struct DiffRequest {
     /// Paths that are asked for, with all below them; all if none is given.
     pub paths: Vec<Vec<u8>>,
-    /// Whether texts are wanted.
-    pub with_texts: bool,
+    /// How much is wanted of each.
+    pub detail: Detail,
 }
 
 impl DiffRequest {
+    fn wants_texts(&self) -> bool {
+        self.detail != Detail::Paths
+    }
+
     fn wants(&self, path: &[u8]) -> bool {
         self.paths.is_empty() || self.paths.iter().any(|asked| below(asked, path).is_some())
     }
@@ -118,7 +175,9 @@ pub fn between(
     Ok(DiffReport {
         old: old.logged.clone(),
         new: Some(new.logged.clone()),
+        elsewhere: None,
         changes,
+        only_in_index: None,
     })
 }
 
@@ -185,17 +244,36 @@ impl<'a> Snapshot<'a> {
         };
         match &stored.side {
             Side::File(_, bytes, blake3) if *bytes <= TEXT_BYTES => {
-                let text = self.bytes(stored.content.as_ref())?;
-                if Digest::of(&text) != *blake3 {
-                    return Err(Refusal::new(
-                        RefusalCode::RecordContradiction,
-                        "a stored file is not what its listing says",
-                    ));
-                }
+                let text = self.sealed(stored.content.as_ref(), blake3)?;
                 Ok(Some(text).filter(|text| !text.contains(&0)))
             }
             Side::File(..) | Side::Link(_) | Side::Other => Ok(None),
         }
+    }
+
+    /// The bytes of a file, as they were sealed.
+    fn sealed(&self, content: Option<&Content>, blake3: &Digest) -> Result<Vec<u8>> {
+        let bytes = self.bytes(content)?;
+        if Digest::of(&bytes) == *blake3 {
+            return Ok(bytes);
+        }
+        Err(Refusal::new(
+            RefusalCode::RecordContradiction,
+            "a stored file is not what its listing says",
+        ))
+    }
+
+    /// The index of the main working tree, where it can be read by itself.
+    fn index(&self, format: ObjectFormat) -> Result<Option<Index>> {
+        let (files, _) = self.read(self.reader.top_key(Place::Gitdir)?, &[])?;
+        let Some(stored) = files.get(&b"index"[..]) else {
+            return Ok(None);
+        };
+        let Side::File(_, _, blake3) = &stored.side else {
+            return Ok(None);
+        };
+        let bytes = self.sealed(stored.content.as_ref(), blake3)?;
+        Ok(Index::from_bytes(&bytes, format))
     }
 }
 
@@ -231,18 +309,14 @@ fn compare(
         if was.map(|was| &was.side) == is.map(|is| &is.side) {
             continue;
         }
-        let texts = if request.with_texts {
+        let texts = if request.wants_texts() {
             old.text(was)?.zip(new.text(is)?)
         } else {
             None
         };
-        changes.push(Change {
-            path: name.clone(),
-            old: was.map(|was| was.side.clone()),
-            new: is.map(|is| is.side.clone()),
-            is_tracked: None,
-            texts,
-        });
+        let side = |stored: Option<&Stored>| stored.map(|stored| stored.side.clone());
+        let change = Change::new(name.clone(), side(was), side(is));
+        changes.push(change.with_texts(texts, request.detail));
     }
     let names: BTreeSet<&Vec<u8>> = left_below.keys().chain(right_below.keys()).collect();
     for name in names {
@@ -281,17 +355,12 @@ pub fn with_now(workplace: &Workplace, old: &str, request: &DiffRequest) -> Resu
         CaptureError::Borders(_) => changing(&repository.git_dir),
         CaptureError::Refused(refusal) => refusal,
     })?;
-    let Some(root) = &repository.worktree else {
-        return Err(Refusal::new(
-            RefusalCode::SourceNotSupported,
-            "there is no working tree here",
-        )
-        .because("the repository is bare")
-        .keeping("nothing was touched")
-        .next("git vault diff SNAP SNAP2", "compares two snapshots"));
+    let root = repository.worktree.as_ref().ok_or_else(no_working_tree)?;
+    let indices = Indices {
+        now: open_index(&repository.git_dir.join("index"), repository.format)?,
+        then: snapshot.index(repository.format)?,
+        format: repository.format,
     };
-    let index = open_index(&repository.git_dir.join("index"), repository.format)?;
-    let is_tracked = |path: &[u8]| Some(index.is_tracked(&index.all(), path));
     // One second less: times in records are whole seconds.
     let sealed_ns = i128::from(opened.trusted.manifest().created.seconds() - 1) * 1_000_000_000;
     let mut changes = Vec::new();
@@ -318,28 +387,50 @@ pub fn with_now(workplace: &Workplace, old: &str, request: &DiffRequest) -> Resu
             if was.map(|was| &was.side) == Some(&is) {
                 continue;
             }
-            let texts = if request.with_texts {
+            let texts = if request.wants_texts() {
                 snapshot.text(was)?.zip(text_now(&there, &is)?)
             } else {
                 None
             };
-            changes.push(Change {
-                old: was.map(|was| was.side.clone()),
-                new: Some(is),
-                is_tracked: is_tracked(&path),
-                texts,
-                path,
-            });
+            let standing = indices.of_what_is_there(&path, &there, fingerprint, &is)?;
+            let old = was.map(|was| was.side.clone());
+            let change = Change {
+                is_tracked: Some(standing != Some(Standing::Untracked)),
+                standing,
+                ..Change::new(path, old, Some(is))
+            };
+            changes.push(change.with_texts(texts, request.detail));
         }
     }
     captured.retain(|path, was| !met.contains(path) && !is_in_git(path) && was.side != Side::Other);
-    gone(&snapshot, &captured, request, &is_tracked, &mut changes)?;
+    gone(&snapshot, &captured, request, &indices, &mut changes)?;
     changes.sort_by(|left, right| left.path.cmp(&right.path));
+    let changed: BTreeSet<&[u8]> = changes.iter().map(|one| one.path.as_slice()).collect();
+    let only_in_index = indices.differing().map(|paths| {
+        let paths = paths.into_iter();
+        paths
+            .filter(|path| request.wants(path) && !changed.contains(path.as_slice()))
+            .collect()
+    });
+    let start = workplace.lookup.start.canonicalize().ok();
+    let is_here = start.is_none_or(|start| start.starts_with(root));
     Ok(DiffReport {
         old: opened.logged.clone(),
         new: None,
+        elsewhere: Some(root.clone()).filter(|_| !is_here),
         changes,
+        only_in_index,
     })
+}
+
+fn no_working_tree() -> Refusal {
+    Refusal::new(
+        RefusalCode::SourceNotSupported,
+        "there is no working tree here",
+    )
+    .because("the repository is bare")
+    .keeping("nothing was touched")
+    .next("git vault diff SNAP SNAP2", "compares two snapshots")
 }
 
 /// What is not there any more.
@@ -347,22 +438,21 @@ fn gone(
     snapshot: &Snapshot<'_>,
     captured: &BTreeMap<Vec<u8>, Stored>,
     request: &DiffRequest,
-    is_tracked: &dyn Fn(&[u8]) -> Option<bool>,
+    indices: &Indices,
     changes: &mut Vec<Change>,
 ) -> Result<()> {
     for (path, was) in captured {
-        let texts = if request.with_texts {
+        let texts = if request.wants_texts() {
             snapshot.text(Some(was))?.map(|text| (text, Vec::new()))
         } else {
             None
         };
-        changes.push(Change {
-            path: path.clone(),
-            old: Some(was.side.clone()),
-            new: None,
-            is_tracked: is_tracked(path),
-            texts,
-        });
+        let change = Change {
+            is_tracked: Some(indices.now.is_tracked(&indices.now.all(), path)),
+            standing: indices.of_what_is_gone(path),
+            ..Change::new(path.clone(), Some(was.side.clone()), None)
+        };
+        changes.push(change.with_texts(texts, request.detail));
     }
     Ok(())
 }

@@ -254,7 +254,14 @@ fn several(name: &str, what: &str, found: &[&LoggedSnapshot]) -> Refusal {
     } else {
         refusal
     };
-    refusal.keeping("nothing was touched")
+    let refusal = refusal.keeping("nothing was touched");
+    match found.last() {
+        Some(one) => refusal.next(
+            format!("git vault show {}", one.record.id),
+            "shows one of them",
+        ),
+        None => refusal,
+    }
 }
 
 fn incomplete(vault: &Vault, name: &str, path: &Path) -> Refusal {
@@ -281,24 +288,7 @@ fn incomplete(vault: &Vault, name: &str, path: &Path) -> Refusal {
 }
 
 fn not_found(vault: &Vault, name: &str) -> Refusal {
-    let all = &vault.log.snapshots;
-    let shared = |snapshot: &LoggedSnapshot| {
-        let id = snapshot.record.id.as_str();
-        id.bytes()
-            .zip(name.bytes())
-            .take_while(|(one, two)| one == two)
-            .count()
-    };
-    let longest = all.iter().map(shared).max().unwrap_or(0);
-    let near = all
-        .iter()
-        .rev()
-        .filter(|snapshot| longest > 0 && shared(snapshot) == longest);
-    let near: Vec<&str> = near
-        .take(NEAR)
-        .map(|snapshot| snapshot.record.id.as_str())
-        .collect();
-    let count = all.len();
+    let count = vault.log.snapshots.len();
     let refusal = Refusal::new(
         RefusalCode::SnapshotNotFound,
         format!("no snapshot is named '{name}'"),
@@ -307,6 +297,7 @@ fn not_found(vault: &Vault, name: &str) -> Refusal {
         "snapshots in the vault: {count}; a name is the beginning of an id of {SNAPSHOT_ID_LENGTH} letters, a number, @latest, @~2, \
          @{{2 hours ago}}, before:rebase, or a label"
     ));
+    let near = near(vault, name);
     let refusal = if near.is_empty() {
         refusal
     } else {
@@ -315,4 +306,110 @@ fn not_found(vault: &Vault, name: &str) -> Refusal {
     refusal
         .keeping("nothing was touched")
         .next("git vault list", "shows the snapshots that exist")
+}
+
+/// Names that may have been meant: the oldest or the last number where one was counted too far, ids that begin alike, labels that look
+/// alike. A manifest that cannot be trusted suggests nothing.
+fn near(vault: &Vault, name: &str) -> Vec<String> {
+    let all = &vault.log.snapshots;
+    let (Some(first), Some(last)) = (all.first(), all.last()) else {
+        return Vec::new();
+    };
+    if steps_back(name).is_some() {
+        return vec![format!("@~{}, the first one", all.len() - 1)];
+    }
+    if let Ok(number) = name.strip_prefix('#').unwrap_or(name).parse::<u64>() {
+        let distance = |snapshot: &&LoggedSnapshot| snapshot.number.abs_diff(number);
+        let nearest = all.iter().min_by_key(distance).unwrap_or(last);
+        let named =
+            |snapshot: &LoggedSnapshot| format!("{} ({})", snapshot.number, snapshot.record.id);
+        let is_between = first.number < number && number < last.number;
+        return vec![named(if is_between {
+            nearest
+        } else if number < first.number {
+            first
+        } else {
+            last
+        })];
+    }
+    let shared = |snapshot: &LoggedSnapshot| {
+        let id = snapshot.record.id.as_str();
+        id.bytes()
+            .zip(name.bytes())
+            .take_while(|(one, two)| one == two)
+            .count()
+    };
+    let longest = all.iter().map(shared).max().unwrap_or(0);
+    let ids = all
+        .iter()
+        .rev()
+        .filter(|snapshot| longest > 0 && shared(snapshot) == longest)
+        .map(|snapshot| snapshot.record.id.to_string());
+    let manifests = all
+        .iter()
+        .rev()
+        .filter_map(|snapshot| read_manifest(vault, snapshot).ok());
+    let labels = manifests.flat_map(|manifest| manifest.labels);
+    let mut near: Vec<String> = Vec::new();
+    for one in labels.filter(|label| look_alike(label, name)).chain(ids) {
+        if near.len() < NEAR && !near.contains(&one) {
+            near.push(one);
+        }
+    }
+    near
+}
+
+/// Whether one name may have been written for another: one begins like the other, or few letters are other, missing or too many.
+fn look_alike(one: &str, other: &str) -> bool {
+    let (one, other) = (one.to_lowercase(), other.to_lowercase());
+    let shorter = one.chars().count().min(other.chars().count());
+    if shorter >= 3 && (one.starts_with(&other) || other.starts_with(&one)) {
+        return true;
+    }
+    distance(&one, &other) <= shorter / 3
+}
+
+/// How many letters have to be changed, put in or taken out to make one name of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, letter) in one.chars().enumerate() {
+        let mut next = vec![above + 1];
+        for ((pair, left), left_letter) in row.windows(2).zip(0..).zip(&other) {
+            let [diagonal, over] = pair else { continue };
+            let put_in = next.get(left).copied().unwrap_or(usize::MAX - 1);
+            let changed = diagonal + usize::from(letter != *left_letter);
+            next.push(changed.min(over + 1).min(put_in + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_look_alike_when_little_is_other() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", ""), 3);
+        for (one, other) in [
+            ("good", "goof"),
+            ("good", "Goo"),
+            ("release-1", "relaese-1"),
+            ("keep", "keeping"),
+        ] {
+            assert!(look_alike(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("good", "bad"),
+            ("a", "b"),
+            ("release-1", "before"),
+            ("x", ""),
+        ] {
+            assert!(!look_alike(one, other), "{one} {other}");
+        }
+    }
 }

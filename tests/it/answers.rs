@@ -101,6 +101,8 @@ fn every_command_answers_in_the_json_that_is_documented() {
         ("list", &other, &["list"]),
         ("grep", &scene.source, &["grep", "a"]),
         ("compare", &scene.source, &["compare", "."]),
+        ("diff", &scene.source, &["diff"]),
+        ("diff", &scene.source, &["diff", "--stat", "@~1", "@latest"]),
         ("show", &scene.source, &["show"]),
         ("verify", &scene.source, &["verify", "--quick"]),
         ("verify", &scene.source, &["verify"]),

@@ -45,6 +45,7 @@ mod damage_everywhere;
 mod damaged_sources;
 mod destinations;
 mod destroying_commands;
+mod differences;
 mod doctor;
 mod documents;
 mod drill;

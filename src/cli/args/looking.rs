@@ -63,3 +63,40 @@ pub struct GrepArguments {
     #[arg(value_name = "PATH", last = true)]
     pub paths: Vec<OsString>,
 }
+
+/// What is compared, and how it is shown.
+#[derive(Debug, Args)]
+pub struct DiffArguments {
+    /// The older snapshot
+    #[arg(value_name = "SNAP", default_value = "@latest")]
+    pub old: String,
+
+    /// The newer snapshot; the working tree now if none is given
+    #[arg(value_name = "SNAP2")]
+    pub new: Option<String>,
+
+    /// Show the lines that differ
+    #[arg(short, long, conflicts_with_all = ["stat", "name_only"])]
+    pub patch: bool,
+
+    /// What is shown besides
+    #[command(flatten)]
+    pub form: DiffForm,
+
+    /// Only these paths, from the top of the working tree
+    #[arg(value_name = "PATH", last = true)]
+    pub paths: Vec<OsString>,
+}
+
+/// Shorter forms of differences.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct DiffForm {
+    /// Show how many lines came and went
+    #[arg(long)]
+    pub stat: bool,
+
+    /// Show the paths and nothing else
+    #[arg(long)]
+    pub name_only: bool,
+}

@@ -6,15 +6,16 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::{ATTENTION, Answer, Call};
-use crate::cli::args::looking::{GrepArguments, ListArguments};
+use crate::cli::args::looking::{DiffArguments, DiffForm, GrepArguments, ListArguments};
 use crate::cli::environment::terminal_columns;
+use crate::cli::text::diff::Form;
 use crate::cli::text::list::Manner;
 use crate::cli::{json, text};
 use crate::model::escape::for_terminal;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::ops;
-use crate::ops::diff::DiffRequest;
+use crate::ops::diff::{Detail, DiffRequest};
 use crate::ops::grep::GrepRequest;
 use crate::ops::list::ListRequest;
 use crate::ops::snapshot_path::SnapshotPath;
@@ -119,23 +120,30 @@ impl Call<'_> {
         }
     }
 
-    pub(super) fn diff(
-        &self,
-        old: &str,
-        new: Option<&str>,
-        with_texts: bool,
-        paths: &[OsString],
-    ) -> Result<Answer> {
+    pub(super) fn diff(&self, asked: &DiffArguments) -> Result<Answer> {
         let of_any = |path: &OsString| of_any(path).map(|parsed| parsed.path);
+        let DiffForm { stat, name_only } = asked.form;
+        let (form, detail) = match (asked.patch, stat, name_only) {
+            (true, _, _) => (Form::Patch, Detail::Texts),
+            (_, true, _) => (Form::Stat, Detail::Lines),
+            (_, _, true) => (Form::Names, Detail::Paths),
+            (false, false, false) => (Form::Lines, Detail::Paths),
+        };
         let request = DiffRequest {
-            paths: paths.iter().map(of_any).collect::<Result<_>>()?,
-            with_texts,
+            paths: asked.paths.iter().map(of_any).collect::<Result<_>>()?,
+            detail,
         };
-        let report = match new {
-            Some(new) => ops::diff::between(self.workplace, old, new, &request)?,
-            None => ops::diff::with_now(self.workplace, old, &request)?,
+        let report = match &asked.new {
+            Some(new) => ops::diff::between(self.workplace, &asked.old, new, &request)?,
+            None => ops::diff::with_now(self.workplace, &asked.old, &request)?,
         };
-        let text = text::diff::diff(&report);
+        let manner = text::diff::Manner {
+            form,
+            is_terminal: io::stdout().is_terminal(),
+            is_coloured: self.environment.allows_colour("color.diff"),
+            columns: terminal_columns(),
+        };
+        let text = text::diff::diff(&report, manner);
         Ok(Answer::new(json::diff::diff(&report), text))
     }
 

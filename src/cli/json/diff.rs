@@ -7,6 +7,7 @@ use super::path;
 use crate::model::escape::text_name;
 use crate::ops::compare_directory::CompareReport;
 use crate::ops::diff::{Change, DiffReport, Side};
+use crate::ops::diff_index::Standing;
 
 fn side(side: &Side) -> Value {
     match side {
@@ -18,12 +19,22 @@ fn side(side: &Side) -> Value {
     }
 }
 
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Staged => "staged",
+        Standing::NotStaged => "not-staged",
+        Standing::Untracked => "untracked",
+    }
+}
+
 fn change(change: &Change) -> Value {
     json!({
         "path": text_name(&change.path),
         "old": change.old.as_ref().map(side),
         "new": change.new.as_ref().map(side),
         "tracked": change.is_tracked,
+        "standing": change.standing.map(standing),
+        "lines": change.lines.map(|lines| json!({ "added": lines.added, "removed": lines.removed })),
     })
 }
 
@@ -34,7 +45,11 @@ pub fn diff(report: &DiffReport) -> Value {
         "schema": "git-vault/diff/1",
         "old": report.old.record.id,
         "new": report.new.as_ref().map(|new| new.record.id.clone()),
+        "worktree": report.elsewhere.as_deref().map(path),
         "changes": report.changes.iter().map(change).collect::<Vec<_>>(),
+        "only_in_index": report.only_in_index.as_ref().map(|paths| {
+            paths.iter().map(|path| text_name(path)).collect::<Vec<_>>()
+        }),
     })
 }
 

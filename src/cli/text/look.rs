@@ -190,6 +190,7 @@ pub fn grep(report: &GrepReport, now: Timestamp) -> String {
             count(report.searched, "snapshot"),
             match report.matches.len() {
                 0 => "nothing matches".to_owned(),
+                1 => "1 version that matches".to_owned(),
                 number => format!("{} that match", count(number as u64, "version")),
             },
         ),

@@ -12,6 +12,7 @@ pub mod incident;
 pub mod key;
 pub mod list;
 pub mod look;
+mod patch;
 pub mod scan;
 pub mod schedule;
 pub mod set_aside;

@@ -69,6 +69,42 @@ impl Index {
         Ok(Self { state: file.into() })
     }
 
+    /// Reads an index that is in memory; `None` when it cannot be understood, or a part of it stands in another file.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8], format: ObjectFormat) -> Option<Self> {
+        let open = || {
+            let options = gix::index::decode::Options::default();
+            let time = gix::index::State::new(format.gix()).timestamp();
+            gix::index::State::from_bytes(bytes, time, format.gix(), options).ok()
+        };
+        // As above: a crafted index must not end the program.
+        let (state, _checksum) = std::panic::catch_unwind(open).ok()??;
+        state.link().is_none().then_some(Self { state })
+    }
+
+    /// What it holds of a path: the stage, the mode and the object of each entry. A path that a sparse index keeps within a directory
+    /// has none.
+    #[must_use]
+    pub fn entries_of(&self, path: &[u8]) -> Vec<(u32, u32, ObjectId)> {
+        let entries = self.state.entries();
+        let start = self.first_not_before(&self.all(), path);
+        let rest = entries.get(start..).unwrap_or_default().iter();
+        let same = rest.take_while(|entry| entry.path(&self.state) == path);
+        same.map(|entry| (entry.stage_raw(), entry.mode.bits(), entry.id.into()))
+            .collect()
+    }
+
+    /// All its paths, each once, in order.
+    #[must_use]
+    pub fn paths(&self) -> Vec<Vec<u8>> {
+        let entries = self.state.entries().iter();
+        let mut paths: Vec<Vec<u8>> = entries
+            .map(|entry| entry.path(&self.state).to_vec())
+            .collect();
+        paths.dedup();
+        paths
+    }
+
     /// All entries.
     #[must_use]
     pub fn all(&self) -> Part {

@@ -29,3 +29,4 @@ pub mod repository;
 pub mod stores;
 pub mod tips;
 pub mod tree;
+pub mod user_settings;
