@@ -173,7 +173,7 @@ pub enum Command {
     /// Show what differs between a directory and a snapshot, or a directory in it; only looks
     ///
     /// A line for each path: A is only in the directory, D only in the snapshot, M in both and not the same. Names, contents, link targets
-    /// and permissions count; times and git directories do not. Exit status 3 when anything differs.
+    /// and permissions count, also of directories; times, extended attributes and git directories do not. Exit status 3 when anything differs.
     Compare {
         /// The directory
         #[arg(value_name = "DIR")]

@@ -35,6 +35,8 @@ pub enum Side {
     File(u32, u64, Digest),
     /// A link and where it leads.
     Link(Vec<u8>),
+    /// A directory and its permissions; `diff` tells of what is in it only.
+    Directory(u32),
     /// Something whose content is not kept: a socket and the like.
     Other,
 }
@@ -194,7 +196,7 @@ impl<'a> Snapshot<'a> {
                 }
                 Ok(Some(text).filter(|text| !text.contains(&0)))
             }
-            Side::File(..) | Side::Link(_) | Side::Other => Ok(None),
+            Side::File(..) | Side::Link(_) | Side::Directory(_) | Side::Other => Ok(None),
         }
     }
 }

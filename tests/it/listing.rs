@@ -285,6 +285,34 @@ fn grep_finds_what_the_grep_of_the_system_finds() {
         text.contains("binary.bin") && text.contains("no text matches"),
         "{text}"
     );
+    // A line of a file that is no text is a line all the same, and nothing matches over the end of one.
+    write(
+        &source,
+        "lines.bin",
+        b"\0one\nomega two\nthree\0".as_slice(),
+    );
+    write(&source, "crlf.txt", "omicron\r\nend\n");
+    let _id = sealed(&sandbox, &source, &[]);
+    for (pattern, path) in [
+        ("^omega", Some("lines.bin")),
+        ("omega two$", Some("lines.bin")),
+        ("one\\somega", None),
+        ("omicron$", Some("crlf.txt")),
+        ("n\\r$", Some("crlf.txt")),
+        ("n\\s+end", None),
+    ] {
+        let all = run(&sandbox, &source, &["--json", "grep", pattern]);
+        let json = all.succeeded().json();
+        let paths: Vec<&str> = json["matches"]
+            .as_array()
+            .expect("matches")
+            .iter()
+            .filter_map(|one| one["path"].as_str())
+            .collect();
+        assert_eq!(paths, Vec::from_iter(path), "{pattern}");
+    }
+    let said = run(&sandbox, &source, &["grep", "-F", "alpha\nbeta"]);
+    assert_refused(&said, &["GV-1005"], "more than one line");
     let below = run(
         &sandbox,
         &source,
@@ -334,6 +362,15 @@ fn grep_says_in_which_snapshots_a_text_was() {
         [(second.clone(), second.clone(), Some(1))]
     );
     assert_eq!(grep(&[&third]), []);
+    // Of those that are searched, one without it stands between.
+    assert_eq!(
+        grep(&[&second, &third, &fourth]),
+        [newest.clone(), (second.clone(), second.clone(), Some(1))]
+    );
+    assert_eq!(
+        grep(&[&second, &fourth]),
+        [(second.clone(), fourth.clone(), Some(2))]
+    );
     assert_eq!(grep(&["@latest"]), [newest]);
     fs::remove_file(source.join("a.txt")).expect("removed");
     let _fifth = sealed(&sandbox, &source, &[]);
@@ -367,6 +404,9 @@ fn a_directory_is_compared_with_a_snapshot_or_a_part_of_one() {
     write(&source, "src/c/d.txt", "d\n");
     write(&source, "kind", "a file\n");
     mkdir(&source, "was-directory");
+    mkdir(&source, "empty");
+    mkdir(&source, "closed");
+    chmod(&source.join("closed"), 0o700);
     write(&source, "was-directory/x", "x\n");
     link("a.txt", source.join("src/link")).expect("a link");
     let id = sealed(&sandbox, &source, &[]);
@@ -409,20 +449,36 @@ fn a_directory_is_compared_with_a_snapshot_or_a_part_of_one() {
     write(there, "was-directory", "a file now\n");
     write(there, "new", "new\n");
     write(there, ".git/new", "not compared\n");
+    fs::remove_dir(there.join("empty")).expect("removed");
+    mkdir(there, "empty too");
+    chmod(&there.join("closed"), 0o755);
     let expected = [
-        "D  kind",
+        "M  closed",
+        "D  empty",
+        "A  empty too",
+        "M  kind",
+        "A  kind/of",
         "A  kind/of/file",
         "A  new",
         "M  src/a.txt",
         "M  src/b.txt",
+        "D  src/c",
         "D  src/c/d.txt",
         "M  src/link",
-        "A  was-directory",
+        "M  was-directory",
         "D  was-directory/x",
     ];
     let expected: Vec<String> = expected.map(str::to_owned).into();
     assert_eq!(compared(&sandbox, &source, &[out]), (Some(3), expected));
-    let expected = ["M  a.txt", "M  b.txt", "D  c/d.txt", "M  link"];
+    chmod(&there.join("src"), 0o700);
+    let expected = [
+        "M  .",
+        "M  a.txt",
+        "M  b.txt",
+        "D  c",
+        "D  c/d.txt",
+        "M  link",
+    ];
     let expected: Vec<String> = expected.map(str::to_owned).into();
     assert_eq!(
         compared(&sandbox, &source, &[&below, &part]),
