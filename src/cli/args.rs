@@ -80,7 +80,7 @@ pub enum Command {
 
     /// List the snapshots, with what became of files since the one before: new, changed, gone
     ///
-    /// Snapshots in a row without a change are folded into one line. Several options leave those that are of each kind:
+    /// Snapshots in a row in which no file came, changed or went are folded into one line. Several options leave those that are of each kind:
     /// `git vault list --since yesterday --path src`.
     List(looking::ListArguments),
 

@@ -182,7 +182,7 @@ impl Tree<'_> {
             // What was something else has all that is below it come, one by one.
             self.came.extend(is_directory.then(|| path.clone()));
             if Some(&was) == is.as_ref() {
-                self.same += 1;
+                self.same += u64::from(was != Side::Other);
             } else if was != Side::Other || is.is_some() {
                 self.change(path, Some(was), is);
             }

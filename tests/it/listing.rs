@@ -135,7 +135,10 @@ fn snapshots_without_a_change_are_folded_where_nobody_named_them() {
     let text = run(&sandbox, &source, &["list"]).succeeded().text();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3, "{text}");
-    assert!(lines[1].contains("4 snapshots without a change"), "{text}");
+    assert!(
+        lines[1].contains("4 snapshots without a change of files"),
+        "{text}"
+    );
     assert!(lines[1].contains(&all[4]), "{text}");
     assert!(lines[2].contains("look at me"), "{text}");
     let whole = run(&sandbox, &source, &["list", "--all"])
@@ -498,4 +501,49 @@ fn a_directory_is_compared_with_a_snapshot_or_a_part_of_one() {
     let said = run(&sandbox, &source, &["compare", "nowhere"]);
     assert!(said.code != Some(0), "{said}");
     assert_ne!(said.code, Some(3), "{said}");
+}
+
+/// How many directories lie above one another: more than a stack would hold if each had to wait for those in it.
+const DEEP: usize = 6000;
+
+#[test]
+fn thousands_of_directories_above_one_another_are_listed_and_searched() {
+    let sandbox = Sandbox::new();
+    let source = sandbox.init("source");
+    // From the innermost on, since no path leads so far down.
+    let (inner, outer) = (source.join("d"), source.join("outer"));
+    mkdir(&source, "d");
+    write(&inner, "bottom.txt", "needle\n");
+    for _ in 1..DEEP {
+        fs::create_dir(&outer).expect("made");
+        fs::rename(&inner, outer.join("d")).expect("moved");
+        fs::rename(&outer, &inner).expect("moved");
+    }
+    let first = sealed(&sandbox, &source, &[]);
+    let path = "d/".repeat(DEEP) + "bottom.txt";
+    // Flat again: what clears up could not follow.
+    for _ in 1..DEEP {
+        fs::rename(inner.join("d"), &outer).expect("moved");
+        fs::remove_dir(&inner).expect("removed");
+        fs::rename(&outer, &inner).expect("moved");
+    }
+    let second = sealed(&sandbox, &source, &[]);
+    assert_eq!(
+        changes(&listed(&sandbox, &source, &[])),
+        [(1, 0, 0), (1, 0, 1)]
+    );
+    let json = |arguments: &[&str]| {
+        let all = [&["--json"], arguments].concat();
+        run(&sandbox, &source, &all).succeeded().json()
+    };
+    let found = json(&["find", "bottom.txt"]);
+    assert_eq!(found["found"].as_array().map(Vec::len), Some(2));
+    let found = json(&["grep", "needle", &first]);
+    assert_eq!(found["matches"][0]["path"], path.as_str());
+    let log = json(&["log", &path]);
+    assert_eq!(log["versions"].as_array().map(Vec::len), Some(2));
+    let differ = json(&["diff", &first, &second]);
+    assert_eq!(differ["changes"].as_array().map(Vec::len), Some(2));
+    let differ = json(&["diff", &first]);
+    assert_eq!(differ["changes"].as_array().map(Vec::len), Some(2));
 }
