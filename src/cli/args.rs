@@ -80,7 +80,7 @@ pub enum Command {
 
     /// List the snapshots, with what became of files since the one before: new, changed, gone
     ///
-    /// Snapshots in a row without a change are folded into one line. Several options leave those that are of each kind:
+    /// Snapshots in a row in which no file came, changed or went are folded into one line. Several options leave those that are of each kind:
     /// `git vault list --since yesterday --path src`.
     List(looking::ListArguments),
 
@@ -158,7 +158,7 @@ pub enum Command {
     /// Show what differs between a directory and a snapshot, or a directory in it; only looks
     ///
     /// A line for each path: A is only in the directory, D only in the snapshot, M in both and not the same. Names, contents, link targets
-    /// and permissions count; times and git directories do not. Exit status 3 when anything differs.
+    /// and permissions count, also of directories; times, extended attributes and git directories do not. Exit status 3 when anything differs.
     Compare {
         /// The directory
         #[arg(value_name = "DIR")]

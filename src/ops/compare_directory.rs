@@ -2,7 +2,7 @@
 //! every file is read. Only looked at; nothing of git's is asked, so no ignore rules hold but that what the snapshot itself left out is
 //! passed over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,8 @@ pub struct CompareReport {
     pub changes: Vec<Change>,
 }
 
-/// Compares a directory with a snapshot, or with a directory in it: names, kinds, contents, link targets and permissions. Git directories
+/// Compares a directory with a snapshot, or with a directory in it: names, kinds, contents, link targets and permissions, also those of
+/// directories. Git directories
 /// are passed over on both sides, and so are times.
 ///
 /// # Errors
@@ -69,6 +70,7 @@ pub fn compare(
         left_out: 0,
         changes: Vec::new(),
         came: Vec::new(),
+        instead: BTreeMap::new(),
     };
     let path = asked.path.as_slice();
     let (mut is_there, mut is_no_directory) = (false, false);
@@ -91,9 +93,7 @@ pub fn compare(
             refusal
         });
     }
-    for path in std::mem::take(&mut tree.came) {
-        tree.add_all(&path)?;
-    }
+    tree.add_all()?;
     tree.changes
         .sort_by(|left, right| left.path.cmp(&right.path));
     Ok(CompareReport {
@@ -118,8 +118,16 @@ struct Tree<'a> {
     same: u64,
     left_out: u64,
     changes: Vec<Change>,
-    /// Names that the snapshot does not have, relative to the directory.
+    /// Directories of which the snapshot has nothing, relative to the one that is compared.
     came: Vec<Vec<u8>>,
+    /// What stands where the snapshot has a directory.
+    instead: BTreeMap<Vec<u8>, Side>,
+}
+
+/// What an open directory is.
+fn directory(open: &File, shown: &Path) -> Result<Side> {
+    let look = metadata::look_at_open(open, shown).map_err(|error| unreadable(&error))?;
+    Ok(Side::Directory(look.mode & 0o7777))
 }
 
 impl Tree<'_> {
@@ -135,6 +143,14 @@ impl Tree<'_> {
             Err(error) if is_other(&error) => None,
             Err(error) => return Err(unreadable(&error)),
         };
+        let was = Side::Directory(found.listing.own.mode & 0o7777);
+        let is = match &open {
+            Some(open) => Some(directory(open, &shown)?),
+            None => self.instead.remove(relative),
+        };
+        if is.as_ref() != Some(&was) {
+            self.change(relative.to_vec(), Some(was), is);
+        }
         let mut present: BTreeSet<Vec<u8>> = match &open {
             Some(open) => names(open, &shown).map_err(|error| unreadable(&error))?,
             None => Vec::new(),
@@ -153,23 +169,29 @@ impl Tree<'_> {
                 continue;
             }
             let is = match &open {
-                Some(open) if is_present => self.side(open, name, &path)?,
+                Some(open) if is_present => Some(self.side(open, name, &path)?),
                 _ => None,
             };
-            let was = self.stored(found, name, entry)?;
-            // What is now something else has all that is below it gone or come, one by one.
-            let is_directory = matches!(entry, Entry::Directory { .. });
-            if is_present && is.is_none() && !is_directory {
-                self.came.push(path.clone());
-            }
-            if was == is {
-                self.same += u64::from(was.is_some());
-            } else if was != Some(Side::Other) || is.is_some() {
-                self.change(path, was, is);
+            let is_directory = matches!(is, Some(Side::Directory(_)));
+            let Some(was) = self.stored(found, name, entry)? else {
+                // It is compared when it comes itself.
+                let instead = is.filter(|_| !is_directory);
+                self.instead.extend(instead.map(|side| (path, side)));
+                continue;
+            };
+            // What was something else has all that is below it come, one by one.
+            self.came.extend(is_directory.then(|| path.clone()));
+            if Some(&was) == is.as_ref() {
+                self.same += u64::from(was != Side::Other);
+            } else if was != Side::Other || is.is_some() {
+                self.change(path, Some(was), is);
             }
         }
-        self.came
-            .extend(present.iter().map(|name| join(relative, name)));
+        if let Some(open) = &open {
+            for name in present {
+                self.add(open, &name, join(relative, &name))?;
+            }
+        }
         Ok(())
     }
 
@@ -177,47 +199,53 @@ impl Tree<'_> {
         self.changes.push(Change::new(path, old, new));
     }
 
-    /// Everything at a path that the snapshot does not have.
-    fn add_all(&mut self, path: &[u8]) -> Result<()> {
-        let mut pending = vec![path.to_vec()];
-        while let Some(path) = pending.pop() {
-            let (above, name) = match path.iter().rposition(|byte| *byte == b'/') {
-                Some(at) => path.split_at(at),
-                None => (&b""[..], path.as_slice()),
-            };
-            let name = name.strip_prefix(b"/").unwrap_or(name);
-            let shown = join_bytes(self.shown, above);
-            let open = open_below(self.root, above, &shown).map_err(|error| unreadable(&error))?;
-            if let Some(side) = self.side(&open, name, &path)? {
-                self.change(path, None, Some(side));
-                continue;
-            }
+    /// What the snapshot does not have; what is in it, if it is a directory, comes later.
+    fn add(&mut self, open: &File, name: &[u8], path: Vec<u8>) -> Result<()> {
+        let side = self.side(open, name, &path)?;
+        if let Side::Directory(_) = side {
+            self.came.push(path.clone());
+        }
+        self.change(path, None, Some(side));
+        Ok(())
+    }
+
+    /// Everything in the directories of which the snapshot has nothing.
+    fn add_all(&mut self) -> Result<()> {
+        while let Some(path) = self.came.pop() {
             let shown = join_bytes(self.shown, &path);
             let open = open_below(self.root, &path, &shown).map_err(|error| unreadable(&error))?;
-            let names = names(&open, &shown).map_err(|error| unreadable(&error))?;
-            let names = names.iter().filter(|name| *name != b".git");
-            pending.extend(names.map(|name| join(&path, name)));
+            for name in names(&open, &shown).map_err(|error| unreadable(&error))? {
+                if name != b".git" {
+                    self.add(&open, &name, join(&path, &name))?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// What stands under a name; `None` for a directory.
-    fn side(&self, open: &File, name: &[u8], path: &[u8]) -> Result<Option<Side>> {
+    /// What stands under a name.
+    fn side(&self, open: &File, name: &[u8], path: &[u8]) -> Result<Side> {
         let shown = join_bytes(self.shown, path);
         let look = metadata::look_in(open, name, &shown).map_err(|error| unreadable(&error))?;
         Ok(match look.kind() {
-            Kind::Directory => None,
-            Kind::Special(_) => Some(Side::Other),
+            Kind::Directory => Side::Directory(look.mode & 0o7777),
+            Kind::Special(_) => Side::Other,
             Kind::Link => {
                 let target = readlinkat(open, name, Vec::new()).context("read the link", &shown);
                 let target = target.map_err(|error| unreadable(&error))?;
-                Some(Side::Link(target.as_bytes().to_vec()))
+                Side::Link(target.as_bytes().to_vec())
             }
             Kind::File => {
                 let mut file = open_file(open, name, &shown)?;
+                let look = metadata::look_at_open(&file, &shown);
+                let look = look.map_err(|error| unreadable(&error))?;
+                if look.kind() != Kind::File {
+                    let other = std::io::Error::other("it was a file a moment ago");
+                    return Err(unreadable(&disk::Error::new("read", &shown, other)));
+                }
                 let hashed = disk::hash_stream(&mut file, &shown, |_bytes| {});
                 let (bytes, blake3) = hashed.map_err(|error| unreadable(&error))?;
-                Some(Side::File(look.mode & 0o7777, bytes, blake3))
+                Side::File(look.mode & 0o7777, bytes, blake3)
             }
         })
     }

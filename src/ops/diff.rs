@@ -39,6 +39,8 @@ pub enum Side {
     File(u32, u64, Digest),
     /// A link and where it leads.
     Link(Vec<u8>),
+    /// A directory and its permissions; `diff` tells of what is in it only.
+    Directory(u32),
     /// Something whose content is not kept: a socket and the like.
     Other,
 }
@@ -137,6 +139,13 @@ impl DiffRequest {
     }
 }
 
+impl DiffRequest {
+    /// Whether it, or something below it, is wanted.
+    fn wants_in(&self, path: &[u8]) -> bool {
+        self.wants(path) || self.paths.iter().any(|asked| below(path, asked).is_some())
+    }
+}
+
 /// A path of a snapshot.
 struct Stored {
     side: Side,
@@ -163,14 +172,7 @@ pub fn between(
     let top = |side: &Snapshot<'_>| side.reader.top_key(Place::Worktree);
     let (left, right) = (top(&old_side)?, top(&new_side)?);
     let mut changes = Vec::new();
-    compare(
-        &old_side,
-        &new_side,
-        (left, right),
-        &[],
-        request,
-        &mut changes,
-    )?;
+    compare(&old_side, &new_side, (left, right), request, &mut changes)?;
     changes.sort_by(|left, right| left.path.cmp(&right.path));
     Ok(DiffReport {
         old: old.logged.clone(),
@@ -247,7 +249,7 @@ impl<'a> Snapshot<'a> {
                 let text = self.sealed(stored.content.as_ref(), blake3)?;
                 Ok(Some(text).filter(|text| !text.contains(&0)))
             }
-            Side::File(..) | Side::Link(_) | Side::Other => Ok(None),
+            Side::File(..) | Side::Link(_) | Side::Directory(_) | Side::Other => Ok(None),
         }
     }
 
@@ -290,46 +292,43 @@ impl Stored {
     }
 }
 
+/// One after the other, for there may be thousands of directories above one another.
 fn compare(
     old: &Snapshot<'_>,
     new: &Snapshot<'_>,
-    (left, right): (Option<DirectoryKey>, Option<DirectoryKey>),
-    path: &[u8],
+    tops: (Option<DirectoryKey>, Option<DirectoryKey>),
     request: &DiffRequest,
     changes: &mut Vec<Change>,
 ) -> Result<()> {
-    if left == right {
-        return Ok(());
-    }
-    let (left_files, left_below) = old.read(left, path)?;
-    let (right_files, right_below) = new.read(right, path)?;
-    let names: BTreeSet<&Vec<u8>> = left_files.keys().chain(right_files.keys()).collect();
-    for name in names.into_iter().filter(|name| request.wants(name)) {
-        let (was, is) = (left_files.get(name), right_files.get(name));
-        if was.map(|was| &was.side) == is.map(|is| &is.side) {
+    let mut pending = vec![(tops, Vec::new())];
+    while let Some(((left, right), path)) = pending.pop() {
+        if left == right {
             continue;
         }
-        let texts = if request.wants_texts() {
-            old.text(was)?.zip(new.text(is)?)
-        } else {
-            None
-        };
-        let side = |stored: Option<&Stored>| stored.map(|stored| stored.side.clone());
-        let change = Change::new(name.clone(), side(was), side(is));
-        changes.push(change.with_texts(texts, request.detail));
-    }
-    let names: BTreeSet<&Vec<u8>> = left_below.keys().chain(right_below.keys()).collect();
-    for name in names {
-        let is_on_the_way = request
-            .paths
-            .iter()
-            .any(|asked| below(name, asked).is_some());
-        if request.wants(name) || is_on_the_way {
+        let (left_files, left_below) = old.read(left, &path)?;
+        let (right_files, right_below) = new.read(right, &path)?;
+        let names: BTreeSet<&Vec<u8>> = left_files.keys().chain(right_files.keys()).collect();
+        for name in names.into_iter().filter(|name| request.wants(name)) {
+            let (was, is) = (left_files.get(name), right_files.get(name));
+            if was.map(|was| &was.side) == is.map(|is| &is.side) {
+                continue;
+            }
+            let texts = if request.wants_texts() {
+                old.text(was)?.zip(new.text(is)?)
+            } else {
+                None
+            };
+            let side = |stored: Option<&Stored>| stored.map(|stored| stored.side.clone());
+            let change = Change::new(name.clone(), side(was), side(is));
+            changes.push(change.with_texts(texts, request.detail));
+        }
+        let names: BTreeSet<&Vec<u8>> = left_below.keys().chain(right_below.keys()).collect();
+        for name in names.into_iter().filter(|name| request.wants_in(name)) {
             let keys = (
                 left_below.get(name).copied(),
                 right_below.get(name).copied(),
             );
-            compare(old, new, keys, name, request, changes)?;
+            pending.push((keys, name.clone()));
         }
     }
     Ok(())
@@ -347,7 +346,7 @@ pub fn with_now(workplace: &Workplace, old: &str, request: &DiffRequest) -> Resu
     let snapshot = Snapshot::new(&opened, &store);
     let mut captured = BTreeMap::new();
     let top = snapshot.reader.top_key(Place::Worktree)?;
-    collect(&snapshot, top, &[], request, &mut captured)?;
+    collect(&snapshot, top, request, &mut captured)?;
     let known = ScanCache::load(&opened.vault).borders;
     let looked = find_borders(&repository, &workplace.lookup, &known);
     let (_, _, looked) = looked.map_err(|error| match error {
@@ -464,20 +463,17 @@ pub(super) fn is_in_git(path: &[u8]) -> bool {
 fn collect(
     snapshot: &Snapshot<'_>,
     key: Option<DirectoryKey>,
-    path: &[u8],
     request: &DiffRequest,
     all: &mut BTreeMap<Vec<u8>, Stored>,
 ) -> Result<()> {
-    let (files, subdirectories) = snapshot.read(key, path)?;
-    all.extend(files.into_iter().filter(|(path, _)| request.wants(path)));
-    for (path, key) in subdirectories {
-        let is_on_the_way = request
-            .paths
-            .iter()
-            .any(|asked| below(&path, asked).is_some());
-        if request.wants(&path) || is_on_the_way {
-            collect(snapshot, Some(key), &path, request, all)?;
-        }
+    let mut pending = vec![(key, Vec::new())];
+    while let Some((key, path)) = pending.pop() {
+        let (files, subdirectories) = snapshot.read(key, &path)?;
+        all.extend(files.into_iter().filter(|(path, _)| request.wants(path)));
+        let wanted = subdirectories
+            .into_iter()
+            .filter(|(path, _)| request.wants_in(path));
+        pending.extend(wanted.map(|(path, key)| (Some(key), path)));
     }
     Ok(())
 }

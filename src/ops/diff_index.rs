@@ -57,7 +57,9 @@ impl Indices {
                 <= HASHED_BYTES)
                 .then(|| content(there))
                 .transpose()?,
-            Side::File(..) | Side::Link(_) | Side::Other => return Ok(Some(Standing::NotStaged)),
+            Side::File(..) | Side::Link(_) | Side::Directory(_) | Side::Other => {
+                return Ok(Some(Standing::NotStaged));
+            }
         };
         let hashed =
             content.and_then(|content| hash_object(self.format, ObjectKind::Blob, &content));

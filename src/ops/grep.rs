@@ -7,6 +7,7 @@ use std::path::Path;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::host::walk::join;
+use crate::model::escape::text_name;
 use crate::model::ids::Digest;
 use crate::model::listing::Entry;
 use crate::model::place::{Place, below};
@@ -87,6 +88,8 @@ pub struct GrepReport {
     pub matches: Vec<Match>,
     /// Snapshots that were searched.
     pub searched: u64,
+    /// Snapshots that were not, though all were asked for, because a key was compromised.
+    pub passed_over: u64,
     /// Contents that were read.
     pub contents: u64,
     /// Contents that were not, because they have more than 64 MiB.
@@ -129,8 +132,13 @@ pub fn grep(workplace: &Workplace, request: &GrepRequest) -> Result<GrepReport> 
     search.read_all(&stages, &spans)?;
     let matches = matches(&stages, &spans, &search.hits, chosen.as_ref());
     let searched = chosen.as_ref().map_or(stages.len(), BTreeSet::len);
+    let passed_over = match chosen {
+        Some(_) => 0,
+        None => vault.log.snapshots.len() - stages.len(),
+    };
     Ok(GrepReport {
         matches,
+        passed_over: passed_over as u64,
         searched: searched as u64,
         contents: search.hits.len() as u64,
         too_large: search.too_large.len() as u64,
@@ -139,6 +147,23 @@ pub fn grep(workplace: &Workplace, request: &GrepRequest) -> Result<GrepReport> 
 }
 
 fn compile(request: &GrepRequest) -> Result<Regex> {
+    let refuse = |reason: String| {
+        Refusal::new(
+            RefusalCode::SettingInvalid,
+            format!("'{}' is no pattern", text_name(request.pattern.as_bytes())),
+        )
+        .because(reason)
+        .keeping("nothing was touched")
+        .next(
+            "git vault grep -F TEXT",
+            "looks for a text as it stands, in one line",
+        )
+    };
+    if request.pattern.contains('\n') {
+        return Err(refuse(
+            "it has more than one line, and every line is searched by itself".to_owned(),
+        ));
+    }
     let pattern = if request.is_fixed {
         regex::escape(&request.pattern)
     } else {
@@ -152,13 +177,7 @@ fn compile(request: &GrepRequest) -> Result<Regex> {
             regex::Error::Syntax(text) => text.lines().last().unwrap_or_default().to_owned(),
             other @ (regex::Error::CompiledTooBig(_) | _) => other.to_string(),
         };
-        Refusal::new(
-            RefusalCode::SettingInvalid,
-            format!("'{}' is no pattern", request.pattern),
-        )
-        .because(reason)
-        .keeping("nothing was touched")
-        .next("git vault grep -F TEXT", "looks for a text as it stands")
+        refuse(reason)
     })
 }
 
@@ -331,23 +350,27 @@ fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn hits(pattern: &Regex, text: &[u8]) -> Option<Hits> {
     let start = text.get(..BINARY_BYTES.min(text.len())).unwrap_or_default();
-    if start.contains(&0) {
-        return pattern.is_match(text).then_some(Hits::Binary);
-    }
     if text.is_empty() {
         return None;
     }
-    let mut lines = Vec::new();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
-    for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if pattern.is_match(line) {
-            lines.push(Line {
-                number,
-                text: line.to_vec(),
-            });
-        }
+    let mut found = (1..)
+        .zip(text.split(|byte| *byte == b'\n'))
+        .filter_map(|(number, whole)| {
+            let line = whole.strip_suffix(b"\r").unwrap_or(whole);
+            // What ends a line on other systems is no part of it, unless it is looked for.
+            let is_match = pattern.is_match(line) || (line != whole && pattern.is_match(whole));
+            is_match.then_some((number, line))
+        });
+    if start.contains(&0) {
+        return found.next().map(|_line| Hits::Binary);
     }
+    let lines: Vec<Line> = found
+        .map(|(number, line)| Line {
+            number,
+            text: line.to_vec(),
+        })
+        .collect();
     (!lines.is_empty()).then_some(Hits::Lines(lines))
 }
 
@@ -387,9 +410,14 @@ fn matches(
             Some(chosen) => chosen.range(span.stages.clone()).count(),
             None => span.stages.len(),
         };
+        // In a row are those between which no other is searched.
+        let mut between = end..span.stages.start;
+        let follows = match chosen {
+            Some(chosen) => !between.any(|stage| chosen.contains(&stage)),
+            None => between.is_empty(),
+        };
         let goes_on = matches.last_mut().filter(|before| {
             let is_same_path = before.place == span.place && before.path == span.path;
-            let follows = chosen.is_some() || end == span.stages.start;
             is_same_path && follows && is_alike(&before.hits, hits)
         });
         end = span.stages.end;

@@ -160,8 +160,8 @@ fn check_same_repository(
         .filter_map(|hex| ObjectId::from_hex(hex.as_bytes()))
         .peekable();
     if roots.peek().is_none()
-        || stores.knows_something
-        || roots.any(|root| stores.contains(&root))
+        || stores.knows_own
+        || roots.any(|root| stores.holds(&root))
         || is_known()
     {
         return Ok(());

@@ -97,6 +97,9 @@ struct Reading<'a> {
 /// The topmost directories of the places of a snapshot.
 type Tops = BTreeMap<Place, DirectoryKey>;
 
+/// A directory before and after.
+type Sides = (Option<DirectoryKey>, Option<DirectoryKey>);
+
 impl Stage {
     /// What became of paths of the working trees.
     pub(super) fn in_working_trees(&self) -> impl Iterator<Item = &PathChange> {
@@ -133,7 +136,7 @@ impl<'a> Reading<'a> {
         let places: BTreeSet<Place> = old.keys().chain(new.keys()).copied().collect();
         for place in places {
             let sides = (old.get(&place).copied(), new.get(&place).copied());
-            self.compare(&reader, place, sides, &[], &mut changes)?;
+            self.compare(&reader, place, sides, &mut changes)?;
         }
         changes.sort_by(|left, right| (left.place, &left.path).cmp(&(right.place, &right.path)));
         self.last = Some((snapshot.clone(), new));
@@ -187,49 +190,46 @@ impl<'a> Reading<'a> {
         Ok(Some(held))
     }
 
+    /// Compares two directories at the top, and all below them: one after the other, for there may be thousands above one another.
     fn compare(
         &mut self,
         reader: &SnapshotReader<'_>,
         place: Place,
-        (left, right): (Option<DirectoryKey>, Option<DirectoryKey>),
-        path: &[u8],
+        tops: Sides,
         changes: &mut Vec<PathChange>,
     ) -> Result<()> {
-        if left == right {
-            return Ok(());
-        }
-        let (left, right) = (
-            self.held(reader, left, path)?,
-            self.held(reader, right, path)?,
-        );
-        let (left, right) = (left.as_deref(), right.as_deref());
-        let all: BTreeSet<&Vec<u8>> = names(left.map(|held| &held.entries))
-            .chain(names(right.map(|held| &held.entries)))
-            .collect();
-        for name in all {
-            let version = |held: Option<&Held>| held?.entries.get(name).copied();
-            let (old, new) = (version(left), version(right));
-            if old != new {
-                changes.push(PathChange {
-                    place,
-                    path: join(path, name),
-                    old,
-                    new,
-                });
+        let mut pending = vec![(tops, Vec::new())];
+        while let Some(((left, right), path)) = pending.pop() {
+            if left == right {
+                continue;
             }
-        }
-        let all: BTreeSet<&Vec<u8>> = names(left.map(|held| &held.below))
-            .chain(names(right.map(|held| &held.below)))
-            .collect();
-        for name in all {
-            let key = |held: Option<&Held>| held?.below.get(name).copied();
-            self.compare(
-                reader,
-                place,
-                (key(left), key(right)),
-                &join(path, name),
-                changes,
-            )?;
+            let (left, right) = (
+                self.held(reader, left, &path)?,
+                self.held(reader, right, &path)?,
+            );
+            let (left, right) = (left.as_deref(), right.as_deref());
+            let all: BTreeSet<&Vec<u8>> = names(left.map(|held| &held.entries))
+                .chain(names(right.map(|held| &held.entries)))
+                .collect();
+            for name in all {
+                let version = |held: Option<&Held>| held?.entries.get(name).copied();
+                let (old, new) = (version(left), version(right));
+                if old != new {
+                    changes.push(PathChange {
+                        place,
+                        path: join(&path, name),
+                        old,
+                        new,
+                    });
+                }
+            }
+            let all: BTreeSet<&Vec<u8>> = names(left.map(|held| &held.below))
+                .chain(names(right.map(|held| &held.below)))
+                .collect();
+            for name in all {
+                let key = |held: Option<&Held>| held?.below.get(name).copied();
+                pending.push(((key(left), key(right)), join(&path, name)));
+            }
         }
         Ok(())
     }

@@ -161,6 +161,58 @@ fn another_repository_at_the_old_path_is_refused_until_it_gets_a_vault_of_its_ow
 }
 
 #[test]
+fn what_is_borrowed_tells_nothing_of_who_borrows_it() {
+    let sandbox = Sandbox::new();
+    let pool = sandbox.init("pool");
+    write(&pool, "library.txt", "shared by many\n");
+    sandbox.git(&pool, &["add", "library.txt"]);
+    sandbox.git(&pool, &["repack", "-adq"]);
+    assert!(!listing::list(&pool.join(".git/objects/pack"), &|_| true).is_empty());
+    let borrow = |name: &str| {
+        let source = sandbox.init("borrower");
+        let list = format!("{}\n", text(&pool.join(".git/objects")));
+        write(&source, ".git/objects/info/alternates", list);
+        write(&source, "own.txt", name);
+        sandbox.commit(&source, name);
+        source
+    };
+    let source = borrow("one project");
+    let _id = sandbox.snapshot(&source);
+    let vault = only_vault(&sandbox);
+    // Again, now that the packs of the pool are known.
+    write(&source, "more.txt", "more\n");
+    let _id = sandbox.snapshot(&source);
+    fs::remove_dir_all(&source).expect("removed");
+    let source = borrow("another project");
+    let before = listing::list(&vault.join("log"), &|_| true);
+    let said = sandbox.vault(&source, &["snapshot"]);
+    assert_refused(&said, &["GV-1003"], text(&source));
+    assert!(listing::list(&vault.join("log"), &|_| true) == before);
+    // A clone that borrows its first commits is the same repository, although nothing that it has of its own is known.
+    sandbox.commit(&pool, "the library");
+    sandbox.git(&pool, &["repack", "-adq"]);
+    let sharing = sandbox.workplace().join("sharing");
+    let clone = || {
+        let (pool, sharing) = (text(&pool), text(&sharing));
+        sandbox.git(
+            &sandbox.home(),
+            &["clone", "--quiet", "--shared", pool, sharing],
+        );
+    };
+    clone();
+    let _id = sandbox.snapshot(&sharing);
+    fs::remove_dir_all(&sharing).expect("removed");
+    clone();
+    write(&sharing, "library.txt", "changed\n");
+    sandbox.git(&sharing, &["remote", "remove", "origin"]);
+    let branch = sandbox.git_text(&sharing, &["branch", "--show-current"]);
+    sandbox.git(&sharing, &["checkout", "--quiet", "--orphan", "fresh"]);
+    sandbox.git(&sharing, &["commit", "--quiet", "-am", "all of it is new"]);
+    sandbox.git(&sharing, &["branch", "--quiet", "-D", branch.trim()]);
+    let _id = sandbox.snapshot(&sharing);
+}
+
+#[test]
 fn a_repository_that_was_cloned_again_to_its_place_keeps_its_vault() {
     let sandbox = Sandbox::new();
     let source = states::small_repository(&sandbox);

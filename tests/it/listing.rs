@@ -135,7 +135,10 @@ fn snapshots_without_a_change_are_folded_where_nobody_named_them() {
     let text = run(&sandbox, &source, &["list"]).succeeded().text();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3, "{text}");
-    assert!(lines[1].contains("4 snapshots without a change"), "{text}");
+    assert!(
+        lines[1].contains("4 snapshots without a change of files"),
+        "{text}"
+    );
     assert!(lines[1].contains(&all[4]), "{text}");
     assert!(lines[2].contains("look at me"), "{text}");
     let whole = run(&sandbox, &source, &["list", "--all"])
@@ -285,6 +288,34 @@ fn grep_finds_what_the_grep_of_the_system_finds() {
         text.contains("binary.bin") && text.contains("no text matches"),
         "{text}"
     );
+    // A line of a file that is no text is a line all the same, and nothing matches over the end of one.
+    write(
+        &source,
+        "lines.bin",
+        b"\0one\nomega two\nthree\0".as_slice(),
+    );
+    write(&source, "crlf.txt", "omicron\r\nend\n");
+    let _id = sealed(&sandbox, &source, &[]);
+    for (pattern, path) in [
+        ("^omega", Some("lines.bin")),
+        ("omega two$", Some("lines.bin")),
+        ("one\\somega", None),
+        ("omicron$", Some("crlf.txt")),
+        ("n\\r$", Some("crlf.txt")),
+        ("n\\s+end", None),
+    ] {
+        let all = run(&sandbox, &source, &["--json", "grep", pattern]);
+        let json = all.succeeded().json();
+        let paths: Vec<&str> = json["matches"]
+            .as_array()
+            .expect("matches")
+            .iter()
+            .filter_map(|one| one["path"].as_str())
+            .collect();
+        assert_eq!(paths, Vec::from_iter(path), "{pattern}");
+    }
+    let said = run(&sandbox, &source, &["grep", "-F", "alpha\nbeta"]);
+    assert_refused(&said, &["GV-1005"], "more than one line");
     let below = run(
         &sandbox,
         &source,
@@ -334,6 +365,15 @@ fn grep_says_in_which_snapshots_a_text_was() {
         [(second.clone(), second.clone(), Some(1))]
     );
     assert_eq!(grep(&[&third]), []);
+    // Of those that are searched, one without it stands between.
+    assert_eq!(
+        grep(&[&second, &third, &fourth]),
+        [newest.clone(), (second.clone(), second.clone(), Some(1))]
+    );
+    assert_eq!(
+        grep(&[&second, &fourth]),
+        [(second.clone(), fourth.clone(), Some(2))]
+    );
     assert_eq!(grep(&["@latest"]), [newest]);
     fs::remove_file(source.join("a.txt")).expect("removed");
     let _fifth = sealed(&sandbox, &source, &[]);
@@ -367,6 +407,9 @@ fn a_directory_is_compared_with_a_snapshot_or_a_part_of_one() {
     write(&source, "src/c/d.txt", "d\n");
     write(&source, "kind", "a file\n");
     mkdir(&source, "was-directory");
+    mkdir(&source, "empty");
+    mkdir(&source, "closed");
+    chmod(&source.join("closed"), 0o700);
     write(&source, "was-directory/x", "x\n");
     link("a.txt", source.join("src/link")).expect("a link");
     let id = sealed(&sandbox, &source, &[]);
@@ -409,20 +452,36 @@ fn a_directory_is_compared_with_a_snapshot_or_a_part_of_one() {
     write(there, "was-directory", "a file now\n");
     write(there, "new", "new\n");
     write(there, ".git/new", "not compared\n");
+    fs::remove_dir(there.join("empty")).expect("removed");
+    mkdir(there, "empty too");
+    chmod(&there.join("closed"), 0o755);
     let expected = [
-        "D  kind",
+        "M  closed",
+        "D  empty",
+        "A  empty too",
+        "M  kind",
+        "A  kind/of",
         "A  kind/of/file",
         "A  new",
         "M  src/a.txt",
         "M  src/b.txt",
+        "D  src/c",
         "D  src/c/d.txt",
         "M  src/link",
-        "A  was-directory",
+        "M  was-directory",
         "D  was-directory/x",
     ];
     let expected: Vec<String> = expected.map(str::to_owned).into();
     assert_eq!(compared(&sandbox, &source, &[out]), (Some(3), expected));
-    let expected = ["M  a.txt", "M  b.txt", "D  c/d.txt", "M  link"];
+    chmod(&there.join("src"), 0o700);
+    let expected = [
+        "M  .",
+        "M  a.txt",
+        "M  b.txt",
+        "D  c",
+        "D  c/d.txt",
+        "M  link",
+    ];
     let expected: Vec<String> = expected.map(str::to_owned).into();
     assert_eq!(
         compared(&sandbox, &source, &[&below, &part]),
@@ -442,4 +501,49 @@ fn a_directory_is_compared_with_a_snapshot_or_a_part_of_one() {
     let said = run(&sandbox, &source, &["compare", "nowhere"]);
     assert!(said.code != Some(0), "{said}");
     assert_ne!(said.code, Some(3), "{said}");
+}
+
+/// How many directories lie above one another: more than a stack would hold if each had to wait for those in it.
+const DEEP: usize = 6000;
+
+#[test]
+fn thousands_of_directories_above_one_another_are_listed_and_searched() {
+    let sandbox = Sandbox::new();
+    let source = sandbox.init("source");
+    // From the innermost on, since no path leads so far down.
+    let (inner, outer) = (source.join("d"), source.join("outer"));
+    mkdir(&source, "d");
+    write(&inner, "bottom.txt", "needle\n");
+    for _ in 1..DEEP {
+        fs::create_dir(&outer).expect("made");
+        fs::rename(&inner, outer.join("d")).expect("moved");
+        fs::rename(&outer, &inner).expect("moved");
+    }
+    let first = sealed(&sandbox, &source, &[]);
+    let path = "d/".repeat(DEEP) + "bottom.txt";
+    // Flat again: what clears up could not follow.
+    for _ in 1..DEEP {
+        fs::rename(inner.join("d"), &outer).expect("moved");
+        fs::remove_dir(&inner).expect("removed");
+        fs::rename(&outer, &inner).expect("moved");
+    }
+    let second = sealed(&sandbox, &source, &[]);
+    assert_eq!(
+        changes(&listed(&sandbox, &source, &[])),
+        [(1, 0, 0), (1, 0, 1)]
+    );
+    let json = |arguments: &[&str]| {
+        let all = [&["--json"], arguments].concat();
+        run(&sandbox, &source, &all).succeeded().json()
+    };
+    let found = json(&["find", "bottom.txt"]);
+    assert_eq!(found["found"].as_array().map(Vec::len), Some(2));
+    let found = json(&["grep", "needle", &first]);
+    assert_eq!(found["matches"][0]["path"], path.as_str());
+    let log = json(&["log", &path]);
+    assert_eq!(log["versions"].as_array().map(Vec::len), Some(2));
+    let differ = json(&["diff", &first, &second]);
+    assert_eq!(differ["changes"].as_array().map(Vec::len), Some(2));
+    let differ = json(&["diff", &first]);
+    assert_eq!(differ["changes"].as_array().map(Vec::len), Some(2));
 }

@@ -337,3 +337,39 @@ fn a_clock_that_jumps_makes_no_wrong_snapshot() {
     assert_eq!(listed, sealed, "in the order in which they were made");
     let _said = run(&sandbox, &repository, &["verify", "--deep"]).succeeded();
 }
+
+#[test]
+fn an_object_that_leaves_its_pack_for_a_file_of_its_own_meanwhile_is_captured() {
+    if !can_trace("objects taken out of packs") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let mut stops = 0;
+    for number in 1..12 {
+        // Nothing names the blob, and a pack holds it.
+        let source = sandbox.init(&format!("repository-{number}"));
+        write(&source, "file.txt", "work\n");
+        sandbox.commit(&source, "first");
+        let lost = write(&sandbox.path("tmp"), "lost", format!("lost {number}\n"));
+        let lost = lost.to_str().expect("UTF-8");
+        let id = sandbox.git_text(&source, &["hash-object", "-w", "--no-filters", lost]);
+        let id = id.trim();
+        sandbox.git(&source, &["update-ref", "refs/tags/lost", id]);
+        sandbox.git(&source, &["repack", "-adq"]);
+        sandbox.git(&source, &["update-ref", "-d", "refs/tags/lost"]);
+        let packs = source.join(".git/objects/pack");
+        let stop = ("openat", number, Some(packs.as_path()));
+        let meanwhile = || {
+            sandbox.git(&source, &["repack", "-Adqn"]);
+        };
+        let (said, was_stopped) = paused(&sandbox, &source, stop, &["snapshot"], meanwhile);
+        assert_eq!(said.code, Some(0), "{said}");
+        let restored = sandbox.restore(&source, &id_of(&said), &format!("out-{number}"));
+        sandbox.git(&restored, &["cat-file", "-e", id]);
+        if !was_stopped {
+            break;
+        }
+        stops += 1;
+    }
+    assert!(stops > 1, "it was never stopped");
+}

@@ -35,7 +35,7 @@ pub struct ListArguments {
     #[arg(long)]
     pub sizes: bool,
 
-    /// Give snapshots without a change lines of their own
+    /// Give snapshots without a change of files lines of their own
     #[arg(long)]
     pub all: bool,
 }

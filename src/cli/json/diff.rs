@@ -15,6 +15,7 @@ fn side(side: &Side) -> Value {
             json!({ "kind": "file", "mode": mode, "bytes": bytes, "blake3": blake3 })
         }
         Side::Link(target) => json!({ "kind": "link", "target": text_name(target) }),
+        Side::Directory(mode) => json!({ "kind": "directory", "mode": mode }),
         Side::Other => json!({ "kind": "not-kept" }),
     }
 }

@@ -165,6 +165,7 @@ pub fn grep(report: &GrepReport) -> Value {
         "schema": "git-vault/grep/1",
         "matches": report.matches.iter().map(matched).collect::<Vec<_>>(),
         "searched": report.searched,
+        "passed_over": report.passed_over,
         "contents": report.contents,
         "too_large": report.too_large,
     })

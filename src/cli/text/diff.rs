@@ -45,13 +45,14 @@ fn kind(side: &Side) -> String {
     match side {
         Side::File(_, size, _) => bytes(*size),
         Side::Link(target) => format!("link to {}", text_name(target)),
+        Side::Directory(_) => "directory".to_owned(),
         Side::Other => "not kept".to_owned(),
     }
 }
 
 fn mode(side: Option<&Side>) -> Option<u32> {
     match side {
-        Some(Side::File(mode, ..)) => Some(*mode),
+        Some(Side::File(mode, ..) | Side::Directory(mode)) => Some(*mode),
         Some(Side::Link(_) | Side::Other) | None => None,
     }
 }
@@ -82,10 +83,12 @@ fn line(change: &Change) -> String {
         Some(Standing::Untracked) => ", untracked",
         None => "",
     };
-    format!(
-        "{letter}  {}  ({what}{modes}{standing})",
-        text_name(&change.path)
-    )
+    let path = match change.path.as_slice() {
+        // The directory itself that is compared.
+        b"" => ".".to_owned(),
+        path => text_name(path),
+    };
+    format!("{letter}  {path}  ({what}{modes}{standing})")
 }
 
 /// The end of a name, behind dots where it is too long.

@@ -8,7 +8,7 @@ use crate::ops::list::{Changes, ListReport, Listed};
 
 /// Narrower terminals get two shorter lines for each snapshot.
 const WIDE_COLUMNS: usize = 110;
-/// From so many in a row on, snapshots in which nothing changed are folded into one line.
+/// From so many in a row on, snapshots in which no file changed are folded into one line.
 const FOLDED: usize = 2;
 
 /// How the list is shown.
@@ -18,7 +18,7 @@ pub struct Manner {
     pub now: Timestamp,
     /// How wide the terminal is; `None` where lines may be as long as they like.
     pub columns: Option<usize>,
-    /// Whether snapshots in which nothing changed have lines of their own.
+    /// Whether snapshots in which no file changed have lines of their own.
     pub is_unfolded: bool,
 }
 
@@ -68,7 +68,7 @@ pub fn list(report: &ListReport, manner: Manner) -> String {
         {
             let number = count(folded as u64, "snapshot");
             let line = format!(
-                "       {number} without a change, up to {} ({} ago)",
+                "       {number} without a change of files, up to {} ({} ago)",
                 last.id, last.age
             );
             push(&mut text, &line);

@@ -129,18 +129,23 @@ pub fn find(report: &FindReport, now: Timestamp) -> String {
             count(report.found.len() as u64, "path")
         ),
     );
-    if report.passed_over > 0 {
-        let number = count(report.passed_over, "snapshot");
-        lines.add(
-            "PASSED",
-            format!("{number} not accepted, because a key was compromised: not searched"),
-        );
-    }
+    passed_over(&mut lines, report.passed_over);
     if let Some(one) = report.found.first() {
         let of = word_of(one.last.record.id.as_str(), one.place, &one.path);
         lines.add("NEXT", format!("git vault restore {of} DIR"));
     }
     lines.0
+}
+
+/// Says how many snapshots were not searched because they are not accepted.
+fn passed_over(lines: &mut Lines, snapshots: u64) {
+    if snapshots > 0 {
+        let number = count(snapshots, "snapshot");
+        lines.add(
+            "PASSED",
+            format!("{number} not accepted, because a key was compromised: not searched"),
+        );
+    }
 }
 
 /// Longer lines are cut.
@@ -195,6 +200,7 @@ pub fn grep(report: &GrepReport, now: Timestamp) -> String {
             },
         ),
     );
+    passed_over(&mut lines, report.passed_over);
     if report.too_large > 0 {
         let number = count(report.too_large, "content");
         lines.add(

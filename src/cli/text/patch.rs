@@ -76,7 +76,7 @@ fn name(prefix: &str, path: &[u8]) -> String {
 fn git_mode(side: &Side) -> &'static str {
     match side {
         Side::File(mode, ..) if mode & 0o100 != 0 => "100755",
-        Side::File(..) | Side::Link(_) | Side::Other => "100644",
+        Side::File(..) | Side::Link(_) | Side::Directory(_) | Side::Other => "100644",
     }
 }
 

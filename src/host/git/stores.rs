@@ -1,6 +1,7 @@
 //! The object stores of a source repository: its objects directory and all alternates, listed by id.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +26,8 @@ pub struct Stores {
     pub fans: Vec<StoreStamp>,
     /// Packs, opened, with what identifies their files.
     pub packs: Vec<SourcePack>,
-    /// Whether something was not opened because it is known.
-    pub knows_something: bool,
+    /// Whether something of the repository's own was not opened because it is known: what it borrows, others may borrow as well.
+    pub knows_own: bool,
     format: ObjectFormat,
 }
 
@@ -171,7 +172,8 @@ pub struct StoreStamp {
 
 impl Stores {
     /// Lists all stores reachable from `objects`: loose objects first, then packs, then the packs once more, because an
-    /// object that is packed in between would be in neither list. Promisor packs are such in a partial clone only.
+    /// object that is packed in between would be in neither list. Nor would one that is taken out of a pack that goes, so the packs that
+    /// were there at first must all be there yet. Promisor packs are such in a partial clone only.
     ///
     /// # Errors
     /// When a store cannot be listed, or the packs keep changing.
@@ -187,18 +189,20 @@ impl Stores {
             loose: Vec::new(),
             fans: Vec::new(),
             packs: Vec::new(),
-            knows_something: false,
+            knows_own: false,
             format,
         };
+        let first = stores.pack_paths()?;
         for number in 0..stores.alternates.directories.len() {
             stores.list_loose(number, known)?;
         }
         let before = stores.pack_paths()?;
+        let own = objects.join("pack");
         for path in &before {
             let mut stamp = StoreStamp::of(path)?;
             stamp.is_promisor &= is_partial;
             let pack = if (known.is_mirrored)(&stamp) {
-                stores.knows_something = true;
+                stores.knows_own |= path.parent() == Some(own.as_path());
                 None
             } else {
                 Some(Pack::open(path, format)?)
@@ -206,7 +210,7 @@ impl Stores {
             stores.packs.push(SourcePack { stamp, pack });
         }
         let after = stores.pack_paths()?;
-        if after.is_subset(&before) {
+        if first.is_subset(&before) && after.is_subset(&before) {
             Ok(stores)
         } else {
             let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -229,7 +233,7 @@ impl Stores {
             };
             let is_known = settled.as_ref().is_some_and(known.is_mirrored);
             if is_known {
-                self.knows_something = true;
+                self.knows_own |= number == 0;
             } else {
                 let ids = loose::list(&fan, self.format)?;
                 self.loose.extend(ids.into_iter().map(|id| (id, number)));
@@ -272,6 +276,19 @@ impl Stores {
                     .as_ref()
                     .is_some_and(|pack| pack.index.find(id).is_some())
             })
+    }
+
+    /// Whether the object is in any store, be it opened or known.
+    #[must_use]
+    pub fn holds(&self, id: &ObjectId) -> bool {
+        let is_loose = |objects: &PathBuf| loose::path_of(objects, id).symlink_metadata().is_ok();
+        let known = self.packs.iter().filter(|pack| pack.pack.is_none());
+        let mut known = known.map(|pack| Path::new(OsStr::from_bytes(&pack.stamp.path)));
+        let is_in = |path: &Path| {
+            let pack = Pack::open(path, self.format);
+            pack.is_ok_and(|pack| pack.index.find(id).is_some())
+        };
+        self.contains(id) || self.alternates.directories.iter().any(is_loose) || known.any(is_in)
     }
 
     /// Reads an object from any store that was opened.
