@@ -431,6 +431,47 @@ fn a_narrow_terminal_and_a_pipe_are_told_the_same_in_plain_text() {
     }
 }
 
+/// Commands that change something, and show on a terminal how far they are: the answer stands below, whole, as it does in a pipe.
+#[test]
+fn on_a_narrow_terminal_commands_that_take_long_end_with_their_answer() {
+    let scene = Scene::new();
+    if !has_tool("long commands on a narrow terminal", "script") {
+        return;
+    }
+    let plain = [("GIT_PAGER", "cat"), ("NO_COLOR", "1")];
+    let kit = scene.sandbox.path("kit.txt");
+    let out = scene.sandbox.path("out");
+    let lines = [
+        ("snapshot -m again", "SEALED"),
+        ("snapshot", "UNCHANGED"),
+        ("verify --deep", "VERIFIED"),
+        ("restore @latest OUT", "RESTORED"),
+        ("cat @latest:notes.txt", ""),
+        ("compare OUT", "COMPARED"),
+        ("drill", "PROVEN"),
+        ("drop --dry-run @~2", "DROP"),
+        ("prune --keep-last 1 --dry-run", "KEEP"),
+        ("optimize", "OPTIMIZED"),
+        ("index rebuild", "REBUILT"),
+        ("sweep", "SWEPT"),
+        ("guard true", ""),
+        ("key export KIT", "KIT"),
+        ("hooks install", ""),
+        ("hooks uninstall", ""),
+        ("init --new", "VAULT"),
+    ];
+    for (line, word) in lines {
+        let line = line.replace("OUT", &out.display().to_string());
+        let line = line.replace("KIT", &kit.display().to_string());
+        let said = on_a_terminal(&scene, 60, &plain, &line);
+        assert!(matches!(said.code, Some(0 | 3)), "{said}");
+        let text = said.text().replace('\r', "\n");
+        let is_there = text.lines().any(|line| line.contains(word));
+        assert!(is_there, "{word} in {said}");
+        assert!(!text.contains("\u{1b}[3"), "no colour: {said}");
+    }
+}
+
 #[test]
 fn a_closed_pipe_ends_every_command_quietly() {
     let scene = Scene::new();
