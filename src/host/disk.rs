@@ -343,6 +343,20 @@ pub fn replace_cache(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// The same, making the directory first where it is not there.
+///
+/// # Errors
+/// As [`replace_cache`], and when the directory cannot be made.
+pub fn replace_cache_anywhere(path: &Path, bytes: &[u8]) -> Result<()> {
+    match replace_cache(path, bytes) {
+        Err(error) if error.is_not_found() => {
+            create_directories(path.parent().unwrap_or(Path::new(".")))?;
+            replace_cache(path, bytes)
+        }
+        outcome => outcome,
+    }
+}
+
 /// Makes the names in a directory durable.
 ///
 /// # Errors

@@ -16,6 +16,17 @@ const NAMED: &str = "btTrR:";
 /// Commands with a number, which may be missing.
 const NUMBERED: &str = "qQlL";
 
+/// What `[` means on the way to a delimiter.
+#[derive(Clone, Copy)]
+enum Brackets {
+    /// Whether a delimiter in a class of characters ends an address depends on what sed it is: then it is not known where it ends.
+    Unclear,
+    /// It begins a class of characters.
+    Class,
+    /// Nothing.
+    Plain,
+}
+
 struct Reader {
     rest: Vec<char>,
     at: usize,
@@ -56,13 +67,13 @@ impl Reader {
             match self.peek()? {
                 '/' => {
                     self.next();
-                    self.until('/')?;
+                    self.until('/', Brackets::Unclear)?;
                     self.skip(|one| one == 'I' || one == 'M');
                 }
                 '\\' => {
                     self.next();
                     let delimiter = self.next()?;
-                    self.until(delimiter)?;
+                    self.until(delimiter, Brackets::Unclear)?;
                     self.skip(|one| one == 'I' || one == 'M');
                 }
                 one if one.is_ascii_digit() || "$,+~ ".contains(one) => {
@@ -73,19 +84,19 @@ impl Reader {
         }
     }
 
-    /// Up to the delimiter, and over it; one in a class of characters counts for sed, too, but is no place to end.
-    fn until(&mut self, delimiter: char) -> Option<()> {
+    /// Up to the delimiter, and over it, with what brackets mean on the way.
+    fn until(&mut self, delimiter: char, brackets: Brackets) -> Option<()> {
         if delimiter == '\n' || delimiter == '\\' {
             return None;
         }
         loop {
-            match self.next()? {
-                '\\' => {
+            match (self.next()?, brackets) {
+                ('\\', _) => {
                     self.next()?;
                 }
-                // Whether it ends here depends on what sed it is.
-                '[' => return None,
-                one if one == delimiter => return Some(()),
+                ('[', Brackets::Unclear) => return None,
+                ('[', Brackets::Class) => self.class(delimiter)?,
+                (one, _) if one == delimiter => return Some(()),
                 _ => {}
             }
         }
@@ -101,15 +112,15 @@ impl Reader {
             }
             's' => {
                 let delimiter = self.next()?;
-                self.pattern(delimiter)?;
-                self.until_plain(delimiter)?;
+                self.until(delimiter, Brackets::Class)?;
+                self.until(delimiter, Brackets::Plain)?;
                 self.skip(|one| one.is_ascii_digit() || "gpiIM".contains(one));
                 self.end()
             }
             'y' => {
                 let delimiter = self.next()?;
-                self.until_plain(delimiter)?;
-                self.until_plain(delimiter)?;
+                self.until(delimiter, Brackets::Plain)?;
+                self.until(delimiter, Brackets::Plain)?;
                 self.end()
             }
             'a' | 'i' | 'c' => {
@@ -136,23 +147,6 @@ impl Reader {
         }
     }
 
-    /// A pattern, in which a class of characters may hold the delimiter; then it is not known where it ends.
-    fn pattern(&mut self, delimiter: char) -> Option<()> {
-        if delimiter == '\n' || delimiter == '\\' {
-            return None;
-        }
-        loop {
-            match self.next()? {
-                '\\' => {
-                    self.next()?;
-                }
-                '[' => self.class(delimiter)?,
-                one if one == delimiter => return Some(()),
-                _ => {}
-            }
-        }
-    }
-
     fn class(&mut self, delimiter: char) -> Option<()> {
         self.skip(|one| one == '^');
         let mut is_first = true;
@@ -164,22 +158,6 @@ impl Reader {
             }
         }
     }
-
-    fn until_plain(&mut self, delimiter: char) -> Option<()> {
-        if delimiter == '\n' || delimiter == '\\' {
-            return None;
-        }
-        loop {
-            match self.next()? {
-                '\\' => {
-                    self.next()?;
-                }
-                one if one == delimiter => return Some(()),
-                _ => {}
-            }
-        }
-    }
-
     fn end(&mut self) -> Option<()> {
         self.skip(|one| one == ' ' || one == '\t');
         match self.peek() {

@@ -10,14 +10,14 @@ use crate::host::walk::join;
 use crate::model::escape::text_name;
 use crate::model::ids::Digest;
 use crate::model::listing::Entry;
-use crate::model::place::{Place, below};
+use crate::model::place::Place;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::version::Version;
 use crate::ops::locate::Workplace;
 use crate::ops::path_history::{Stage, all_packs, stages};
 use crate::ops::selection::{Asked, select};
-use crate::ops::snapshot_path::SnapshotPath;
+use crate::ops::snapshot_path::{SnapshotPath, is_asked};
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::lookup::Wanted;
@@ -207,15 +207,11 @@ fn choose(
 
 /// Which content each file had over which snapshots.
 fn spans<'s>(stages: &'s [Stage], paths: &[SnapshotPath]) -> Vec<Span<'s>> {
-    let is_asked = |place: Place, path: &[u8]| {
-        let mut asked = paths.iter().filter(|asked| asked.place == place);
-        paths.is_empty() || asked.any(|asked| below(&asked.path, path).is_some())
-    };
     let mut open: BTreeMap<(Place, &[u8]), Span<'_>> = BTreeMap::new();
     let mut closed = Vec::new();
     for (at, stage) in stages.iter().enumerate() {
         for change in stage.in_working_trees() {
-            if !is_asked(change.place, &change.path) {
+            if !is_asked(paths, change.place, &change.path) {
                 continue;
             }
             let key = (change.place, change.path.as_slice());

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use crate::model::log_entry::VerifyLevel;
 use crate::model::manifest::Manifest;
 use crate::model::moment;
-use crate::model::place::below;
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 use crate::model::timestamp::Timestamp;
@@ -16,7 +15,7 @@ use crate::ops::locate::Workplace;
 use crate::ops::path_history::{Stage, stages};
 use crate::ops::selection::is_made_by;
 use crate::ops::sizes::Sizes;
-use crate::ops::snapshot_path::SnapshotPath;
+use crate::ops::snapshot_path::{SnapshotPath, is_asked};
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::path_changes::PathChange;
@@ -196,14 +195,10 @@ fn since_when(workplace: &Workplace, text: &str) -> Result<Timestamp> {
 
 /// Whether one of the paths, or something below it, differs; any snapshot will do where none is asked for.
 fn is_touched(stage: Option<&Stage>, paths: &[SnapshotPath]) -> bool {
-    let is_below = |change: &PathChange| {
-        let mut paths = paths.iter().filter(|asked| asked.place == change.place);
-        paths.any(|asked| below(&asked.path, &change.path).is_some())
-    };
     paths.is_empty()
         || stage.is_some_and(|stage| {
             let mut changes = stage.changes.iter().filter(|change| is_change(change));
-            changes.any(is_below)
+            changes.any(|change| is_asked(paths, change.place, &change.path))
         })
 }
 

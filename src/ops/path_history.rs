@@ -9,6 +9,7 @@ use crate::model::ids::Digest;
 use crate::model::place::Place;
 use crate::model::refusal::Result;
 use crate::model::version::Version;
+use crate::ops::look::split;
 use crate::vault::inspect::Vault;
 use crate::vault::log::LoggedSnapshot;
 use crate::vault::lookup::DirectoryKey;
@@ -168,10 +169,7 @@ impl<'a> Reading<'a> {
         }
         let (directory, below) = reader.read_directory(key, path)?;
         let entries = directory.listing.entries.iter();
-        let name = |path: &[u8]| match path.iter().rposition(|byte| *byte == b'/') {
-            Some(at) => path.get(at + 1..).unwrap_or_default().to_vec(),
-            None => path.to_vec(),
-        };
+        let name = |path: &[u8]| split(path).map_or_else(Vec::new, |(_, name)| name.to_vec());
         let held = Rc::new(Held {
             entries: entries
                 .map(|(name, entry)| (name.clone(), Version::of(entry)))

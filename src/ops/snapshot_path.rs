@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::model::escape::{shell_word, text_name};
-use crate::model::place::Place;
+use crate::model::place::{Place, below};
 use crate::model::refusal::{Refusal, Result};
 use crate::model::refusal_code::RefusalCode;
 
@@ -57,6 +57,12 @@ impl SnapshotPath {
             path: kept.join(&b'/'),
         })
     }
+}
+
+/// Whether a path of a place is one of those that are asked for, or lies below one; all are where none is asked for.
+pub(super) fn is_asked(asked: &[SnapshotPath], place: Place, path: &[u8]) -> bool {
+    let mut of_place = asked.iter().filter(|asked| asked.place == place);
+    asked.is_empty() || of_place.any(|asked| below(&asked.path, path).is_some())
 }
 
 /// The snapshot ends at the first `:` that is not within `@{...}` and not the one of `before:`.

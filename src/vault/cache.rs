@@ -12,6 +12,7 @@ use crate::host::disk;
 use crate::host::git::object::{ObjectFormat, ObjectId};
 use crate::host::git::packs::SmallPacks;
 use crate::host::git::stores::StoreStamp;
+use crate::host::machine::user;
 use crate::host::metadata::Fingerprint;
 use crate::host::walk::path_bytes;
 use crate::model::ids::{Digest, SnapshotId};
@@ -89,10 +90,6 @@ struct PlaceRecord {
     left_out: Vec<LeftOut>,
     /// How many bytes of what follows, behind those of the files, are of its directories.
     directories: u64,
-}
-
-fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
 }
 
 fn path(vault: &Vault) -> PathBuf {

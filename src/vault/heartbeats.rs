@@ -83,17 +83,11 @@ fn directory(state_home: &Path, git_dir: &Path) -> PathBuf {
 /// # Errors
 /// When it cannot be written.
 pub fn stamp(state_home: &Path, git_dir: &Path, heartbeat: &Heartbeat) -> Result<()> {
-    let directory = directory(state_home, git_dir);
-    let path = directory.join(format!("{}.toml", heartbeat.trigger.replace('/', "-")));
+    let name = format!("{}.toml", heartbeat.trigger.replace('/', "-"));
+    let path = directory(state_home, git_dir).join(name);
     let text = toml::to_string(heartbeat)
         .map_err(|error| Error::new("write", &path, std::io::Error::other(error.to_string())))?;
-    match disk::replace_cache(&path, text.as_bytes()) {
-        Err(error) if error.is_not_found() => {
-            disk::create_directories(&directory)?;
-            disk::replace_cache(&path, text.as_bytes())
-        }
-        outcome => outcome,
-    }
+    disk::replace_cache_anywhere(&path, text.as_bytes())
 }
 
 /// The triggers that ever fired for a repository, by name; notes that cannot be understood are passed over.

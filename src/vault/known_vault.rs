@@ -15,24 +15,24 @@ use crate::host::metadata::Fingerprint;
 use crate::model::ids::{Digest, KeyId, SnapshotId, from_hex, to_hex};
 use crate::model::inventory::{PackRecord, PackRole};
 use crate::model::log_entry::SnapshotRecord;
-use crate::model::signed::{Binding, Purpose, SigningKey};
+use crate::model::signed::{Binding, SigningKey};
 use crate::model::timestamp::Timestamp;
 use crate::vault::inspect::Vault;
 use crate::vault::keyring::KeySource;
 use crate::vault::layout::Layout;
 use crate::vault::log::Log;
+use crate::vault::tagged::{self, Kind};
 
 /// Known entries are written anew when there are so many more,
 const NEW_ENTRIES: usize = 16;
 /// and this part of those that were known.
 const NEW_PART: usize = 64;
 
-/// Bytes of the tag that comes first.
-const TAG_BYTES: usize = 32;
-/// Bytes of the id of the key that made the tag, which come next.
-const KEY_BYTES: usize = 8;
-/// Largest file read.
-const LIMIT_BYTES: u64 = 256 << 20;
+const KIND: Kind = Kind {
+    name: "known vault 1",
+    limit_bytes: 256 << 20,
+};
+
 /// A log entry that names a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownEntry {
@@ -63,8 +63,6 @@ pub struct KnownVault {
 
 #[derive(Serialize, Deserialize)]
 struct Content {
-    /// Who wrote it: what may be read depends on who asks.
-    user: u32,
     entries: Vec<EntryRecord>,
     directories: Vec<(String, Fingerprint)>,
 }
@@ -112,18 +110,9 @@ impl KnownVault {
         if !tells_of_changes(&layout.log()) || !tells_of_changes(&layout.snapshots()) {
             return None;
         }
-        let bytes = disk::read_bounded(&path(state_home, binding), LIMIT_BYTES).ok()?;
-        let (stated, rest) = bytes.split_first_chunk::<TAG_BYTES>()?;
-        let (key, content) = rest.split_first_chunk::<KEY_BYTES>()?;
-        let key: KeyId = to_hex(key).parse().ok()?;
-        let signer = source.load(key).ok()?;
-        if blake3::Hash::from(*stated) != blake3::Hash::from(tag(&signer, binding, rest)) {
-            return None;
-        }
-        let content: Content = postcard::from_bytes(content).ok()?;
-        if content.user != user() {
-            return None;
-        }
+        let path = path(state_home, binding);
+        let find = |key| source.load(key).ok();
+        let (key, content): (_, Content) = tagged::read(KIND, &path, binding, find)?;
         let entries = content.entries.into_iter().map(entry);
         let directories = content.directories.into_iter();
         Some(Self {
@@ -189,28 +178,12 @@ impl KnownVault {
         entries.sort_unstable_by_key(|entry| entry.number);
         let directories = self.directories.iter();
         let content = Content {
-            user: user(),
             entries,
             directories: directories
                 .map(|(id, look)| (id.to_string(), *look))
                 .collect(),
         };
-        let path = path(state_home, binding);
-        let mut bytes = vec![0; TAG_BYTES];
-        bytes.extend(from_hex(&key.id().to_string()).unwrap_or_default());
-        let mut bytes = postcard::to_extend(&content, bytes).map_err(|error| {
-            disk::Error::new("write", &path, std::io::Error::other(error.to_string()))
-        })?;
-        if let Some((place, rest)) = bytes.split_first_chunk_mut::<TAG_BYTES>() {
-            *place = tag(key, binding, rest);
-        }
-        match disk::replace_cache(&path, &bytes) {
-            Err(error) if error.is_not_found() => {
-                disk::create_directories(path.parent().unwrap_or(state_home))?;
-                disk::replace_cache(&path, &bytes)
-            }
-            outcome => outcome,
-        }
+        tagged::write(KIND, &path(state_home, binding), binding, key, &content)
     }
 }
 
@@ -234,19 +207,8 @@ pub fn remember(vault: &Vault, now: Timestamp) -> disk::Result<()> {
     }
 }
 
-fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
 fn path(state_home: &Path, binding: Binding) -> PathBuf {
     state_home.join("known").join(binding.vault.to_string())
-}
-
-/// Bound to the vault: its id comes first in what is tagged.
-fn tag(key: &SigningKey, binding: Binding, bytes: &[u8]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_keyed(&key.derived(Purpose::Cache));
-    hasher.update(format!("known vault 1 {}\n", binding.vault).as_bytes());
-    *hasher.update(bytes).finalize().as_bytes()
 }
 
 /// Whether change times tell of every write to a file in a directory.

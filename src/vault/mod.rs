@@ -34,5 +34,6 @@ pub mod snapshot_index;
 pub mod staging;
 pub mod store;
 pub mod structure;
+mod tagged;
 pub mod topmost;
 pub mod trial;

@@ -8,20 +8,19 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::host::disk;
-use crate::model::ids::{Digest, from_hex, to_hex};
+use crate::model::ids::Digest;
 use crate::model::place::Place;
-use crate::model::signed::{Binding, Purpose, SigningKey};
+use crate::model::signed::Binding;
 use crate::model::version::Version;
 use crate::vault::inspect::Vault;
+use crate::vault::tagged::{self, Kind};
 
-/// Bytes of the tag that comes first.
-const TAG_BYTES: usize = 32;
-/// Bytes of the id of the key that made the tag, which come next.
-const KEY_BYTES: usize = 8;
 /// The number of the git directory among places.
 const GITDIR: u32 = u32::MAX;
-/// Largest file read and written.
-const LIMIT_BYTES: u64 = 256 << 20;
+const KIND: Kind = Kind {
+    name: "path changes 1",
+    limit_bytes: 256 << 20,
+};
 
 /// What became of one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +41,6 @@ pub type Step = (Option<Digest>, Digest);
 /// What is known of steps.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct PathChanges(HashMap<Step, Vec<PathChange>>);
-
-#[derive(Serialize, Deserialize)]
-struct Content {
-    /// Who wrote it: what may be read depends on who asks.
-    user: u32,
-    steps: Vec<StepRecord>,
-}
 
 #[derive(Serialize, Deserialize)]
 struct StepRecord {
@@ -78,30 +70,18 @@ impl PathChanges {
     /// Loads what is known; nothing when there is nothing that can be relied on.
     #[must_use]
     pub fn load(vault: &Vault) -> Self {
-        Self::read(&vault.homes.state, vault.binding, vault.key()).unwrap_or_default()
-    }
-
-    fn read(state_home: &Path, binding: Binding, signer: &SigningKey) -> Option<Self> {
-        let bytes = disk::read_bounded(&path(state_home, binding), LIMIT_BYTES).ok()?;
-        let (stated, rest) = bytes.split_first_chunk::<TAG_BYTES>()?;
-        let (key, content) = rest.split_first_chunk::<KEY_BYTES>()?;
+        let path = path(&vault.homes.state, vault.binding);
         // Whoever has a key that was given up could make one up.
-        let is_active = to_hex(key) == signer.id().to_string();
-        if !is_active
-            || blake3::Hash::from(*stated) != blake3::Hash::from(tag(signer, binding, rest))
-        {
-            return None;
-        }
-        let content: Content = postcard::from_bytes(content).ok()?;
-        if content.user != user() {
-            return None;
-        }
-        let steps = content.steps.into_iter().map(|step| {
+        let is_active = |key| (key == vault.key().id()).then(|| vault.key());
+        let steps: Option<(_, Vec<StepRecord>)> =
+            tagged::read(KIND, &path, vault.binding, is_active);
+        let steps = steps.into_iter().flat_map(|(_, steps)| steps);
+        let known = steps.map(|step| {
             let changes = step.changes.into_iter().map(change).collect();
             let from = step.from.map(Digest::from_bytes);
             ((from, Digest::from_bytes(step.to)), changes)
         });
-        Some(Self(steps.collect()))
+        Self(known.collect())
     }
 
     /// Takes out what is known of a step.
@@ -124,50 +104,18 @@ pub fn save<'s>(
     vault: &Vault,
     steps: impl Iterator<Item = (Step, &'s [PathChange])>,
 ) -> disk::Result<()> {
-    let (binding, key) = (vault.binding, vault.key());
     let steps = steps.map(|((from, to), changes)| StepRecord {
         from: from.map(|from| *from.as_bytes()),
         to: *to.as_bytes(),
         changes: changes.iter().map(record).collect(),
     });
-    let content = Content {
-        user: user(),
-        steps: steps.collect(),
-    };
-    let path = path(&vault.homes.state, binding);
-    let mut bytes = vec![0; TAG_BYTES];
-    bytes.extend(from_hex(&key.id().to_string()).unwrap_or_default());
-    let mut bytes = postcard::to_extend(&content, bytes).map_err(|error| {
-        disk::Error::new("write", &path, std::io::Error::other(error.to_string()))
-    })?;
-    if bytes.len() as u64 > LIMIT_BYTES {
-        return Ok(());
-    }
-    if let Some((place, rest)) = bytes.split_first_chunk_mut::<TAG_BYTES>() {
-        *place = tag(key, binding, rest);
-    }
-    match disk::replace_cache(&path, &bytes) {
-        Err(error) if error.is_not_found() => {
-            disk::create_directories(path.parent().unwrap_or(&vault.homes.state))?;
-            disk::replace_cache(&path, &bytes)
-        }
-        outcome => outcome,
-    }
-}
-
-fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
+    let steps: Vec<StepRecord> = steps.collect();
+    let path = path(&vault.homes.state, vault.binding);
+    tagged::write(KIND, &path, vault.binding, vault.key(), &steps)
 }
 
 fn path(state_home: &Path, binding: Binding) -> PathBuf {
     state_home.join("paths").join(binding.vault.to_string())
-}
-
-/// Bound to the vault: its id comes first in what is tagged.
-fn tag(key: &SigningKey, binding: Binding, bytes: &[u8]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_keyed(&key.derived(Purpose::Cache));
-    hasher.update(format!("path changes 1 {}\n", binding.vault).as_bytes());
-    *hasher.update(bytes).finalize().as_bytes()
 }
 
 fn change(record: ChangeRecord) -> PathChange {

@@ -121,6 +121,45 @@ pub fn points(count: usize, at_most: usize) -> Vec<usize> {
         .collect()
 }
 
+/// Tampers with chosen calls of a command, of each name so many at effort 1, one at a time; `judge` says what is wrong afterwards. No
+/// command may touch the source, or refuse what is no matter of the disk.
+pub fn tamper(
+    laboratory: &Laboratory,
+    arguments: &[&str],
+    (calls, at_most): (&[&str], usize),
+    tampering: &str,
+    judge: &mut dyn FnMut(&str, &Said),
+) {
+    let counts = count_calls(&laboratory.sandbox, &laboratory.source, arguments);
+    laboratory.reset();
+    let source = Fingerprint::of(&laboratory.sandbox.workplace());
+    let mut swept = Vec::new();
+    for (call, count) in counts.into_iter().filter(|(call, _)| calls.contains(call)) {
+        let chosen = points(count, at_most);
+        swept.push(format!("{call} {} of {count}", chosen.len()));
+        for number in chosen {
+            let inject = format!("inject={call}:{tampering}:when={number}");
+            let trace = format!("trace={call}");
+            let said = traced(
+                &laboratory.sandbox,
+                &laboratory.source,
+                &[&trace, &inject],
+                arguments,
+            );
+            // What was done cannot be said: that is no refusal.
+            if said.code.is_some_and(|code| code != 0 && code != 1) {
+                let code = refusal(&said).unwrap_or_else(|found| panic!("{inject}: {found}"));
+                assert_eq!(code.exit(), 13, "{inject}\n{said}");
+            }
+            judge(&inject, &said);
+            laboratory.reset();
+        }
+    }
+    eprintln!("{arguments:?}, {tampering}: {}", swept.join(", "));
+    assert!(!swept.is_empty());
+    source.assert_untouched(&laboratory.sandbox.workplace());
+}
+
 /// A vault with three snapshots, and a source that has changed since.
 pub struct Rig {
     pub laboratory: Laboratory,

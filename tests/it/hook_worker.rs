@@ -202,10 +202,7 @@ fn after_a_rebase_of_which_no_hook_tells_the_end_there_is_a_snapshot_by_another_
     }
     for git in gits() {
         let hooked = Hooked::installed(&git);
-        hooked.git(&["checkout", "-q", "-b", "topic", "HEAD~1"]);
-        write(&hooked.source, "mine.txt", "mine\n");
-        hooked.git(&["add", "mine.txt"]);
-        hooked.git(&["commit", "-qm", "mine"]);
+        hooked.on_topic("mine.txt");
         write(&hooked.source, "untracked.txt", "untracked\n");
         hooked.git(&["rebase", "-q", "--apply", "main"]);
         let made = hooked.made();

@@ -48,10 +48,7 @@ fn each_event_makes_one_snapshot_that_says_what_made_it() {
 fn work_that_is_not_committed_is_in_the_snapshot_before_a_rebase_and_survives_a_bad_one() {
     for git in gits() {
         let hooked = Hooked::installed(&git);
-        hooked.git(&["checkout", "-q", "-b", "topic", "HEAD~1"]);
-        write(&hooked.source, "mine.txt", "mine\n");
-        hooked.git(&["add", "mine.txt"]);
-        hooked.git(&["commit", "-qm", "mine"]);
+        hooked.on_topic("mine.txt");
         append(&hooked.source, "a.txt", "not committed\n");
         write(&hooked.source, "untracked.txt", "untracked\n");
         hooked.git(&["rebase", "-q", "--autostash", "main"]);

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use git_vault::host::lock;
 
-use crate::crash::{can_trace, count_calls, points, traced};
+use crate::crash::{can_trace, tamper};
 use crate::known_state::snapshot_later;
-use crate::laboratory::{Laboratory, copy_tree, only_vault, refusal, restored_listing};
+use crate::laboratory::{Laboratory, copy_tree, only_vault, restored_listing};
 use crate::races::faketime_library;
 use crate::support::files::{append, mkdir, noise, write};
-use crate::support::fingerprint::Fingerprint;
 use crate::support::listing::{self, Listing};
 use crate::support::{Kind, RepoState, Sandbox, states};
 
@@ -425,27 +424,13 @@ pub fn assert_whole(laboratory: &Laboratory, label: &str) {
 
 /// Tampers with every chosen call of a command, and says what is wrong afterwards.
 pub fn sweep(laboratory: &Laboratory, arguments: &[&str], calls: &[&str], tampering: &str) {
-    let counts = count_calls(&laboratory.sandbox, &laboratory.source, arguments);
-    laboratory.reset();
-    let source = Fingerprint::of(&laboratory.sandbox.workplace());
-    let mut swept = Vec::new();
-    for (call, count) in counts.into_iter().filter(|(call, _)| calls.contains(call)) {
-        let chosen = points(count, POINTS_OF_A_CALL);
-        swept.push(format!("{call} {} of {count}", chosen.len()));
-        for number in chosen {
-            let inject = format!("inject={call}:{tampering}:when={number}");
-            let trace = format!("trace={call}");
-            let said = traced(
-                &laboratory.sandbox,
-                &laboratory.source,
-                &[&trace, &inject],
-                arguments,
-            );
-            // What was done cannot be said: that is no refusal.
-            if said.code.is_some_and(|code| code != 0 && code != 1) {
-                let code = refusal(&said).unwrap_or_else(|found| panic!("{inject}: {found}"));
-                assert_eq!(code.exit(), 13, "{inject}\n{said}");
-            }
+    let calls = (calls, POINTS_OF_A_CALL);
+    tamper(
+        laboratory,
+        arguments,
+        calls,
+        tampering,
+        &mut |inject, said| {
             assert_whole(laboratory, &format!("{inject}\n{said}"));
             // The next run finishes what was begun, and a snapshot is made as ever.
             let _said = laboratory.run(&["optimize"]).succeeded();
@@ -453,16 +438,12 @@ pub fn sweep(laboratory: &Laboratory, arguments: &[&str], calls: &[&str], tamper
             let left = left.map(|entry| entry.expect("an entry").file_name());
             let hidden = left.filter(|name| name.to_string_lossy().starts_with('.'));
             assert_eq!(hidden.count(), 0, "{inject}");
-            assert_no_more_than_the_log_names(laboratory, &inject);
+            assert_no_more_than_the_log_names(laboratory, inject);
             assert_whole(laboratory, &format!("{inject}, then optimized"));
             let _said = laboratory.run(&["snapshot", "-m", "goes on"]).succeeded();
             let _said = laboratory.run(&["verify", "--deep", "@latest"]).succeeded();
-            laboratory.reset();
-        }
-    }
-    eprintln!("{arguments:?}, {tampering}: {}", swept.join(", "));
-    assert!(!swept.is_empty());
-    source.assert_untouched(&laboratory.sandbox.workplace());
+        },
+    );
 }
 
 #[track_caller]

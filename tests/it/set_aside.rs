@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::crash::{can_trace, count_calls, points, traced};
-use crate::laboratory::{Laboratory, Restored, copy_tree, refusal};
+use crate::crash::{can_trace, count_calls, points, tamper, traced};
+use crate::laboratory::{Laboratory, Restored, copy_tree};
 use crate::support::Said;
 use crate::support::files::append;
 use crate::support::fingerprint::Fingerprint;
@@ -264,26 +264,13 @@ fn a_name_that_is_no_leftover_moves_nothing() {
 fn sweep(calls: &[&str], tampering: &str) {
     let laboratory = with_two_leftovers();
     let before = unsealed(&laboratory);
-    let counts = count_calls(&laboratory.sandbox, &laboratory.source, &["set-aside"]);
-    laboratory.reset();
-    let source = Fingerprint::of(&laboratory.sandbox.workplace());
-    let mut swept = Vec::new();
-    for (call, count) in counts.into_iter().filter(|(call, _)| calls.contains(call)) {
-        let chosen = points(count, POINTS_OF_A_CALL);
-        swept.push(format!("{call} {} of {count}", chosen.len()));
-        for number in chosen {
-            let inject = format!("inject={call}:{tampering}:when={number}");
-            let trace = format!("trace={call}");
-            let said = traced(
-                &laboratory.sandbox,
-                &laboratory.source,
-                &[&trace, &inject],
-                &["set-aside"],
-            );
-            if said.code.is_some_and(|code| code != 0 && code != 1) {
-                let code = refusal(&said).unwrap_or_else(|found| panic!("{inject}: {found}"));
-                assert_eq!(code.exit(), 13, "{inject}\n{said}");
-            }
+    let calls = (calls, POINTS_OF_A_CALL);
+    tamper(
+        &laboratory,
+        &["set-aside"],
+        calls,
+        tampering,
+        &mut |inject, said| {
             assert!(
                 unsealed(&laboratory) == before,
                 "{inject}: something is lost\n{said}"
@@ -292,12 +279,8 @@ fn sweep(calls: &[&str], tampering: &str) {
             let _said = laboratory.run(&["verify", "--quick"]).succeeded();
             let _said = laboratory.run(&["set-aside"]).succeeded();
             assert_set_aside(&laboratory, &before, 2);
-            laboratory.reset();
-        }
-    }
-    eprintln!("set-aside, {tampering}: {}", swept.join(", "));
-    assert!(!swept.is_empty());
-    source.assert_untouched(&laboratory.sandbox.workplace());
+        },
+    );
 }
 
 #[test]

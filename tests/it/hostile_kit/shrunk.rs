@@ -105,16 +105,21 @@ fn drops() -> Vec<Case> {
             |_, forge| {
                 let first = ids(forge).remove(0);
                 attack(forge, &drop_of(vec![first]));
-                let entry = forge.entries.pop().expect("an entry");
-                forge.entries.insert(1, entry);
-                for (place, entry) in forge.entries.iter_mut().enumerate().skip(1) {
-                    entry.set("number", &(place + 1).to_string());
-                }
+                make_second(forge);
             },
             NOTHING,
             &["GV-3104"],
         ),
     ]
+}
+
+/// Puts the newest entry behind the first, before what it speaks of.
+fn make_second(forge: &mut Forge) {
+    let entry = forge.entries.pop().expect("an entry");
+    forge.entries.insert(1, entry);
+    for (place, entry) in forge.entries.iter_mut().enumerate().skip(1) {
+        entry.set("number", &(place + 1).to_string());
+    }
 }
 
 fn optimizes() -> Vec<Case> {
@@ -211,11 +216,7 @@ fn optimizes() -> Vec<Case> {
             |_, forge| {
                 let captures = packs(forge, PackRole::Capture);
                 attack(forge, &optimize(&[&captures[0]], Vec::new()));
-                let entry = forge.entries.pop().expect("an entry");
-                forge.entries.insert(1, entry);
-                for (place, entry) in forge.entries.iter_mut().enumerate().skip(1) {
-                    entry.set("number", &(place + 1).to_string());
-                }
+                make_second(forge);
             },
             NOTHING,
             &["GV-3104"],

@@ -47,6 +47,14 @@ impl Hooked {
         hooked
     }
 
+    /// A branch that left `main` one commit ago, with a commit of its own.
+    pub fn on_topic(&self, file: &str) {
+        self.git(&["checkout", "-q", "-b", "topic", "HEAD~1"]);
+        files::write(&self.source, file, "mine\n");
+        self.git(&["add", file]);
+        self.git(&["commit", "-qm", "mine"]);
+    }
+
     fn prepare(&self, program: impl AsRef<std::ffi::OsStr>, directory: &Path) -> Command {
         let mut command = self.sandbox.command(program, directory);
         command
